@@ -1,0 +1,82 @@
+//! Message brokers: what capture and replay need of one, and one folder per broker.
+//!
+//! To add a broker: one folder with the same file names, an arm in [`AnySource`] and [`AnySink`], a column in the
+//! contract tests. Source, sink and their conversions live together, since the conversions must be inverses.
+
+pub mod endpoint;
+#[cfg(feature = "kafka")]
+pub mod kafka;
+pub mod mark;
+
+#[cfg(feature = "sink")]
+mod any_sink;
+#[cfg(feature = "source")]
+mod any_source;
+#[cfg(feature = "sink")]
+pub mod sink;
+#[cfg(feature = "source")]
+pub mod source;
+
+#[cfg(feature = "sink")]
+pub use any_sink::{AnyCompletions, AnySink};
+#[cfg(feature = "source")]
+pub use any_source::AnySource;
+
+/// Why a broker could not do what it was asked for. The text names the address and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// The address cannot be understood.
+    #[error("{0}")]
+    Endpoint(#[from] endpoint::EndpointError),
+    /// A property that the client refuses.
+    #[error("the Kafka client refuses {property}={value}: {reason}")]
+    Property {
+        /// Its name.
+        property: String,
+        /// Its value; secrets are shown as `***`.
+        value: String,
+        /// The client's words.
+        reason: String,
+    },
+    /// Nobody answered.
+    #[error("no broker answered at {addresses} within {waited_s} s{last}: check the address, the listener's protocol (kafka:// or kafkas://) and the network")]
+    Unreachable {
+        /// The addresses that were tried.
+        addresses: String,
+        /// How long, in seconds.
+        waited_s: u64,
+        /// The client's last words, as `" (…)"`, or empty.
+        last: String,
+    },
+    /// The topic is not there.
+    #[error("topic {topic:?} does not exist at {cluster}{hint}")]
+    UnknownTopic {
+        /// Its name.
+        topic: String,
+        /// The cluster.
+        cluster: String,
+        /// What to do, as `": …"`, or empty.
+        hint: String,
+    },
+    /// A request was answered with an error.
+    #[error("{request} failed: {reason}")]
+    Request {
+        /// What was asked.
+        request: String,
+        /// The answer, with what to do where that is known.
+        reason: String,
+        /// Whether asking again can help.
+        retryable: bool,
+    },
+    /// The client is broken and must be made anew.
+    #[error("the client gave up: {0}")]
+    Fatal(String),
+}
+
+impl BrokerError {
+    /// Whether asking again can help.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Request { retryable: true, .. })
+    }
+}

@@ -1,0 +1,114 @@
+//! What replay needs of a broker: a submitting half that never waits, and a completing half that another thread polls.
+
+use std::time::Duration;
+
+use super::BrokerError;
+use crate::record::Headers;
+
+/// A topic of the target, as an index into the list that the sink was opened with.
+pub type TargetIx = u32;
+
+/// One message for the client. Borrowed for the length of the call: the client copies.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// The topic.
+    pub target: TargetIx,
+    /// The partition.
+    pub partition: i32,
+    /// The key; `None` is null.
+    pub key: Option<&'a [u8]>,
+    /// The value; `None` is null.
+    pub value: Option<&'a [u8]>,
+    /// The headers as recorded.
+    pub headers: Headers<'a>,
+    /// The value of dejaq's mark, added as a last header.
+    pub mark: Option<&'a [u8]>,
+    /// The message's time stamp in milliseconds since 1970; `None` is the client's now.
+    pub timestamp_ms: Option<i64>,
+    /// Comes back with the completion.
+    pub tag: usize,
+}
+
+/// Why the client did not take a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its queue is full: poll for completions, then try again.
+    QueueFull,
+    /// Never going to be sent; a short stable word for the ledger's reasons ("too large", "unknown partition", …).
+    Final(&'static str),
+}
+
+/// What became of a message that the client took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The broker confirmed it.
+    Acked,
+    /// The broker or the client reports that it was not written; a short stable word for the ledger's reasons.
+    Failed(&'static str),
+    /// Nobody can say: the connection was lost or the time ran out after it was sent.
+    Unknown(&'static str),
+}
+
+/// One answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Completion {
+    /// The tag given at submission.
+    pub tag: usize,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// A topic at the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetTopic {
+    /// Its name.
+    pub name: String,
+    /// How many partitions it has; `None` when it does not exist.
+    pub partitions: Option<u32>,
+    /// The largest message that it takes (Kafka: `max.message.bytes`), if that can be known.
+    pub message_bytes_max: Option<u64>,
+}
+
+/// A topic to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTopic {
+    /// Its name.
+    pub name: String,
+    /// How many partitions.
+    pub partitions: u32,
+    /// Settings of its own.
+    pub settings: Vec<(String, String)>,
+}
+
+/// Limits of a client's own queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueLimits {
+    /// Messages.
+    pub messages_max: usize,
+    /// Bytes.
+    pub bytes_max: usize,
+}
+
+/// The submitting half of a target.
+pub trait Sink: Send {
+    /// Hands one message to the client. Never waits.
+    ///
+    /// # Errors
+    /// [`Refusal`]; the message was not taken.
+    fn submit(&mut self, message: &Outgoing<'_>) -> Result<(), Refusal>;
+
+    /// How many messages the client has taken and not completed.
+    fn in_flight(&self) -> usize;
+}
+
+/// The completing half of a target.
+pub trait Completions: Send {
+    /// Waits at most `timeout` for answers and hands them over in batches.
+    ///
+    /// # Errors
+    /// When the client is broken.
+    fn poll(&mut self, timeout: Duration, handler: &mut dyn FnMut(&[Completion])) -> Result<(), BrokerError>;
+
+    /// The newest thing worth telling people since the last call (a broker that is away, …).
+    fn take_warning(&mut self) -> Option<String>;
+}

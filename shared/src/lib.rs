@@ -1,0 +1,13 @@
+//! What dejaq's two sides agree on.
+//!
+//! `record` one message and its stream · `segment` the file format, layer by layer · `broker` the message brokers ·
+//! `clock` time, injected · `units` durations, rates and sizes as people write them · `outcome` exit codes · `varint`
+//! the format's integers.
+
+pub mod broker;
+pub mod clock;
+pub mod outcome;
+pub mod record;
+pub mod segment;
+pub mod units;
+pub mod varint;
