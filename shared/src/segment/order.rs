@@ -202,7 +202,8 @@ impl TimeOrder {
         if needed > budget {
             return Err(SegmentError::Disorder { path: recording.dir.clone(), needed_mib: needed >> 20, budget_mib: budget >> 20 });
         }
-        let mut schedule: Vec<(i64, usize)> = index.ranges.iter().enumerate().filter_map(|(ix, range)| range.map(|(first, _)| (first, ix))).collect();
+        let mut schedule: Vec<(i64, usize)> =
+            index.ranges.iter().enumerate().filter_map(|(ix, range)| range.map(|(first, _)| (first, ix))).collect();
         schedule.sort_unstable();
         let lanes = index.clocks.iter().zip(&index.statistics).map(|(clock, statistics)| Lane {
             time: LaneTime::new(*clock, statistics),
@@ -256,7 +257,14 @@ impl TimeOrder {
         Ok(handed)
     }
 
-    fn emit(&mut self, stream: StreamIx, others: (i64, StreamIx), opens_at: i64, records_max: usize, f: &mut dyn FnMut(i64, &Record<'_>)) -> usize {
+    fn emit(
+        &mut self,
+        stream: StreamIx,
+        others: (i64, StreamIx),
+        opens_at: i64,
+        records_max: usize,
+        f: &mut dyn FnMut(i64, &Record<'_>),
+    ) -> usize {
         let lane = &mut self.lanes[stream as usize];
         let Some(slice) = &lane.current else { return 0 };
         let Some(open) = self.open[slice.slot].as_mut() else { return 0 };
@@ -305,7 +313,12 @@ impl TimeOrder {
 
     fn open_block(&mut self, ix: usize) -> Result<(), SegmentError> {
         let at = self.recording.blocks[ix];
-        let mut fresh = self.free.pop().unwrap_or_else(|| OpenBlock { block: Block::default(), groups: Groups::default(), lanes: Vec::new(), remaining: 0 });
+        let mut fresh = self.free.pop().unwrap_or_else(|| OpenBlock {
+            block: Block::default(),
+            groups: Groups::default(),
+            lanes: Vec::new(),
+            remaining: 0,
+        });
         let ends_before = self.index.ranges[ix].is_some_and(|(_, last)| last < *self.window.start());
         let wanted = if ends_before { Wanted::TIMES } else { Wanted::ALL };
         self.ensure_file(at.segment)?;

@@ -165,7 +165,14 @@ pub(super) struct LaneTime {
 
 impl LaneTime {
     pub(super) fn new(clock: StreamClock, statistics: &TimeStatistics) -> Self {
-        Self { clock, sanity: Sanity::default(), base_ns: i64::MIN, last_ns: i64::MIN, started: false, first_sane_ns: statistics.first_sane_ns }
+        Self {
+            clock,
+            sanity: Sanity::default(),
+            base_ns: i64::MIN,
+            last_ns: i64::MIN,
+            started: false,
+            first_sane_ns: statistics.first_sane_ns,
+        }
     }
 
     /// The times of the records `of` (indices into `block`, in order) into `out`, replacing what is there.
@@ -242,7 +249,10 @@ mod tests {
         for raw in [0, -1, -5, 1_700_000_000, 1_700_000_000_000_000, i64::MAX, i64::MIN, 1_700_003_600_001] {
             assert_eq!(Sanity::default().judge(BrokerTime::Create(raw), arrival), None, "{raw}");
         }
-        assert!(Sanity::default().judge(BrokerTime::Create(1_500_000_000_000), arrival).is_some(), "years before arrival: read in catch-up");
+        assert!(
+            Sanity::default().judge(BrokerTime::Create(1_500_000_000_000), arrival).is_some(),
+            "years before arrival: read in catch-up"
+        );
         let mut sanity = Sanity::default();
         assert!(sanity.judge(BrokerTime::Create(1_600_000_000_000), arrival).is_some());
         assert!(sanity.judge(BrokerTime::Create(1_600_000_000_000 - 300_000), arrival).is_some(), "5 min behind");

@@ -73,7 +73,16 @@ impl RecordingReport {
 pub fn verify_segment(store: &impl ReadAt, path: &Path) -> Result<SegmentReport, SegmentError> {
     let bytes = store.bytes().map_err(SegmentError::io("reading", path))?;
     let mut scanner = Scanner::new(store, path)?;
-    let mut report = SegmentReport { path: path.to_owned(), bytes, frames: 0, records: 0, sealed: false, recovered: false, torn_at: None, damages: Vec::new() };
+    let mut report = SegmentReport {
+        path: path.to_owned(),
+        bytes,
+        frames: 0,
+        records: 0,
+        sealed: false,
+        recovered: false,
+        torn_at: None,
+        damages: Vec::new(),
+    };
     let mut facts = SegmentFacts::default();
     while let Some(event) = scanner.next_event()? {
         match event {
@@ -123,8 +132,16 @@ pub fn verify_recording(dir: &Path, mut progress: impl FnMut(&SegmentReport)) ->
         if moved != accounted {
             return Some(format!("{name}: from {} to {} are {moved} positions, {accounted} are accounted for", stream.start, books.next));
         }
-        (books.written != stream.records).then(|| format!("{name}: the books say {} records, the blocks hold {}", books.written, stream.records))
+        (books.written != stream.records)
+            .then(|| format!("{name}: the books say {} records, the blocks hold {}", books.written, stream.records))
     });
     let missing = recording.missing.iter().map(|(writer, number)| (uuid::Uuid::from_bytes(*writer).to_string(), *number)).collect();
-    Ok(RecordingReport { id: recording.id_text(), segments, missing, unbalanced: unbalanced.collect(), gaps: recording.gaps.clone(), live: recording.live })
+    Ok(RecordingReport {
+        id: recording.id_text(),
+        segments,
+        missing,
+        unbalanced: unbalanced.collect(),
+        gaps: recording.gaps.clone(),
+        live: recording.live,
+    })
 }
