@@ -6,20 +6,22 @@ die() { note "error: $*"; exit 1; }
 
 # ---- packages ---------------------------------------------------------------------------------------------------------
 
+# as_root COMMAND...: runs it as root, without ever asking for a password.
+as_root() {
+  if [[ $(id -u) == 0 ]]; then "$@"; else sudo -n "$@"; fi
+}
+
 # apt_install WHY PACKAGE...: installs by apt where this user may, else says what to install.
 apt_install() {
-  local why=$1; shift
-  local -a apt=(env DEBIAN_FRONTEND=noninteractive apt-get)
+  local why=$1 log; shift
   command -v apt-get >/dev/null || die "$why; there is no apt here, so install it yourself: $*"
-  if [[ $(id -u) != 0 ]]; then
-    sudo -n true 2>/dev/null || die "$why; this user may not install packages. Run: sudo apt-get install $*"
-    apt=(sudo -n "${apt[@]}")
-  fi
+  [[ $(id -u) == 0 ]] || sudo -n true 2>/dev/null || die "$why; this user may not install packages. Run: sudo apt-get install $*"
   note "$why; installing $*"
-  local log; log=$(mktemp)
+  log=$(mktemp)
   # An index that cannot be refreshed (one broken source) does not stop an install that works with the old one.
-  "${apt[@]}" update -qq </dev/null >"$log" 2>&1 || true
-  if ! "${apt[@]}" install -y -qq --no-install-recommends "$@" </dev/null >>"$log" 2>&1; then
+  as_root apt-get update -qq </dev/null >"$log" 2>&1 || true
+  if ! as_root env DEBIAN_FRONTEND=noninteractive ${RUNLEVEL:+RUNLEVEL="$RUNLEVEL"} \
+      apt-get install -y -qq --no-install-recommends "$@" </dev/null >>"$log" 2>&1; then
     tail -n 20 "$log" >&2
     rm -f "$log"
     die "apt-get install $* failed (see above)"

@@ -99,7 +99,7 @@ final class Feed {
         }
         try (Admin admin = Clients.admin(bootstrap)) {
             names.removeAll(admin.listTopics().names().get());
-            admin.createTopics(names.stream().map(name -> new NewTopic(name, partitions, (short) 1)).toList()).all().get();
+            Topics.create(admin, names.stream().map(name -> new NewTopic(name, partitions, (short) 1)).toList());
         }
     }
 

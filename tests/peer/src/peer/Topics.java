@@ -7,6 +7,8 @@ import java.util.Map;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.common.TopicPartition;
 
 /** create-topics, delete-topics, add-partitions. */
 final class Topics {
@@ -20,10 +22,31 @@ final class Topics {
         }
         args.done();
         try (Admin admin = Clients.admin(bootstrap)) {
-            admin.createTopics(topics).all().get();
+            create(admin, topics);
         }
         Clients.print(Clients.JSON.createObjectNode().put("created", topics.size()));
         return 0;
+    }
+
+    /** Creates the topics and waits until every partition is served. */
+    static void create(Admin admin, List<NewTopic> topics) throws Exception {
+        admin.createTopics(topics).all().get();
+        for (NewTopic topic : topics) {
+            awaitLeaders(admin, topic.name(), topic.numPartitions());
+        }
+    }
+
+    /**
+     * A new partition is announced before its leader serves it. An idempotent producer that hits this window can lose its
+     * first batch to NOT_LEADER while its second is taken, and is then refused for ever as out of sequence. Asking the
+     * leader for the end offset, which the admin client repeats until it is told, closes the window.
+     */
+    private static void awaitLeaders(Admin admin, String topic, int partitions) throws Exception {
+        Map<TopicPartition, OffsetSpec> latest = new HashMap<>();
+        for (int partition = 0; partition < partitions; partition++) {
+            latest.put(new TopicPartition(topic, partition), OffsetSpec.latest());
+        }
+        admin.listOffsets(latest).all().get();
     }
 
     static int delete(Args args) throws Exception {
@@ -47,6 +70,9 @@ final class Topics {
         args.done();
         try (Admin admin = Clients.admin(bootstrap)) {
             admin.createPartitions(totals).all().get();
+            for (var change : totals.entrySet()) {
+                awaitLeaders(admin, change.getKey(), change.getValue().totalCount());
+            }
         }
         Clients.print(Clients.JSON.createObjectNode().put("changed", totals.size()));
         return 0;
