@@ -1,5 +1,6 @@
 # Sourced by scripts/*: messages, packages, ports and processes. Needs bash and Linux's /proc.
-# shellcheck shell=bash
+# The sourcing script sets `root` (the checkout) and `state` (its .brokers).
+# shellcheck shell=bash disable=SC2154
 
 note() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() { note "error: $*"; exit 1; }
@@ -31,9 +32,9 @@ apt_install() {
 
 # java_major: the major version of the JDK on the path, 0 when there is none.
 java_major() {
-  command -v java >/dev/null && command -v javac >/dev/null || { echo 0; return; }
-  local line; line=$(javac -version 2>&1 | head -n 1)
-  [[ $line =~ ^javac\ ([0-9]+) ]] && echo "${BASH_REMATCH[1]}" || echo 0
+  local line=
+  if command -v java >/dev/null && command -v javac >/dev/null; then line=$(javac -version 2>&1 | head -n 1); fi
+  if [[ $line =~ ^javac\ ([0-9]+) ]]; then echo "${BASH_REMATCH[1]}"; else echo 0; fi
 }
 
 # need_java: a JDK of 17 or later and Maven, installed when they are missing and it may.
@@ -150,4 +151,19 @@ wait_ready() {
     fi
     sleep 0.1
   done
+}
+
+# ---- the build ----------------------------------------------------------------------------------------------------------
+
+# need_command COMMAND PACKAGE
+need_command() {
+  command -v "$1" >/dev/null || apt_install "there is no $1" "$2"
+}
+
+# need_toolchain: cargo, and what librdkafka, OpenSSL and zstd are built with.
+need_toolchain() {
+  command -v cargo >/dev/null || die "there is no cargo on the path; install Rust (https://rustup.rs)"
+  local tool
+  for tool in cc c++ make; do need_command "$tool" build-essential; done
+  need_command perl perl
 }

@@ -1,5 +1,5 @@
 # Sourced by scripts/brokers: two Kafka clusters of one node each (KRaft, broker and controller in one process).
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 
 kafka_pom=$scripts/brokers.d/pom.xml
 kafka_nodes=(prod staging)

@@ -1,6 +1,6 @@
 # Sourced by scripts/brokers: two RabbitMQ clusters of one node each, from Debian's package, run as the calling user with
 # own names, ports, cookies and folders, and one epmd of their own: the host's RabbitMQ and epmd are never touched.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 
 rabbitmq_bin=/usr/lib/rabbitmq/bin
 rabbitmq_nodes=(prod staging)
