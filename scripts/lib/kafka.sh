@@ -5,14 +5,12 @@ kafka_pom=$scripts/brokers.d/pom.xml
 kafka_nodes=(prod staging)
 
 kafka_user_var() { local name=DEJAQ_KAFKA_${1^^}; printf '%s' "${!name:-}"; }
-kafka_address() { printf '127.0.0.1:%s' "$(<"$state/kafka/$1/broker.port")"; }
-
-# kafka_foreign NODE: the user brought this cluster. (Our own address, from an earlier `env`, does not count as theirs.)
-kafka_foreign() {
-  local given; given=$(kafka_user_var "$1")
-  [[ -n $given ]] || return 1
-  [[ ! -r $state/kafka/$1/broker.port || $given != "$(kafka_address "$1")" ]]
+# kafka_address NODE: empty as long as it has no port.
+kafka_address() {
+  [[ ! -s $state/kafka/$1/broker.port ]] || printf '127.0.0.1:%s' "$(<"$state/kafka/$1/broker.port")"
 }
+
+kafka_foreign() { is_foreign "$(kafka_user_var "$1")" "$(kafka_address "$1")"; }
 
 kafka_jars() { printf '%s/jars/%s' "$state" "$(sha256sum "$kafka_pom" | cut -c1-16)"; }
 
@@ -168,7 +166,7 @@ kafka_env() {
     if kafka_foreign "$node"; then
       env_line "DEJAQ_KAFKA_${node^^}" "$(kafka_user_var "$node")"
     elif proc_pid "$state/kafka/$node/pid" >/dev/null; then
-      env_line "DEJAQ_KAFKA_${node^^}" "$(kafka_address "$node")"
+      env_own "DEJAQ_KAFKA_${node^^}" "$(kafka_address "$node")"
     else
       note "kafka $node is not up; run: scripts/brokers up kafka"
       return 1

@@ -8,14 +8,12 @@ rabbitmq_nodes=(prod staging)
 rabbitmq_dir() { printf '%s/rabbitmq/%s' "$state" "$1"; }
 rabbitmq_port() { printf '%s' "$(<"$state/rabbitmq/$1/$2.port")"; }
 rabbitmq_user_var() { local name=DEJAQ_AMQP_${1^^}; printf '%s' "${!name:-}"; }
-rabbitmq_address() { printf 'amqp://guest:guest@127.0.0.1:%s/%%2f' "$(rabbitmq_port "$1" amqp)"; }
-
-# rabbitmq_foreign NODE: the user brought this cluster. (Our own address, from an earlier `env`, does not count as theirs.)
-rabbitmq_foreign() {
-  local given; given=$(rabbitmq_user_var "$1")
-  [[ -n $given ]] || return 1
-  [[ ! -r $state/rabbitmq/$1/amqp.port || $given != "$(rabbitmq_address "$1")" ]]
+# rabbitmq_address NODE: empty as long as it has no port.
+rabbitmq_address() {
+  [[ ! -s $state/rabbitmq/$1/amqp.port ]] || printf 'amqp://guest:guest@127.0.0.1:%s/%%2f' "$(rabbitmq_port "$1" amqp)"
 }
+
+rabbitmq_foreign() { is_foreign "$(rabbitmq_user_var "$1")" "$(rabbitmq_address "$1")"; }
 
 rabbitmq_need() {
   [[ -x $rabbitmq_bin/rabbitmq-server ]] && return 0
@@ -176,7 +174,7 @@ rabbitmq_env() {
         [[ -z ${!name:-} ]] || env_line "$name" "${!name}"
       done
     elif proc_pid "$(rabbitmq_dir "$node")/pid" >/dev/null; then
-      env_line "DEJAQ_AMQP_$upper" "$(rabbitmq_address "$node")"
+      env_own "DEJAQ_AMQP_$upper" "$(rabbitmq_address "$node")"
       env_line "DEJAQ_AMQP_${upper}_MANAGEMENT" "http://guest:guest@127.0.0.1:$(rabbitmq_port "$node" management)"
       env_line "DEJAQ_AMQP_${upper}_PROMETHEUS" "http://127.0.0.1:$(rabbitmq_port "$node" prometheus)"
       env_line "DEJAQ_RABBITMQCTL_$upper" "$(rabbitmq_dir "$node")/rabbitmqctl"
