@@ -33,7 +33,7 @@ apt_install() {
 # java_major: the major version of the JDK on the path, 0 when there is none.
 java_major() {
   local line=
-  if command -v java >/dev/null && command -v javac >/dev/null; then line=$(javac -version 2>&1 | head -n 1); fi
+  if command -v java >/dev/null && command -v javac >/dev/null; then line=$(javac -version 2>&1 | grep -m1 '^javac ' || true); fi
   if [[ $line =~ ^javac\ ([0-9]+) ]]; then echo "${BASH_REMATCH[1]}"; else echo 0; fi
 }
 

@@ -79,8 +79,8 @@ kafka_format() {
   mapfile -d '' java < <(kafka_java "$node" 256m kafka.tools.StorageTool format \
     --cluster-id "$(<"$dir/cluster.id")" --config "$dir/server.properties")
   if ! "${java[@]}" </dev/null >"$dir/format.log" 2>&1; then
-    tail -n 20 "$dir/format.log" >&2
-    note "error: Kafka's StorageTool could not format $dir/data (see above)"
+    note "error: kafka $node: StorageTool could not format $dir/data. The end of ${dir#"$root"/}/format.log:"
+    tail -n 20 "$dir/format.log" | sed 's/^/  | /' >&2
     return 1
   fi
 }
@@ -100,8 +100,9 @@ kafka_answers() {
 }
 
 kafka_up() {
-  local node
-  local -a own=() java
+  local node failed=0
+  local -a own=()
+  local -A launching=()
   need_java
   kafka_resolve
   for node in "${kafka_nodes[@]}"; do
@@ -114,14 +115,14 @@ kafka_up() {
       own+=("$node")
       # Both nodes format and start side by side.
       kafka_launch "$node" &
+      launching[$node]=$!
     fi
   done
-  # Each launch reports its own failure, and wait_ready sees that there is no process.
-  wait
-  local failed=0
   for node in "${own[@]}"; do
     local dir=$state/kafka/$node
-    if wait_ready 60 "$dir/pid" "$dir/log" "kafka $node" kafka_answers "$node"; then
+    if [[ -n ${launching[$node]:-} ]] && ! wait "${launching[$node]}"; then
+      failed=1
+    elif wait_ready 60 "$dir/pid" "$dir/log" "kafka $node" kafka_answers "$node"; then
       note "kafka $node: up at $(kafka_address "$node"), cluster id $(<"$dir/cluster.id"), pid $(proc_pid "$dir/pid")"
     else
       failed=1
