@@ -46,6 +46,8 @@ final class Clients {
         properties.put("allow.auto.create.topics", "false");
         properties.put("isolation.level", isolation);
         properties.put("max.poll.records", "5000");
+        // A fetch that waits at the end of one partition would hold up the first fetch of the next.
+        properties.put("fetch.max.wait.ms", "10");
         return new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
 
