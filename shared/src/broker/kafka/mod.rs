@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 //! Kafka, through librdkafka.
 //!
 //! `config` which properties the client gets, and which a person may set · `ffi` the only unsafe code: small safe
@@ -29,4 +26,3 @@ pub mod source;
 #[cfg(feature = "sink")]
 mod target;
 mod warnings;
->>>>>>> kafka
