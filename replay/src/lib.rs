@@ -11,7 +11,9 @@
 //! `engine` the threads.
 
 pub mod ceiling;
+pub mod clock_choice;
 pub mod feed;
+pub mod guard;
 pub mod hands;
 pub mod holds;
 pub mod inflight;
@@ -20,8 +22,11 @@ pub mod marks;
 pub mod measure;
 pub mod pacer;
 pub mod planner;
+pub mod remap;
 pub mod ring;
 pub mod schedule;
+pub mod select;
+pub mod trust;
 
 #[cfg(test)]
 mod testing;

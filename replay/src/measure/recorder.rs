@@ -1,10 +1,11 @@
-//! All histograms of a run, fed by completions on the completing thread alone.
+//! The open intervals of a run, fed by completions on the completing thread alone. It only fills histograms; what is closed
+//! goes out, to be added up and written elsewhere ([`super::collector`]), so that no answer waits for it.
 //!
 //! A second of intended time (with `--max`: of sending) is open until the pacer has left it behind and each of its
 //! messages is answered, timed out or given up; seconds are closed in order and then go out to be written. At most
 //! [`OPEN_SECONDS_MAX`] are open: beyond that the oldest is closed *incomplete*, and answers that come later count in
-//! the totals alone. Topics have intervals of ten seconds. Memory: 0.4 MB an open second, 0.8 MB a topic and 0.3 MB a
-//! topic and open interval.
+//! the totals alone. Topics have intervals of ten seconds. Memory: 0.5 MB an open second, 0.3 MB a topic and open
+//! interval.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 use dejaq_shared::broker::sink::{Completion, Fate};
 
 use super::counts::SecondRow;
+use dejaq_shared::record::StreamIx;
+
 use super::latency::Latency;
 use crate::inflight::{Sent, Slots};
 use crate::ledger::Ledger;
@@ -22,7 +25,7 @@ pub const OPEN_SECONDS_MAX: usize = 48;
 pub const TOPIC_SECONDS: u64 = 10;
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// The three latencies of a set of messages.
+/// The latencies of a set of messages.
 #[derive(Debug, Clone, Default)]
 pub struct Latencies<C: hdrhistogram::Counter> {
     /// Sent − intended, of all that were answered in any way.
@@ -31,6 +34,18 @@ pub struct Latencies<C: hdrhistogram::Counter> {
     pub service: Latency<C>,
     /// Acked − intended.
     pub response: Latency<C>,
+    /// Response less lateness: what it would be had the generator been on time.
+    pub response_on_time: Latency<C>,
+}
+
+impl<C: hdrhistogram::Counter> Latencies<C> {
+    /// Adds all values of another set.
+    pub fn merge<D: hdrhistogram::Counter>(&mut self, other: &Latencies<D>) {
+        self.schedule_error.merge(&other.schedule_error);
+        self.service.merge(&other.service);
+        self.response.merge(&other.response);
+        self.response_on_time.merge(&other.response_on_time);
+    }
 }
 
 /// One second, closed.
@@ -75,6 +90,8 @@ pub enum Closed {
     Second(Box<ClosedSecond>),
     /// An interval of the topics.
     Topics(ClosedTopics),
+    /// Answers that came too late for their intervals: for the totals alone.
+    Stragglers(Box<Latencies<u32>>, ClosedTopics),
 }
 
 #[derive(Debug, Default)]
@@ -93,15 +110,11 @@ impl OpenSecond {
     }
 }
 
-/// The totals of a run so far. Seconds that are still open are not in them yet.
+/// What the recorder knows at the end, beside what it closed.
 #[derive(Debug, Clone, Default)]
-pub struct Totals {
-    /// The three latencies.
-    pub latencies: Latencies<u64>,
-    /// Response less lateness: what it would be had the generator been on time.
-    pub response_on_time: Latency<u64>,
-    /// By class of topic.
-    pub topics: Vec<TopicLatency<u64>>,
+pub struct RecorderBooks {
+    /// Its part of the ledger.
+    pub ledger: Ledger,
     /// Answers that came after their second had to be closed.
     pub after_close: u64,
     /// Answers with a tag that was not in flight.
@@ -116,8 +129,10 @@ pub struct Recorder {
     slots: Arc<Slots>,
     t0_ns: u64,
     scheduled: bool,
-    ledger: Ledger,
-    totals: Totals,
+    classes: usize,
+    books: RecorderBooks,
+    stragglers: Latencies<u32>,
+    straggling_topics: ClosedTopics,
     /// Open seconds, without holes: `seconds[i]` is second `first_second + i`.
     seconds: VecDeque<OpenSecond>,
     first_second: u64,
@@ -129,30 +144,19 @@ impl Recorder {
     /// A recorder for a run that starts at `t0_ns`; with `classes` classes of topics.
     #[must_use]
     pub fn new(slots: Arc<Slots>, t0_ns: u64, scheduled: bool, streams: usize, classes: usize) -> Self {
-        let totals = Totals { topics: (0..classes).map(|_| TopicLatency::default()).collect(), ..Totals::default() };
         Self {
             slots,
             t0_ns,
             scheduled,
-            ledger: Ledger::new(streams),
-            totals,
+            classes,
+            books: RecorderBooks { ledger: Ledger::new(streams), ..RecorderBooks::default() },
+            stragglers: Latencies::default(),
+            straggling_topics: ClosedTopics::new(0, classes),
             seconds: VecDeque::new(),
             first_second: 0,
             topics: VecDeque::new(),
             closed: Vec::new(),
         }
-    }
-
-    /// Its part of the ledger.
-    #[must_use]
-    pub fn ledger(&self) -> &Ledger {
-        &self.ledger
-    }
-
-    /// The totals of all closed seconds.
-    #[must_use]
-    pub fn totals(&self) -> &Totals {
-        &self.totals
     }
 
     /// What was closed since the last call.
@@ -166,7 +170,7 @@ impl Recorder {
         for completion in completions {
             match self.slots.take(completion.tag) {
                 Some(sent) => self.answered(&sent, completion.fate, now_ns),
-                None => self.totals.stray += 1,
+                None => self.books.stray += 1,
             }
         }
     }
@@ -191,89 +195,79 @@ impl Recorder {
         slots.take_all(|sent| self.answered(&sent, Fate::Unknown(reason), now_ns));
     }
 
-    /// Closes whatever is open, at the end of the run.
-    pub fn finish(&mut self) {
+    /// Closes whatever is open, at the end of the run; [`Recorder::take_closed`] gives it.
+    pub fn finish(&mut self) -> RecorderBooks {
         while !self.seconds.is_empty() {
             self.close_first();
         }
-        while !self.topics.is_empty() {
-            self.close_topics();
+        while let Some(topics) = self.topics.pop_front() {
+            self.closed.push(Closed::Topics(topics));
         }
+        if self.books.after_close > 0 {
+            let topics = std::mem::replace(&mut self.straggling_topics, ClosedTopics::new(0, self.classes));
+            self.closed.push(Closed::Stragglers(Box::new(std::mem::take(&mut self.stragglers)), topics));
+        }
+        std::mem::take(&mut self.books)
     }
 
     fn answered(&mut self, sent: &Sent, fate: Fate, now_ns: u64) {
-        let error_ns = sent.sent_ns.saturating_sub(sent.intended_ns);
-        let service_ns = now_ns.saturating_sub(sent.sent_ns);
-        let response_ns = now_ns.saturating_sub(sent.intended_ns);
-        let scheduled = self.scheduled;
-        let acked = fate == Fate::Acked;
         match fate {
-            Fate::Acked => self.ledger.acked(sent.stream),
-            Fate::Failed(reason) => self.ledger.failed(sent.stream, reason),
-            Fate::Unknown(reason) => self.ledger.unknown(sent.stream, reason),
-        }
-        if acked {
-            let first = self.totals.acked_span_ns.map_or(now_ns, |(first, _)| first);
-            self.totals.acked_span_ns = Some((first, now_ns));
-            if scheduled {
-                self.totals.response_on_time.record(response_ns.saturating_sub(sent.late_ns));
-            }
+            Fate::Acked => self.acked(sent.stream, now_ns),
+            Fate::Failed(reason) => self.books.ledger.failed(sent.stream, reason),
+            Fate::Unknown(reason) => self.books.ledger.unknown(sent.stream, reason),
         }
         let second = sent.intended_ns.saturating_sub(self.t0_ns) / SECOND_NS;
         let open = self.open_second(second).and_then(|ix| self.seconds.get_mut(ix));
         let late = open.is_none();
-        let (latencies, complete) = match open {
+        let mut complete = false;
+        match open {
             Some(open) => {
                 match fate {
                     Fate::Acked => open.closed.acked += 1,
                     Fate::Failed(_) => open.closed.failed += 1,
                     Fate::Unknown(_) => open.closed.unknown += 1,
                 }
-                let complete = open.is_complete();
-                (Some(&mut open.closed.latencies), complete)
+                complete = open.is_complete();
+                file(&mut open.closed.latencies, self.scheduled, sent, fate, now_ns);
             }
-            None => (None, false),
-        };
-        match latencies {
-            Some(latencies) => file(latencies, scheduled, acked, error_ns, service_ns, response_ns),
             None => {
-                self.totals.after_close += 1;
-                file(&mut self.totals.latencies, scheduled, acked, error_ns, service_ns, response_ns);
+                self.books.after_close += 1;
+                file(&mut self.stragglers, self.scheduled, sent, fate, now_ns);
             }
         }
-        if acked && !self.totals.topics.is_empty() {
-            self.file_topic(second, sent.class as usize, late, service_ns, response_ns);
+        if fate == Fate::Acked && self.classes > 0 {
+            self.file_topic(second, late, sent, now_ns);
         }
         if complete {
             self.close_complete();
         }
     }
 
-    fn file_topic(&mut self, second: u64, class: usize, late: bool, service_ns: u64, response_ns: u64) {
-        let scheduled = self.scheduled;
-        if late {
-            if let Some(total) = self.totals.topics.get_mut(class) {
-                total.service.record(service_ns);
-                if scheduled {
-                    total.response.record(response_ns);
-                }
-            }
-            return;
-        }
-        let classes = self.totals.topics.len();
+    fn acked(&mut self, stream: StreamIx, now_ns: u64) {
+        self.books.ledger.acked(stream);
+        let first = self.books.acked_span_ns.map_or(now_ns, |(first, _)| first);
+        self.books.acked_span_ns = Some((first, now_ns));
+    }
+
+    fn file_topic(&mut self, second: u64, late: bool, sent: &Sent, now_ns: u64) {
         let interval = second - second % TOPIC_SECONDS;
-        let at = match self.topics.binary_search_by_key(&interval, |t| t.second) {
-            Ok(at) => at,
-            Err(at) => {
-                self.topics.insert(at, ClosedTopics { second: interval, classes: (0..classes).map(|_| None).collect() });
-                at
-            }
+        let topics = if late {
+            &mut self.straggling_topics
+        } else {
+            let at = match self.topics.binary_search_by_key(&interval, |t| t.second) {
+                Ok(at) => at,
+                Err(at) => {
+                    self.topics.insert(at, ClosedTopics::new(interval, self.classes));
+                    at
+                }
+            };
+            &mut self.topics[at]
         };
-        if let Some(class) = self.topics[at].classes.get_mut(class) {
+        if let Some(class) = topics.classes.get_mut(sent.class as usize) {
             let latency = class.get_or_insert_default();
-            latency.service.record(service_ns);
-            if scheduled {
-                latency.response.record(response_ns);
+            latency.service.record(now_ns.saturating_sub(sent.sent_ns));
+            if self.scheduled {
+                latency.response.record(now_ns.saturating_sub(sent.intended_ns));
             }
         }
     }
@@ -313,43 +307,32 @@ impl Recorder {
         self.first_second += 1;
         let complete = open.is_complete();
         let closed = ClosedSecond { complete, ..open.closed };
-        if closed.row.scheduled > 0 || open_has_answers(&closed) {
-            let total = &mut self.totals.latencies;
-            total.schedule_error.merge(&closed.latencies.schedule_error);
-            total.service.merge(&closed.latencies.service);
-            total.response.merge(&closed.latencies.response);
+        if closed.row.scheduled + closed.acked + closed.failed + closed.unknown > 0 {
             self.closed.push(Closed::Second(Box::new(closed)));
         }
         // Intervals of topics that lie wholly before the first open second.
-        while self.topics.front().is_some_and(|t| t.second + TOPIC_SECONDS <= self.first_second) {
-            self.close_topics();
+        while let Some(topics) = self.topics.pop_front_if(|t| t.second + TOPIC_SECONDS <= self.first_second) {
+            self.closed.push(Closed::Topics(topics));
         }
-    }
-
-    fn close_topics(&mut self) {
-        let Some(topics) = self.topics.pop_front() else { return };
-        for (total, interval) in self.totals.topics.iter_mut().zip(&topics.classes) {
-            if let Some(interval) = interval {
-                total.service.merge(&interval.service);
-                total.response.merge(&interval.response);
-            }
-        }
-        self.closed.push(Closed::Topics(topics));
     }
 }
 
-fn open_has_answers(closed: &ClosedSecond) -> bool {
-    closed.acked + closed.failed + closed.unknown > 0
+impl ClosedTopics {
+    fn new(second: u64, classes: usize) -> Self {
+        Self { second, classes: (0..classes).map(|_| None).collect() }
+    }
 }
 
-fn file<C: hdrhistogram::Counter>(into: &mut Latencies<C>, scheduled: bool, acked: bool, error_ns: u64, service_ns: u64, response_ns: u64) {
+fn file(into: &mut Latencies<u32>, scheduled: bool, sent: &Sent, fate: Fate, now_ns: u64) {
+    let response_ns = now_ns.saturating_sub(sent.intended_ns);
     if scheduled {
-        into.schedule_error.record(error_ns);
+        into.schedule_error.record(sent.sent_ns.saturating_sub(sent.intended_ns));
     }
-    if acked {
-        into.service.record(service_ns);
+    if fate == Fate::Acked {
+        into.service.record(now_ns.saturating_sub(sent.sent_ns));
         if scheduled {
             into.response.record(response_ns);
+            into.response_on_time.record(response_ns.saturating_sub(sent.late_ns));
         }
     }
 }
