@@ -28,7 +28,7 @@ fn the_target_tells_its_topics_and_opening_an_unknown_one_fails() {
     let topics = target.topics(&["t".to_owned(), "nowhere".to_owned()], PATIENCE).expect("topics");
     assert_eq!(topics.iter().map(|t| t.partitions).collect::<Vec<_>>(), [Some(4), None]);
     let new = NewTopic { name: "new".to_owned(), partitions: 1, settings: Vec::new() };
-    let error = target.create_topics(&[new], PATIENCE).expect_err("the mock cannot");
+    let error = target.create_topics(&[new], Duration::from_secs(1)).expect_err("the mock cannot");
     assert!(matches!(error, BrokerError::Request { .. }), "{error}");
     let error = target.open(&["nowhere".to_owned()], PATIENCE).err().expect("not there");
     assert!(matches!(error, BrokerError::UnknownTopic { .. }), "{error}");
