@@ -299,7 +299,8 @@ impl Intake {
     /// A stream that had ended is there again, the same incarnation: it goes on where it was.
     pub fn reopen(&mut self, ix: StreamIx, end: i64) {
         if let Some(lane) = self.lanes.get_mut(ix as usize).filter(|l| l.phase == Phase::Ended) {
-            lane.phase = Phase::Reading;
+            lane.phase = if lane.books.next >= lane.until { Phase::Finished } else { Phase::Reading };
+            self.unfinished += usize::from(lane.until != i64::MAX && lane.phase == Phase::Reading);
             lane.catch_up_to = lane.catch_up_to.max(end);
             lane.end_seen = lane.end_seen.max(end);
             self.touch(ix);

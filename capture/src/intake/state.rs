@@ -1,7 +1,7 @@
 //! What intake tells about its streams.
 
 use dejaq_shared::broker::source::ReadFrom;
-use dejaq_shared::record::{Stream, StreamIx};
+use dejaq_shared::record::{Record, Stream, StreamIx};
 
 use super::{Intake, Phase};
 use crate::books::Books;
@@ -122,6 +122,13 @@ impl Intake {
             position: lane.books.next,
             leader_epoch: lane.books.leader_epoch,
         })
+    }
+
+    /// Whether a record is not on disk already.
+    #[inline]
+    #[must_use]
+    pub fn is_next_or_later(&self, record: &Record<'_>) -> bool {
+        self.lanes.get(record.stream as usize).is_some_and(|l| record.position >= l.books.next)
     }
 
     /// Streams that the source should read no longer, since the last call.
