@@ -1,0 +1,579 @@
+//! Building a block: records in, columns out.
+//!
+//! # Layout of a block's body
+//! ```text
+//! body    = frames durable u64 · crc32c u32 of it · head length u32 · head · crc32c u32 of (head length · head) · columns
+//! head    = records · raw bytes · base arrival (signed) · streams · stream row* · columns · column row*        (all varints)
+//! stream row = number · records · first position (signed) · last − first · leader epoch (signed) · raw bytes · largest record
+//!              · arrival min − base (signed) · arrival max − min · kinds · [broker time min (signed) · max − min, if kinds & 6]
+//! column row = number · flags · codec · raw length · stored length · crc32c u32
+//! ```
+//! *frames durable* is how many of this segment's frames had been synced when the block was written: recovery uses it to
+//! tell a torn tail from damage in what was safe.
+//!
+//! # Cost
+//! One copy of the record's bytes, two to six varints, no allocation once the buffers have grown. Keys and header sets go
+//! through a dictionary that gives itself up when it does not pay.
+
+use std::hash::{BuildHasher, Hasher as _};
+
+use super::codec::{ColumnEncoder, ColumnEntry, Compression, column};
+use crate::record::{BrokerTime, EPOCH_UNKNOWN, Record, StreamIx};
+use crate::varint;
+
+/// The bytes of a body before its head length.
+pub const DURABLE_BYTES: usize = 12;
+/// After so many records a dictionary must have paid, or it is given up.
+const DICTIONARY_TRIAL: usize = 512;
+
+/// Bits of a stream row's kinds.
+pub mod kind {
+    /// Some record has no broker time.
+    pub const NONE: u8 = 1;
+    /// Some record has a create time.
+    pub const CREATE: u8 = 2;
+    /// Some record has an append time.
+    pub const APPEND: u8 = 4;
+    /// The bit of the kind with this number in the kinds column.
+    #[must_use]
+    pub fn bit(number: u8) -> u8 {
+        1 << number
+    }
+}
+
+/// What a block holds of one stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockStream {
+    /// The stream's number.
+    pub stream: StreamIx,
+    /// Its records.
+    pub records: u32,
+    /// Position of the first.
+    pub first: i64,
+    /// Position of the last.
+    pub last: i64,
+    /// The epoch of all of them.
+    pub leader_epoch: i32,
+    /// Their key, value and header bytes.
+    pub bytes_raw: u64,
+    /// The bytes of the largest of them.
+    pub record_bytes_max: u64,
+    /// Earliest arrival.
+    pub arrival_min_ns: i64,
+    /// Latest arrival.
+    pub arrival_max_ns: i64,
+    /// Which kinds of broker time occur.
+    pub kinds: u8,
+    /// Lowest broker time, raw (0 where `kinds` says none).
+    pub broker_min: i64,
+    /// Highest broker time, raw.
+    pub broker_max: i64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Lane {
+    previous_position: i64,
+    previous_broker: i64,
+}
+
+/// Collects records into columns. `clear` keeps its memory.
+pub struct BlockBuilder {
+    streams: Vec<BlockStream>,
+    lanes: Vec<Lane>,
+    /// Stream number → index in `streams`, `u32::MAX` where absent.
+    slots: Vec<u32>,
+    records: usize,
+    bytes_raw: usize,
+    base_arrival_ns: i64,
+    previous_arrival_ns: i64,
+    run: Option<(u32, u64)>,
+    runs: Vec<u8>,
+    arrivals: Vec<u8>,
+    positions: Vec<u8>,
+    broker_times: Vec<u8>,
+    kinds: Vec<u8>,
+    flags: Vec<u8>,
+    any_flag: bool,
+    keys: Strings,
+    headers: Strings,
+    values: Strings,
+}
+
+impl Default for BlockBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl BlockBuilder {
+    /// An empty builder.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            streams: Vec::new(),
+            lanes: Vec::new(),
+            slots: Vec::new(),
+            records: 0,
+            bytes_raw: 0,
+            base_arrival_ns: 0,
+            previous_arrival_ns: 0,
+            run: None,
+            runs: Vec::new(),
+            arrivals: Vec::new(),
+            positions: Vec::new(),
+            broker_times: Vec::new(),
+            kinds: Vec::new(),
+            flags: Vec::new(),
+            any_flag: false,
+            keys: Strings::new(true),
+            headers: Strings::new(true),
+            values: Strings::new(false),
+        }
+    }
+
+    /// Forgets the records, keeps the memory.
+    pub fn clear(&mut self) {
+        for stream in self.streams.drain(..) {
+            self.slots[stream.stream as usize] = u32::MAX;
+        }
+        self.lanes.clear();
+        self.records = 0;
+        self.bytes_raw = 0;
+        self.run = None;
+        self.any_flag = false;
+        for column in [&mut self.runs, &mut self.arrivals, &mut self.positions, &mut self.broker_times, &mut self.kinds, &mut self.flags] {
+            column.clear();
+        }
+        self.keys.clear();
+        self.headers.clear();
+        self.values.clear();
+    }
+
+    /// How many records it holds.
+    #[must_use]
+    pub fn records(&self) -> usize {
+        self.records
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
+    /// Their key, value and header bytes.
+    #[must_use]
+    pub fn bytes_raw(&self) -> usize {
+        self.bytes_raw
+    }
+
+    /// The memory its buffers hold, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        [&self.runs, &self.arrivals, &self.positions, &self.broker_times, &self.kinds, &self.flags].iter().map(|c| c.capacity()).sum::<usize>()
+            + self.keys.memory()
+            + self.headers.memory()
+            + self.values.memory()
+    }
+
+    /// What it holds of each stream, in the order in which they came.
+    #[must_use]
+    pub fn streams(&self) -> &[BlockStream] {
+        &self.streams
+    }
+
+    /// Whether this record may go into the same block as those that are there: a stream has one leader epoch in a
+    /// block, its positions rise, and the block has room under the format's limits.
+    #[must_use]
+    pub fn accepts(&self, record: &Record<'_>) -> bool {
+        let fits = self.records == 0 || (self.bytes_raw + record.bytes_raw() <= crate::record::RECORD_BYTES_MAX && (self.records as u64) < super::BLOCK_RECORDS_MAX);
+        fits && match self.slots.get(record.stream as usize) {
+            Some(&slot) if slot != u32::MAX => {
+                let there = &self.streams[slot as usize];
+                there.leader_epoch == record.leader_epoch && there.last < record.position
+            }
+            _ => true,
+        }
+    }
+
+    /// Adds a record that [`BlockBuilder::accepts`].
+    pub fn push(&mut self, record: &Record<'_>) {
+        debug_assert!(self.accepts(record), "the caller asks accepts() first");
+        if self.records == 0 {
+            self.base_arrival_ns = record.arrival_ns;
+            self.previous_arrival_ns = record.arrival_ns;
+        }
+        let slot = self.slot_of(record);
+        self.push_run(slot);
+        varint::write_i64(&mut self.arrivals, record.arrival_ns.wrapping_sub(self.previous_arrival_ns));
+        self.previous_arrival_ns = record.arrival_ns;
+        let lane = &mut self.lanes[slot as usize];
+        varint::write_i64(&mut self.positions, record.position.wrapping_sub(lane.previous_position).wrapping_sub(1));
+        lane.previous_position = record.position;
+        let (kind_number, raw) = match record.broker_time {
+            BrokerTime::None => (0u8, lane.previous_broker),
+            BrokerTime::Create(raw) => (1, raw),
+            BrokerTime::Append(raw) => (2, raw),
+        };
+        varint::write_i64(&mut self.broker_times, raw.wrapping_sub(lane.previous_broker));
+        lane.previous_broker = raw;
+        self.kinds.push(kind_number);
+        self.flags.push(record.flags.0);
+        self.any_flag |= record.flags.0 != 0;
+        let headers = record.headers.as_bytes();
+        self.keys.push(record.key);
+        self.headers.push((!headers.is_empty()).then_some(headers));
+        self.values.push(record.value);
+        self.account(slot, record, kind_number, raw);
+    }
+
+    fn account(&mut self, slot: u32, record: &Record<'_>, kind_number: u8, raw: i64) {
+        let bytes = record.bytes_raw();
+        let row = &mut self.streams[slot as usize];
+        row.records += 1;
+        row.last = record.position;
+        row.bytes_raw += bytes as u64;
+        row.record_bytes_max = row.record_bytes_max.max(bytes as u64);
+        row.arrival_min_ns = row.arrival_min_ns.min(record.arrival_ns);
+        row.arrival_max_ns = row.arrival_max_ns.max(record.arrival_ns);
+        if kind_number != 0 {
+            let first = row.kinds & (kind::CREATE | kind::APPEND) == 0;
+            row.broker_min = if first { raw } else { row.broker_min.min(raw) };
+            row.broker_max = if first { raw } else { row.broker_max.max(raw) };
+        }
+        row.kinds |= kind::bit(kind_number);
+        self.records += 1;
+        self.bytes_raw += bytes;
+    }
+
+    #[inline]
+    fn slot_of(&mut self, record: &Record<'_>) -> u32 {
+        let at = record.stream as usize;
+        if let Some(&slot) = self.slots.get(at)
+            && slot != u32::MAX
+        {
+            return slot;
+        }
+        if self.slots.len() <= at {
+            self.slots.resize(at + 1, u32::MAX);
+        }
+        let slot = u32::try_from(self.streams.len()).unwrap_or(u32::MAX);
+        self.slots[at] = slot;
+        self.streams.push(BlockStream {
+            stream: record.stream,
+            records: 0,
+            first: record.position,
+            last: record.position,
+            leader_epoch: record.leader_epoch,
+            bytes_raw: 0,
+            record_bytes_max: 0,
+            arrival_min_ns: i64::MAX,
+            arrival_max_ns: i64::MIN,
+            kinds: 0,
+            broker_min: 0,
+            broker_max: 0,
+        });
+        self.lanes.push(Lane { previous_position: record.position.wrapping_sub(1), previous_broker: 0 });
+        slot
+    }
+
+    #[inline]
+    fn push_run(&mut self, slot: u32) {
+        match &mut self.run {
+            Some((open, length)) if *open == slot => *length += 1,
+            run => {
+                if let Some((open, length)) = run.replace((slot, 1)) {
+                    varint::write_u64(&mut self.runs, u64::from(open));
+                    varint::write_u64(&mut self.runs, length);
+                }
+            }
+        }
+    }
+}
+
+/// A block, ready to be written: everything of its body but the first [`DURABLE_BYTES`].
+#[derive(Debug, Default)]
+pub struct EncodedBlock {
+    pub(super) body: Vec<u8>,
+    columns: Vec<ColumnEntry>,
+    stored: Vec<u8>,
+    head: Vec<u8>,
+    streams: Vec<BlockStream>,
+    records: u32,
+    bytes_raw: u64,
+}
+
+impl EncodedBlock {
+    /// How many records it holds.
+    #[must_use]
+    pub fn records(&self) -> u32 {
+        self.records
+    }
+
+    /// Their key, value and header bytes.
+    #[must_use]
+    pub fn bytes_raw(&self) -> u64 {
+        self.bytes_raw
+    }
+
+    /// The bytes of its body.
+    #[must_use]
+    pub fn bytes_stored(&self) -> u64 {
+        (self.body.len() + DURABLE_BYTES) as u64
+    }
+
+    /// What it holds of each stream.
+    #[must_use]
+    pub fn streams(&self) -> &[BlockStream] {
+        &self.streams
+    }
+}
+
+/// Turns builders into blocks. Owns zstd's context: one per thread, reused.
+pub struct BlockEncoder {
+    columns: ColumnEncoder,
+}
+
+impl BlockEncoder {
+    /// A new encoder.
+    ///
+    /// # Errors
+    /// When zstd cannot have its memory.
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self { columns: ColumnEncoder::new()? })
+    }
+
+    /// Encodes what `builder` holds into `out`, replacing what is there.
+    ///
+    /// # Errors
+    /// When zstd fails.
+    pub fn encode(&mut self, builder: &BlockBuilder, compression: Compression, out: &mut EncodedBlock) -> std::io::Result<()> {
+        out.columns.clear();
+        out.stored.clear();
+        out.streams.clear();
+        out.streams.extend_from_slice(&builder.streams);
+        out.records = u32::try_from(builder.records).unwrap_or(u32::MAX);
+        out.bytes_raw = builder.bytes_raw as u64;
+
+        let mut runs_tail = Vec::new();
+        if let Some((slot, length)) = builder.run {
+            varint::write_u64(&mut runs_tail, u64::from(slot));
+            varint::write_u64(&mut runs_tail, length);
+        }
+        let mut add = |id: u16, raw: &[u8]| -> std::io::Result<()> {
+            let entry = self.columns.encode(id, raw, compression, &mut out.stored)?;
+            out.columns.push(entry);
+            Ok(())
+        };
+        if builder.streams.len() > 1 {
+            add(column::STREAMS, &[builder.runs.as_slice(), &runs_tail].concat())?;
+        }
+        for (id, raw) in [(column::ARRIVAL, &builder.arrivals), (column::POSITION, &builder.positions), (column::BROKER_TIME, &builder.broker_times)] {
+            if raw.iter().any(|b| *b != 0) {
+                add(id, raw)?;
+            }
+        }
+        if builder.streams.iter().any(|s| s.kinds.count_ones() > 1) {
+            add(column::BROKER_TIME_KIND, &builder.kinds)?;
+        }
+        if builder.any_flag {
+            add(column::FLAGS, &builder.flags)?;
+        }
+        for (id, strings) in [(column::KEY, &builder.keys), (column::HEADERS, &builder.headers), (column::VALUE, &builder.values)] {
+            if strings.any {
+                add(id, &strings.lengths)?;
+                add(id + column::BYTES, &strings.bytes)?;
+                if let Some(dictionary) = &strings.dictionary {
+                    add(id + column::INDEX, &dictionary.index)?;
+                }
+            }
+        }
+        write_head(builder, &out.columns, &mut out.head);
+        out.body.clear();
+        let length = u32::try_from(out.head.len()).unwrap_or(u32::MAX).to_le_bytes();
+        out.body.extend_from_slice(&length);
+        out.body.extend_from_slice(&out.head);
+        let crc = crc32c::crc32c(&out.body);
+        out.body.extend_from_slice(&crc.to_le_bytes());
+        out.body.extend_from_slice(&out.stored);
+        Ok(())
+    }
+}
+
+fn write_head(builder: &BlockBuilder, columns: &[ColumnEntry], head: &mut Vec<u8>) {
+    head.clear();
+    varint::write_u64(head, builder.records as u64);
+    varint::write_u64(head, builder.bytes_raw as u64);
+    varint::write_i64(head, builder.base_arrival_ns);
+    varint::write_u64(head, builder.streams.len() as u64);
+    for row in &builder.streams {
+        varint::write_u64(head, u64::from(row.stream));
+        varint::write_u64(head, u64::from(row.records));
+        varint::write_i64(head, row.first);
+        varint::write_u64(head, row.last.wrapping_sub(row.first).cast_unsigned());
+        varint::write_i64(head, i64::from(row.leader_epoch.max(EPOCH_UNKNOWN)));
+        varint::write_u64(head, row.bytes_raw);
+        varint::write_u64(head, row.record_bytes_max);
+        varint::write_i64(head, row.arrival_min_ns.wrapping_sub(builder.base_arrival_ns));
+        varint::write_u64(head, row.arrival_max_ns.wrapping_sub(row.arrival_min_ns).cast_unsigned());
+        varint::write_u64(head, u64::from(row.kinds));
+        if row.kinds & (kind::CREATE | kind::APPEND) != 0 {
+            varint::write_i64(head, row.broker_min);
+            varint::write_u64(head, row.broker_max.wrapping_sub(row.broker_min).cast_unsigned());
+        }
+    }
+    varint::write_u64(head, columns.len() as u64);
+    for entry in columns {
+        varint::write_u64(head, u64::from(entry.id));
+        varint::write_u64(head, u64::from(entry.flags));
+        varint::write_u64(head, u64::from(entry.codec));
+        varint::write_u64(head, entry.raw_bytes);
+        varint::write_u64(head, entry.stored_bytes);
+        head.extend_from_slice(&entry.crc.to_le_bytes());
+    }
+}
+
+/// A column of byte strings being built.
+struct Strings {
+    lengths: Vec<u8>,
+    bytes: Vec<u8>,
+    any: bool,
+    records: usize,
+    may_index: bool,
+    dictionary: Option<Dictionary>,
+    spare: Option<Dictionary>,
+}
+
+#[derive(Default)]
+struct Dictionary {
+    index: Vec<u8>,
+    /// Where each entry lies in the joined bytes.
+    spans: Vec<(u32, u32)>,
+    table: hashbrown::HashTable<u32>,
+    hasher: hashbrown::DefaultHashBuilder,
+    /// The entry that the record before had (+ 1): equal neighbours are the commonest case.
+    previous: u32,
+}
+
+impl Strings {
+    fn new(may_index: bool) -> Self {
+        Self { lengths: Vec::new(), bytes: Vec::new(), any: false, records: 0, may_index, dictionary: may_index.then(Dictionary::default), spare: None }
+    }
+
+    fn clear(&mut self) {
+        self.lengths.clear();
+        self.bytes.clear();
+        self.any = false;
+        self.records = 0;
+        if self.dictionary.is_none() && self.may_index {
+            self.dictionary = self.spare.take();
+        }
+        if let Some(dictionary) = &mut self.dictionary {
+            dictionary.clear();
+        }
+    }
+
+    fn memory(&self) -> usize {
+        self.lengths.capacity() + self.bytes.capacity() + self.dictionary.as_ref().map_or(0, |d| d.index.capacity() + d.spans.capacity() * 8 + d.table.capacity() * 5)
+    }
+
+    #[inline]
+    fn push(&mut self, string: Option<&[u8]>) {
+        self.any |= string.is_some();
+        self.records += 1;
+        match &mut self.dictionary {
+            None => self.push_plain(string),
+            Some(dictionary) => {
+                dictionary.push(string, &mut self.lengths, &mut self.bytes);
+                // Worth it while entries repeat; and entries are bounded by u32 offsets, far above a block's size.
+                if self.records == DICTIONARY_TRIAL && dictionary.spans.len() * 2 > DICTIONARY_TRIAL {
+                    self.give_up();
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn push_plain(&mut self, string: Option<&[u8]>) {
+        match string {
+            None => self.lengths.push(0),
+            Some(string) => {
+                varint::write_u64(&mut self.lengths, string.len() as u64 + 1);
+                self.bytes.extend_from_slice(string);
+            }
+        }
+    }
+
+    /// Writes the records so far out in full.
+    fn give_up(&mut self) {
+        let Some(dictionary) = self.dictionary.take() else { return };
+        let entries = std::mem::take(&mut self.bytes);
+        self.lengths.clear();
+        let mut index = dictionary.index.as_slice();
+        while let Some(entry) = varint::read_u64(&mut index) {
+            let string = usize::try_from(entry).ok().and_then(|e| e.checked_sub(1)).and_then(|e| dictionary.spans.get(e)).map(|(start, len)| &entries[*start as usize..][..*len as usize]);
+            self.push_plain(string);
+        }
+        self.spare = Some(dictionary);
+    }
+}
+
+impl Dictionary {
+    fn clear(&mut self) {
+        self.index.clear();
+        self.spans.clear();
+        self.table.clear();
+        self.previous = 0;
+    }
+
+    #[inline]
+    fn push(&mut self, string: Option<&[u8]>, lengths: &mut Vec<u8>, bytes: &mut Vec<u8>) {
+        let Some(string) = string else {
+            self.index.push(0);
+            return;
+        };
+        if let Some((start, len)) = self.previous.checked_sub(1).and_then(|p| self.spans.get(p as usize))
+            && bytes[*start as usize..][..*len as usize] == *string
+        {
+            varint::write_u64(&mut self.index, u64::from(self.previous));
+            return;
+        }
+        let hash = self.hash(string);
+        let found = self.table.find(hash, |&entry| {
+            let (start, len) = self.spans[entry as usize];
+            bytes[start as usize..][..len as usize] == *string
+        });
+        let entry = match found {
+            Some(&entry) => entry,
+            None => self.insert(hash, string, lengths, bytes),
+        };
+        self.previous = entry + 1;
+        varint::write_u64(&mut self.index, u64::from(self.previous));
+    }
+
+    fn insert(&mut self, hash: u64, string: &[u8], lengths: &mut Vec<u8>, bytes: &mut Vec<u8>) -> u32 {
+        let entry = u32::try_from(self.spans.len()).unwrap_or(u32::MAX);
+        let start = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        self.spans.push((start, u32::try_from(string.len()).unwrap_or(u32::MAX)));
+        varint::write_u64(lengths, string.len() as u64 + 1);
+        bytes.extend_from_slice(string);
+        let Self { table, spans, hasher, .. } = self;
+        table.insert_unique(hash, entry, |&other| {
+            let (start, len) = spans[other as usize];
+            hash_of(hasher, &bytes[start as usize..][..len as usize])
+        });
+        entry
+    }
+
+    #[inline]
+    fn hash(&self, string: &[u8]) -> u64 {
+        hash_of(&self.hasher, string)
+    }
+}
+
+#[inline]
+fn hash_of(hasher: &hashbrown::DefaultHashBuilder, string: &[u8]) -> u64 {
+    let mut state = hasher.build_hasher();
+    state.write(string);
+    state.finish()
+}

@@ -1,0 +1,404 @@
+//! Reading a block: its head, and as many of its columns as are wanted.
+//!
+//! Everything is checked before memory is asked for: limits first, then checksums, then lengths against each other. A
+//! reader that wants only times decompresses only times ([`Wanted::TIMES`]).
+
+use super::block::{BlockStream, DURABLE_BYTES, kind};
+use super::codec::{ByteStrings, ColumnDecoder, ColumnEntry, column};
+use super::{BLOCK_BYTES_MAX, BLOCK_RECORDS_MAX, COLUMN_BYTES_MAX, MUST_UNDERSTAND, STREAMS_MAX};
+use crate::record::{BrokerTime, Headers, Record, RecordFlags};
+use crate::varint;
+
+/// Why a block cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BlockFault {
+    /// Bytes are wrong; in words.
+    Damaged(String),
+    /// It has a column that must be understood and is not; its name.
+    MustUnderstand(String),
+}
+
+impl From<String> for BlockFault {
+    fn from(what: String) -> Self {
+        Self::Damaged(what)
+    }
+}
+
+/// Which columns to decode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    payloads: bool,
+}
+
+impl Wanted {
+    /// Streams, positions, times, kinds and flags.
+    pub const TIMES: Self = Self { payloads: false };
+    /// All of it.
+    pub const ALL: Self = Self { payloads: true };
+}
+
+/// A block's head.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BlockHead {
+    /// How many of the segment's frames were durable when it was written.
+    pub frames_durable: u64,
+    /// Its records.
+    pub records: u32,
+    /// Their key, value and header bytes.
+    pub bytes_raw: u64,
+    /// What arrival times count from.
+    pub base_arrival_ns: i64,
+    /// What it holds of each stream.
+    pub streams: Vec<BlockStream>,
+    /// Its columns.
+    pub columns: Vec<ColumnEntry>,
+    /// Where the first column begins in the body.
+    pub columns_start: usize,
+}
+
+/// How many bytes of a body the head takes, once its first 16 bytes are known.
+///
+/// # Errors
+/// When it claims more than the body has.
+pub fn head_end(body_start: &[u8; DURABLE_BYTES + 4], body_bytes: u32) -> Result<usize, String> {
+    let b = &body_start[DURABLE_BYTES..];
+    let head = u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+    let end = u64::from(head) + DURABLE_BYTES as u64 + 8;
+    if end > u64::from(body_bytes) {
+        return Err(format!("the block's head claims {head} bytes, its body has {body_bytes}"));
+    }
+    usize::try_from(end).map_err(|e| e.to_string())
+}
+
+impl BlockHead {
+    /// Reads the head from the start of a body (which may be cut after the head).
+    ///
+    /// # Errors
+    /// In words, when lengths, checksums or counts are wrong.
+    pub fn decode(body: &[u8], body_bytes: u32) -> Result<Self, String> {
+        let Some(start) = body.first_chunk::<{ DURABLE_BYTES + 4 }>() else {
+            return Err(format!("the block's body has {} bytes, at least 16 expected", body.len()));
+        };
+        let columns_start = head_end(start, body_bytes)?;
+        let durable = body.first_chunk::<8>().map_or(0, |b| u64::from_le_bytes(*b));
+        if crc32c::crc32c(&body[..8]).to_le_bytes() != body[8..DURABLE_BYTES] {
+            return Err("the checksum of the block's first 8 bytes is wrong".into());
+        }
+        let framed = body.get(DURABLE_BYTES..columns_start).ok_or("the block's body is cut in its head")?;
+        let (covered, stored) = framed.split_at(framed.len() - 4);
+        let crc = crc32c::crc32c(covered);
+        if crc.to_le_bytes() != stored {
+            return Err(format!("the checksum of the block's head is {crc:#010x}, its bytes say {}", super::frame::hex(stored)));
+        }
+        let mut rest = &covered[4..];
+        let mut head = Self::read(&mut rest).ok_or("the block's head ends too early or has a number out of range")?;
+        if !rest.is_empty() {
+            return Err(format!("the block's head has {} bytes too many", rest.len()));
+        }
+        head.frames_durable = durable;
+        head.columns_start = columns_start;
+        head.check(u64::from(body_bytes) - columns_start as u64)?;
+        Ok(head)
+    }
+
+    fn read(rest: &mut &[u8]) -> Option<Self> {
+        let mut head = Self {
+            records: u32::try_from(varint::read_u64(rest).filter(|r| *r <= BLOCK_RECORDS_MAX)?).ok()?,
+            bytes_raw: varint::read_u64(rest)?,
+            base_arrival_ns: varint::read_i64(rest)?,
+            ..Self::default()
+        };
+        let streams = varint::read_u64(rest).filter(|s| *s <= u64::from(head.records))?;
+        // Each row takes at least 10 bytes: what is asked for is bounded by what is there.
+        head.streams.reserve(usize::try_from(streams).ok()?.min(rest.len() / 10));
+        for _ in 0..streams {
+            head.streams.push(read_row(rest, head.base_arrival_ns)?);
+        }
+        let columns = varint::read_u64(rest)?;
+        for _ in 0..columns {
+            let mut number = || varint::read_u64(rest).and_then(|n| u16::try_from(n).ok());
+            let (id, flags, codec) = (number()?, number()?, number()?);
+            let (raw_bytes, stored_bytes) = (varint::read_u64(rest)?, varint::read_u64(rest)?);
+            let (crc, after) = rest.split_first_chunk::<4>()?;
+            *rest = after;
+            head.columns.push(ColumnEntry { id, flags, codec, raw_bytes, stored_bytes, crc: u32::from_le_bytes(*crc) });
+        }
+        Some(head)
+    }
+
+    fn check(&self, columns_bytes: u64) -> Result<(), String> {
+        if self.records == 0 {
+            return Err("the block has no records".into());
+        }
+        let counted: u64 = self.streams.iter().map(|s| u64::from(s.records)).sum();
+        if counted != u64::from(self.records) || self.streams.iter().any(|s| s.records == 0) {
+            return Err(format!("the block has {} records, its streams have {counted} together", self.records));
+        }
+        let (mut raw, mut stored) = (0u64, 0u64);
+        for entry in &self.columns {
+            if entry.raw_bytes > COLUMN_BYTES_MAX {
+                return Err(format!("column {} claims {} bytes raw, the limit is {COLUMN_BYTES_MAX}", entry.id, entry.raw_bytes));
+            }
+            raw += entry.raw_bytes;
+            stored = stored.checked_add(entry.stored_bytes).ok_or("the columns' lengths overflow")?;
+        }
+        if raw > BLOCK_BYTES_MAX {
+            return Err(format!("the block claims {raw} bytes raw, the limit is {BLOCK_BYTES_MAX}"));
+        }
+        if stored != columns_bytes {
+            return Err(format!("the columns claim {stored} stored bytes, the body has {columns_bytes}"));
+        }
+        Ok(())
+    }
+
+    /// Where a column's stored bytes lie in the body.
+    #[must_use]
+    pub fn column(&self, id: u16) -> Option<(&ColumnEntry, std::ops::Range<usize>)> {
+        let mut at = self.columns_start;
+        for entry in &self.columns {
+            let end = at + usize::try_from(entry.stored_bytes).ok()?;
+            if entry.id == id {
+                return Some((entry, at..end));
+            }
+            at = end;
+        }
+        None
+    }
+
+    /// Checks that every column is one this build knows, or may skip.
+    ///
+    /// # Errors
+    /// The name of the first that it may not.
+    pub fn refuse_unknown(&self) -> Result<(), String> {
+        let known = |id: u16| matches!(id, column::STREAMS..=column::FLAGS) || [column::KEY, column::HEADERS, column::VALUE].iter().any(|k| (*k..=k + column::INDEX).contains(&id));
+        match self.columns.iter().find(|c| !known(c.id) && c.flags & MUST_UNDERSTAND != 0) {
+            Some(entry) => Err(format!("column {}", entry.id)),
+            None => Ok(()),
+        }
+    }
+
+    /// Lowest and highest broker time of all streams.
+    #[must_use]
+    pub fn broker_time(&self) -> Option<(i64, i64)> {
+        let with = || self.streams.iter().filter(|s| s.kinds & (kind::CREATE | kind::APPEND) != 0);
+        Some((with().map(|s| s.broker_min).min()?, with().map(|s| s.broker_max).max()?))
+    }
+}
+
+fn read_row(rest: &mut &[u8], base: i64) -> Option<BlockStream> {
+    let stream = u32::try_from(varint::read_u64(rest)?).ok().filter(|s| *s < STREAMS_MAX)?;
+    let records = u32::try_from(varint::read_u64(rest)?).ok()?;
+    let first = varint::read_i64(rest)?;
+    let last = first.checked_add_unsigned(varint::read_u64(rest)?)?;
+    let leader_epoch = i32::try_from(varint::read_i64(rest)?).ok()?;
+    let bytes_raw = varint::read_u64(rest)?;
+    let record_bytes_max = varint::read_u64(rest)?;
+    let arrival_min_ns = base.wrapping_add(varint::read_i64(rest)?);
+    let arrival_max_ns = arrival_min_ns.wrapping_add_unsigned(varint::read_u64(rest)?);
+    let kinds = u8::try_from(varint::read_u64(rest)?).ok().filter(|k| *k != 0 && *k < 8)?;
+    let (mut broker_min, mut broker_max) = (0, 0);
+    if kinds & (kind::CREATE | kind::APPEND) != 0 {
+        broker_min = varint::read_i64(rest)?;
+        broker_max = broker_min.wrapping_add_unsigned(varint::read_u64(rest)?);
+    }
+    Some(BlockStream { stream, records, first, last, leader_epoch, bytes_raw, record_bytes_max, arrival_min_ns, arrival_max_ns, kinds, broker_min, broker_max })
+}
+
+/// A decoded block. Reuse it: `decode` keeps its memory.
+#[derive(Default)]
+pub struct Block {
+    /// The head it was decoded by.
+    pub head: BlockHead,
+    /// Each record's stream, as an index into `head.streams`.
+    slots: Vec<u32>,
+    arrivals: Vec<i64>,
+    positions: Vec<i64>,
+    broker_times: Vec<i64>,
+    kinds: Vec<u8>,
+    flags: Vec<u8>,
+    keys: ByteStrings,
+    headers: ByteStrings,
+    values: ByteStrings,
+    scratch: Vec<u8>,
+    scratch_index: Vec<u8>,
+}
+
+impl Block {
+    /// Decodes a body.
+    ///
+    /// # Errors
+    /// [`BlockFault`].
+    pub fn decode(&mut self, decoder: &mut ColumnDecoder, body: &[u8], wanted: Wanted) -> Result<(), BlockFault> {
+        let body_bytes = u32::try_from(body.len()).map_err(|_| "the body is longer than 4 GiB".to_owned())?;
+        self.head = BlockHead::decode(body, body_bytes)?;
+        self.head.refuse_unknown().map_err(BlockFault::MustUnderstand)?;
+        self.decode_slots(decoder, body)?;
+        self.decode_numbers(decoder, body)?;
+        let records = self.head.records as usize;
+        for (id, name, strings) in [(column::KEY, "keys", &mut self.keys), (column::HEADERS, "header sets", &mut self.headers), (column::VALUE, "values", &mut self.values)] {
+            strings.clear();
+            if !wanted.payloads || !load(&self.head, decoder, body, id, &mut self.scratch)? {
+                continue;
+            }
+            load(&self.head, decoder, body, id + column::BYTES, &mut strings.bytes)?;
+            let indexed = load(&self.head, decoder, body, id + column::INDEX, &mut self.scratch_index)?;
+            strings.read(name, &self.scratch, indexed.then_some(self.scratch_index.as_slice()), records)?;
+        }
+        for set in self.headers.stored() {
+            Headers::parse(set).map_err(|e| e.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn decode_slots(&mut self, decoder: &mut ColumnDecoder, body: &[u8]) -> Result<(), BlockFault> {
+        let records = self.head.records as usize;
+        self.slots.clear();
+        self.slots.reserve(records);
+        if !load(&self.head, decoder, body, column::STREAMS, &mut self.scratch)? {
+            if self.head.streams.len() > 1 {
+                return Err("the block has several streams and no column that tells them apart".to_owned().into());
+            }
+            self.slots.resize(records, 0);
+            return Ok(());
+        }
+        let mut runs = self.scratch.as_slice();
+        while !runs.is_empty() {
+            let run = varint::read_u64(&mut runs).zip(varint::read_u64(&mut runs)).ok_or_else(|| "the stream runs end too early".to_owned())?;
+            let (slot, length) = (u32::try_from(run.0).unwrap_or(u32::MAX), usize::try_from(run.1).unwrap_or(usize::MAX));
+            if slot as usize >= self.head.streams.len() || length > records - self.slots.len() {
+                return Err(format!("a stream run of {length} records of stream {slot} does not fit a block of {records} records and {} streams", self.head.streams.len()).into());
+            }
+            self.slots.resize(self.slots.len() + length, slot);
+        }
+        if self.slots.len() == records { Ok(()) } else { Err(format!("the stream runs cover {} of {records} records", self.slots.len()).into()) }
+    }
+
+    fn decode_numbers(&mut self, decoder: &mut ColumnDecoder, body: &[u8]) -> Result<(), BlockFault> {
+        let records = self.head.records as usize;
+        let here = load(&self.head, decoder, body, column::ARRIVAL, &mut self.scratch)?;
+        let mut previous = self.head.base_arrival_ns;
+        read_differences("arrival times", here.then_some(self.scratch.as_slice()), records, &mut self.arrivals, |_, difference| {
+            previous = previous.wrapping_add(difference);
+            previous
+        })?;
+        let here = load(&self.head, decoder, body, column::POSITION, &mut self.scratch)?;
+        let mut lanes: Vec<i64> = self.head.streams.iter().map(|s| s.first.wrapping_sub(1)).collect();
+        read_differences("positions", here.then_some(self.scratch.as_slice()), records, &mut self.positions, |record, difference| {
+            let lane = &mut lanes[self.slots[record] as usize];
+            *lane = lane.wrapping_add(difference).wrapping_add(1);
+            *lane
+        })?;
+        if let Some(row) = self.head.streams.iter().zip(&lanes).find(|(row, last)| row.last != **last) {
+            return Err(format!("stream {} ends at position {} in the block, its row says {}", row.0.stream, row.1, row.0.last).into());
+        }
+        let here = load(&self.head, decoder, body, column::BROKER_TIME, &mut self.scratch)?;
+        lanes.fill(0);
+        read_differences("broker times", here.then_some(self.scratch.as_slice()), records, &mut self.broker_times, |record, difference| {
+            let lane = &mut lanes[self.slots[record] as usize];
+            *lane = lane.wrapping_add(difference);
+            *lane
+        })?;
+        if !load(&self.head, decoder, body, column::BROKER_TIME_KIND, &mut self.kinds)? {
+            let kinds: Vec<u8> = self.head.streams.iter().map(|s| u8::try_from(s.kinds.trailing_zeros()).unwrap_or(0)).collect();
+            self.kinds.clear();
+            self.kinds.extend(self.slots.iter().map(|slot| kinds[*slot as usize]));
+        }
+        if !load(&self.head, decoder, body, column::FLAGS, &mut self.flags)? {
+            self.flags.clear();
+            self.flags.resize(records, 0);
+        }
+        if self.kinds.len() != records || self.flags.len() != records {
+            return Err(format!("the block has {} kinds and {} flags for {records} records", self.kinds.len(), self.flags.len()).into());
+        }
+        Ok(())
+    }
+
+    /// How many records it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether it has none (only before the first `decode`).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Each record's stream, as an index into `head.streams`.
+    #[must_use]
+    pub fn slots(&self) -> &[u32] {
+        &self.slots
+    }
+
+    /// A record's arrival time.
+    #[inline]
+    #[must_use]
+    pub fn arrival_ns(&self, record: usize) -> i64 {
+        self.arrivals[record]
+    }
+
+    /// A record's broker time.
+    #[inline]
+    #[must_use]
+    pub fn broker_time(&self, record: usize) -> BrokerTime {
+        match self.kinds[record] {
+            1 => BrokerTime::Create(self.broker_times[record]),
+            2 => BrokerTime::Append(self.broker_times[record]),
+            _ => BrokerTime::None,
+        }
+    }
+
+    /// A record's flags.
+    #[inline]
+    #[must_use]
+    pub fn flags(&self, record: usize) -> RecordFlags {
+        RecordFlags(self.flags[record])
+    }
+
+    /// A record, as far as its columns were wanted. Its stream is the number in the segment.
+    ///
+    /// # Panics
+    /// When `record` is not below [`Block::len`].
+    #[inline]
+    #[must_use]
+    pub fn record(&self, record: usize) -> Record<'_> {
+        let row = &self.head.streams[self.slots[record] as usize];
+        Record {
+            stream: row.stream,
+            position: self.positions[record],
+            leader_epoch: row.leader_epoch,
+            arrival_ns: self.arrivals[record],
+            broker_time: self.broker_time(record),
+            key: self.keys.get(record),
+            value: self.values.get(record),
+            headers: self.headers.get(record).map_or(Headers::EMPTY, Headers::from_checked),
+            flags: self.flags(record),
+        }
+    }
+}
+
+/// Loads a column into `out`; false when the block has none.
+fn load(head: &BlockHead, decoder: &mut ColumnDecoder, body: &[u8], id: u16, out: &mut Vec<u8>) -> Result<bool, BlockFault> {
+    let Some((entry, range)) = head.column(id) else {
+        out.clear();
+        return Ok(false);
+    };
+    let stored = body.get(range).ok_or_else(|| format!("column {id} runs past the body"))?;
+    decoder.decode(entry, stored, out)?;
+    Ok(true)
+}
+
+fn read_differences(name: &str, column: Option<&[u8]>, records: usize, out: &mut Vec<i64>, mut value: impl FnMut(usize, i64) -> i64) -> Result<(), BlockFault> {
+    out.clear();
+    out.reserve(records);
+    let Some(mut column) = column else {
+        out.extend((0..records).map(|record| value(record, 0)));
+        return Ok(());
+    };
+    for record in 0..records {
+        let difference = varint::read_i64(&mut column).ok_or_else(|| format!("the column of {name} ends after {record} of {records} records"))?;
+        out.push(value(record, difference));
+    }
+    if column.is_empty() { Ok(()) } else { Err(format!("the column of {name} has {} bytes too many", column.len()).into()) }
+}

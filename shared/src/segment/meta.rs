@@ -1,0 +1,417 @@
+//! Metadata: a list of `tag u16 · flags u16 · length u32 · value`.
+//!
+//! A value is one bincode 2 struct (standard configuration: little-endian, variable-length integers). A struct that has
+//! been published is never changed: what it lacks gets a new tag. An unknown tag with [`MUST_UNDERSTAND`] is refused, one
+//! without it is skipped by its length. Decoding is limited to [`VALUE_BYTES_MAX`] and must use the whole value.
+
+use bincode::{Decode, Encode};
+
+use super::{MUST_UNDERSTAND, VALUE_BYTES_MAX};
+use crate::record::{Gap, GapReason, Lane, Stream, StreamIx, TopicId};
+
+const CONFIG: bincode::config::Configuration<bincode::config::LittleEndian, bincode::config::Varint, bincode::config::Limit<VALUE_BYTES_MAX>> =
+    bincode::config::standard().with_limit::<VALUE_BYTES_MAX>();
+
+/// The tags. A number is never given twice.
+pub mod tag {
+    /// [`super::SegmentV1`], in the header.
+    pub const SEGMENT: u16 = 1;
+    /// [`super::SourceV1`], in the header.
+    pub const SOURCE: u16 = 2;
+    /// [`super::FiltersV1`], in the header.
+    pub const FILTERS: u16 = 3;
+    /// Codec and encryption, in the header: empty today. Anything in it must be understood.
+    pub const ENCODING: u16 = 4;
+    /// [`super::KafkaStreamV1`], in streams frames and the footer.
+    pub const KAFKA_STREAM: u16 = 10;
+    /// [`super::AncestorV1`], in streams frames and the footer.
+    pub const ANCESTOR: u16 = 11;
+    /// [`super::CheckpointV1`], in checkpoint frames.
+    pub const CHECKPOINT: u16 = 20;
+    /// [`super::GapV1`], in gap frames and the footer.
+    pub const GAP: u16 = 30;
+    /// [`super::AttachmentV1`], in attachment frames.
+    pub const ATTACHMENT: u16 = 40;
+    /// [`super::FrameIndexV1`], in the footer.
+    pub const FRAME_INDEX: u16 = 50;
+    /// [`super::StatisticsV1`], in the footer.
+    pub const STATISTICS: u16 = 51;
+}
+
+/// Which segment this is.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SegmentV1 {
+    /// The recording.
+    pub recording_id: [u8; 16],
+    /// The capture that writes; a recording may have several.
+    pub writer_id: [u8; 16],
+    /// Its place among this writer's segments, from 0 without a gap.
+    pub number: u64,
+    /// The random bytes at each frame's start.
+    pub sync: [u8; 16],
+    /// The wall clock when the segment was begun, nanoseconds since 1970.
+    pub created_wall_ns: i64,
+    /// The writer's monotonic clock at that moment, nanoseconds from an origin of its own.
+    pub created_mono_ns: u64,
+    /// The program that wrote it, for people.
+    pub software: String,
+}
+
+/// Where the records come from.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SourceV1 {
+    /// "kafka" or "rabbitmq".
+    pub broker: String,
+    /// The cluster's identity; empty when unknown.
+    pub cluster: String,
+    /// The clusters whose replayed traffic is known to be in it when the segment was begun.
+    pub ancestors: Vec<String>,
+}
+
+/// What of the source was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct FiltersV1 {
+    /// Topic names and `^patterns`, as typed.
+    pub topics: Vec<String>,
+    /// What was done with replayed traffic: "stop" or "include".
+    pub replayed: String,
+    /// One record in so many was kept, so each stands for as many; 1 = all.
+    pub sampled_one_in: u64,
+}
+
+/// A Kafka partition, and where its recording began.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct KafkaStreamV1 {
+    /// Its number in this writer's segments.
+    pub id: u32,
+    /// The cluster's identity; empty when unknown.
+    pub cluster: String,
+    /// The topic's name.
+    pub topic: String,
+    /// The topic's id.
+    pub topic_id: Option<[u8; 16]>,
+    /// The partition.
+    pub partition: i32,
+    /// The first offset that was asked for.
+    pub start: i64,
+}
+
+/// A cluster that records were replayed from before they were captured here.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct AncestorV1 {
+    /// Its identity.
+    pub cluster: String,
+}
+
+/// Where every stream stood.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CheckpointV1 {
+    /// A row per stream.
+    pub streams: Vec<StreamBooksV1>,
+}
+
+/// A stream's books up to a checkpoint, counted from its start: `next - start = written + holes + lost + filtered`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct StreamBooksV1 {
+    /// The stream.
+    pub id: u32,
+    /// The next position to read.
+    pub next: i64,
+    /// The leader epoch under which it was reached, or -1.
+    pub leader_epoch: i32,
+    /// Records written.
+    pub written: u64,
+    /// Positions that never held a deliverable record.
+    pub holes: u64,
+    /// Positions lost (in gaps).
+    pub lost: u64,
+    /// Records left out by a rule.
+    pub filtered: u64,
+    /// Whether the stream has ended: deleted, recreated, or stopped for carrying replayed traffic.
+    pub ended: bool,
+}
+
+/// Something lost. See [`Gap`], whose fields these are.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct GapV1 {
+    /// The stream, or none.
+    pub stream: Option<u32>,
+    /// What it covers, for people.
+    pub scope: String,
+    /// First position lost.
+    pub from: Option<i64>,
+    /// Position after the last one lost.
+    pub to: Option<i64>,
+    /// Start of the time it covers.
+    pub from_time_ns: Option<i64>,
+    /// End of the time it covers.
+    pub to_time_ns: Option<i64>,
+    /// How many.
+    pub count: Option<u64>,
+    /// Whether range and count are exact.
+    pub exact: bool,
+    /// [`GapReason::name`].
+    pub reason: String,
+    /// For people.
+    pub detail: String,
+}
+
+/// A file that travels in the recording.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct AttachmentV1 {
+    /// Its name.
+    pub name: String,
+    /// Its media type.
+    pub media_type: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// The footer's index: every frame of the segment, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Default)]
+pub struct FrameIndexV1 {
+    /// A row per frame.
+    pub frames: Vec<FrameEntryV1>,
+}
+
+/// One frame in the index.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct FrameEntryV1 {
+    /// Where its head begins in the file.
+    pub offset: u64,
+    /// Its type.
+    pub frame_type: u16,
+    /// Its body's length.
+    pub body_bytes: u32,
+    /// For a block, what is in it.
+    pub block: Option<BlockEntryV1>,
+}
+
+/// A block in the index.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct BlockEntryV1 {
+    /// Records.
+    pub records: u32,
+    /// Key, value and header bytes.
+    pub bytes_raw: u64,
+    /// Earliest arrival.
+    pub arrival_min_ns: i64,
+    /// Latest arrival.
+    pub arrival_max_ns: i64,
+    /// Lowest and highest broker time, raw; none when no record has one.
+    pub broker_time: Option<(i64, i64)>,
+    /// Per stream: number, first and last position.
+    pub positions: Vec<(u32, i64, i64)>,
+}
+
+/// The footer's totals.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct StatisticsV1 {
+    /// Frames in the segment, ones that recovery found unreadable included.
+    pub frames: u64,
+    /// The checksum of the last frame's head: closes the chain.
+    pub last_head_crc: u32,
+    /// Records.
+    pub records: u64,
+    /// Key, value and header bytes.
+    pub bytes_raw: u64,
+    /// A row per stream that has records in this segment.
+    pub streams: Vec<StreamStatisticsV1>,
+    /// Where every stream stood at the end, as in a checkpoint.
+    pub books: Vec<StreamBooksV1>,
+    /// Whether the segment was sealed by recovery, after its writer had died.
+    pub recovered: bool,
+}
+
+/// One stream's totals in a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct StreamStatisticsV1 {
+    /// The stream.
+    pub id: u32,
+    /// Its records.
+    pub records: u64,
+    /// Their key, value and header bytes.
+    pub bytes_raw: u64,
+    /// The largest record's bytes (an upper bound where only block totals are known: never lower).
+    pub record_bytes_max: u64,
+    /// First position.
+    pub first: i64,
+    /// Last position.
+    pub last: i64,
+}
+
+/// Appends one entry.
+///
+/// # Errors
+/// When the value is longer than [`VALUE_BYTES_MAX`].
+pub fn write(out: &mut Vec<u8>, tag: u16, flags: u16, value: &impl Encode) -> Result<(), String> {
+    let bytes = bincode::encode_to_vec(value, bincode::config::standard()).map_err(|e| format!("metadata {tag} cannot be encoded: {e}"))?;
+    if bytes.len() > VALUE_BYTES_MAX {
+        return Err(format!("metadata {tag} has {} bytes, the limit is {VALUE_BYTES_MAX}", bytes.len()));
+    }
+    write_bytes(out, tag, flags, &bytes);
+    Ok(())
+}
+
+/// Appends one entry whose value is there already.
+pub fn write_bytes(out: &mut Vec<u8>, tag: u16, flags: u16, value: &[u8]) {
+    out.extend_from_slice(&tag.to_le_bytes());
+    out.extend_from_slice(&flags.to_le_bytes());
+    out.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
+    out.extend_from_slice(value);
+}
+
+/// One entry of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// Its tag.
+    pub tag: u16,
+    /// Its flags.
+    pub flags: u16,
+    /// Its value.
+    pub value: &'a [u8],
+}
+
+impl Entry<'_> {
+    /// Decodes the value.
+    ///
+    /// # Errors
+    /// When it is not this struct, in words.
+    pub fn decode<T: Decode<()>>(&self) -> Result<T, String> {
+        let (value, used) = bincode::decode_from_slice::<T, _>(self.value, CONFIG).map_err(|e| format!("metadata with tag {} cannot be decoded: {e}", self.tag))?;
+        if used != self.value.len() {
+            return Err(format!("metadata with tag {} has {} bytes, its struct uses {used}", self.tag, self.value.len()));
+        }
+        Ok(value)
+    }
+
+    /// What to do with an entry whose tag is unknown: skip it, unless it must be understood.
+    ///
+    /// # Errors
+    /// The name of what is not understood.
+    pub fn skip_unknown(&self) -> Result<(), String> {
+        if self.flags & MUST_UNDERSTAND != 0 { Err(format!("metadata with tag {}", self.tag)) } else { Ok(()) }
+    }
+}
+
+/// Splits a list into its entries.
+///
+/// # Errors
+/// When a length runs past the end, in words.
+pub fn entries(mut list: &[u8]) -> Result<Vec<Entry<'_>>, String> {
+    let mut found = Vec::new();
+    while !list.is_empty() {
+        let Some((head, rest)) = list.split_first_chunk::<8>() else {
+            return Err(format!("metadata ends in the middle of an entry's head ({} bytes left, 8 expected)", list.len()));
+        };
+        let tag = u16::from_le_bytes([head[0], head[1]]);
+        let flags = u16::from_le_bytes([head[2], head[3]]);
+        let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
+        let Some((value, rest)) = rest.split_at_checked(length) else {
+            return Err(format!("metadata with tag {tag} claims {length} bytes, {} are left", rest.len()));
+        };
+        found.push(Entry { tag, flags, value });
+        list = rest;
+    }
+    Ok(found)
+}
+
+impl KafkaStreamV1 {
+    /// A stream as it is written.
+    #[must_use]
+    pub fn of(id: StreamIx, stream: &Stream, start: i64) -> Self {
+        let Lane::Kafka { topic, topic_id, partition } = &stream.lane;
+        Self { id, cluster: stream.cluster.clone(), topic: topic.clone(), topic_id: topic_id.map(|t| t.0), partition: *partition, start }
+    }
+
+    /// The stream it names.
+    #[must_use]
+    pub fn stream(&self) -> Stream {
+        Stream { cluster: self.cluster.clone(), lane: Lane::Kafka { topic: self.topic.clone(), topic_id: self.topic_id.map(TopicId), partition: self.partition } }
+    }
+}
+
+impl From<&Gap> for GapV1 {
+    fn from(gap: &Gap) -> Self {
+        Self {
+            stream: gap.stream,
+            scope: gap.scope.clone(),
+            from: gap.from,
+            to: gap.to,
+            from_time_ns: gap.from_time_ns,
+            to_time_ns: gap.to_time_ns,
+            count: gap.count,
+            exact: gap.exact,
+            reason: gap.reason.name().to_owned(),
+            detail: gap.detail.clone(),
+        }
+    }
+}
+
+impl From<GapV1> for Gap {
+    fn from(gap: GapV1) -> Self {
+        Self {
+            stream: gap.stream,
+            scope: gap.scope,
+            from: gap.from,
+            to: gap.to,
+            from_time_ns: gap.from_time_ns,
+            to_time_ns: gap.to_time_ns,
+            count: gap.count,
+            exact: gap.exact,
+            reason: GapReason::from_name(&gap.reason),
+            detail: gap.detail,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn entries_come_back_and_unknown_ones_are_skipped_unless_they_must_be_understood() {
+        let mut list = Vec::new();
+        write(&mut list, tag::ANCESTOR, 0, &AncestorV1 { cluster: "c".into() }).expect("small");
+        write_bytes(&mut list, 999, 0, b"later");
+        write_bytes(&mut list, 998, MUST_UNDERSTAND, b"");
+        let found = entries(&list).expect("whole");
+        assert_eq!(found[0].decode::<AncestorV1>().expect("same struct").cluster, "c");
+        assert_eq!(found[1].skip_unknown(), Ok(()));
+        assert_eq!(found[2].skip_unknown(), Err("metadata with tag 998".into()));
+    }
+
+    #[test]
+    fn a_value_with_bytes_left_over_is_refused() {
+        let mut value = bincode::encode_to_vec(AncestorV1 { cluster: "c".into() }, bincode::config::standard()).expect("small");
+        value.push(0);
+        assert!(Entry { tag: 11, flags: 0, value: &value }.decode::<AncestorV1>().is_err());
+    }
+
+    #[test]
+    fn a_length_that_claims_the_moon_allocates_nothing() {
+        // A Vec<u8> of 2^60 bytes: bincode's limit refuses before it asks for memory.
+        let mut value = Vec::new();
+        value.extend_from_slice(&[1, b'n', 1, b'm', 253]);
+        value.extend_from_slice(&(1u64 << 60).to_le_bytes());
+        assert!(Entry { tag: tag::ATTACHMENT, flags: 0, value: &value }.decode::<AttachmentV1>().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(found) = entries(&bytes) {
+                for entry in found {
+                    let _ = entry.decode::<CheckpointV1>();
+                    let _ = entry.decode::<FrameIndexV1>();
+                    let _ = entry.decode::<StatisticsV1>();
+                }
+            }
+            let whole = Entry { tag: 0, flags: 0, value: &bytes };
+            let _ = whole.decode::<CheckpointV1>();
+            let _ = whole.decode::<GapV1>();
+            let _ = whole.decode::<StatisticsV1>();
+        }
+    }
+}

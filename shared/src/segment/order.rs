@@ -1,0 +1,1 @@
+//! Comes with the time-ordered reader and the validator.

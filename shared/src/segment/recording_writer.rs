@@ -1,0 +1,502 @@
+//! Writing a recording: the lock, the segments one after the other, the numbering of streams.
+//!
+//! # What it guarantees
+//! - One writer at a time: a lock on `writer.lock`, which ends with the process.
+//! - A segment appears under its name only when its header, its streams and its first checkpoint are on stable storage.
+//! - A stream's start position is on stable storage before [`RecordingWriter::add_streams`] returns.
+//! - Files are 0600, directories 0700: recordings are production data.
+//! - A full disk leaves enough room to seal: a reserve is kept and given up for it.
+
+use std::collections::HashMap;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::SegmentError;
+use super::block::EncodedBlock;
+use super::frame::SegmentHeader;
+use super::meta::{AttachmentV1, FiltersV1, KafkaStreamV1, SegmentV1, SourceV1, StreamBooksV1};
+use super::reader::SegmentState;
+use super::recording::{LOCK_FILE, RECORDING_FILE, Recording, SEGMENT_SUFFIX, segment_paths};
+use super::writer::SegmentWriter;
+use crate::clock::wall_now_ns;
+use crate::record::{Gap, Stream, StreamIx};
+
+/// What is kept free for sealing on a full disk.
+const RESERVE_BYTES: u64 = 2 << 20;
+const RESERVE_FILE: &str = ".reserve";
+
+/// When a segment is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RollPolicy {
+    /// By bytes stored.
+    pub bytes_max: u64,
+    /// By age.
+    pub age_max: Duration,
+}
+
+impl Default for RollPolicy {
+    fn default() -> Self {
+        Self { bytes_max: 1 << 30, age_max: Duration::from_secs(15 * 60) }
+    }
+}
+
+/// A recording to be made.
+#[derive(Debug, Clone)]
+pub struct NewRecording {
+    /// From where.
+    pub source: SourceV1,
+    /// Of what.
+    pub filters: FiltersV1,
+    /// When segments are full.
+    pub roll: RollPolicy,
+}
+
+/// A stream as a resumed recording left it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamState {
+    /// Its number.
+    pub ix: StreamIx,
+    /// Who it is.
+    pub stream: Stream,
+    /// Where its recording began.
+    pub start: i64,
+    /// Where it stands.
+    pub books: StreamBooksV1,
+}
+
+/// Syncs an open segment from another thread.
+#[derive(Debug)]
+pub struct SyncTicket {
+    file: File,
+    path: PathBuf,
+    segment: u64,
+    frames: u64,
+}
+
+impl SyncTicket {
+    /// Returns when all frames that were written when the ticket was made are on stable storage.
+    ///
+    /// # Errors
+    /// The operating system's: what was not synced must be taken as lost.
+    pub fn sync(&self) -> Result<(), SegmentError> {
+        self.file.sync_data().map_err(SegmentError::io("syncing", &self.path))
+    }
+}
+
+/// A recording that is being written.
+#[derive(Debug)]
+pub struct RecordingWriter {
+    dir: PathBuf,
+    /// Held, not read: the lock goes when it is closed.
+    _lock: File,
+    new: NewRecording,
+    recording_id: [u8; 16],
+    writer_id: [u8; 16],
+    next_segment: u64,
+    segment: Option<SegmentWriter<File>>,
+    began: Instant,
+    origin: Instant,
+    streams: Vec<KafkaStreamV1>,
+    books: Vec<StreamBooksV1>,
+    ancestors: Vec<String>,
+    written_before: u64,
+    bytes_before: u64,
+}
+
+impl RecordingWriter {
+    /// Makes a new recording in `dir`, which must not exist or be empty.
+    ///
+    /// # Errors
+    /// [`SegmentError::Conflict`] when something is there; [`SegmentError::Locked`]; I/O.
+    pub fn create(dir: &Path, new: NewRecording) -> Result<Self, SegmentError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(SegmentError::io("creating", dir))?;
+        let lock = lock(dir)?;
+        let mut others = std::fs::read_dir(dir).map_err(SegmentError::io("reading", dir))?.filter_map(Result::ok).filter(|e| e.file_name() != LOCK_FILE);
+        if let Some(other) = others.next() {
+            return Err(SegmentError::Conflict { path: dir.to_owned(), why: format!("the directory is not empty (it holds {}): choose another", other.file_name().display()) });
+        }
+        let ancestors = new.source.ancestors.clone();
+        let mut writer = Self {
+            dir: dir.to_owned(),
+            _lock: lock,
+            new,
+            recording_id: uuid::Uuid::new_v4().into_bytes(),
+            writer_id: uuid::Uuid::new_v4().into_bytes(),
+            next_segment: 0,
+            segment: None,
+            began: Instant::now(),
+            origin: Instant::now(),
+            streams: Vec::new(),
+            books: Vec::new(),
+            ancestors,
+            written_before: 0,
+            bytes_before: 0,
+        };
+        writer.write_description()?;
+        writer.keep_reserve()?;
+        writer.begin_segment()?;
+        Ok(writer)
+    }
+
+    /// Goes on with the recording in `dir`: seals what its last writer left open, and begins a new segment.
+    ///
+    /// # Errors
+    /// [`SegmentError`]; [`SegmentError::Conflict`] when it is of another cluster or has several writers.
+    pub fn resume(dir: &Path, mut new: NewRecording) -> Result<(Self, Vec<StreamState>), SegmentError> {
+        if segment_paths(dir)?.is_empty() {
+            return Err(SegmentError::NotARecording { path: dir.to_owned(), why: format!("it holds no segment (*{SEGMENT_SUFFIX})") });
+        }
+        let lock = lock(dir)?;
+        remove_leftovers(dir)?;
+        let recording = Recording::open(dir)?;
+        let conflict = |why: String| SegmentError::Conflict { path: dir.to_owned(), why };
+        let first = &recording.segments[0].header;
+        if first.source.cluster != new.source.cluster || first.source.broker != new.source.broker {
+            return Err(conflict(format!("it records cluster {:?}, this is cluster {:?}: choose another --out", first.source.cluster, new.source.cluster)));
+        }
+        if recording.segments.iter().any(|s| s.header.segment.writer_id != first.segment.writer_id) {
+            return Err(conflict("it has segments of several writers: it cannot be continued, choose another --out".into()));
+        }
+        if let Some((_, number)) = recording.missing.first() {
+            return Err(conflict(format!("segment {number} is missing: bring it back, or choose another --out")));
+        }
+        for segment in recording.segments.iter().filter(|s| s.state != SegmentState::Sealed) {
+            seal_left_open(&segment.path)?;
+        }
+        let recording = Recording::open(dir)?;
+        let last = recording.segments.last().map_or(0, |s| s.header.segment.number);
+        new.source.ancestors.clone_from(&recording.ancestors);
+        let mut writer = Self {
+            dir: dir.to_owned(),
+            _lock: lock,
+            recording_id: recording.id,
+            writer_id: recording.segments[0].header.segment.writer_id,
+            next_segment: last + 1,
+            segment: None,
+            began: Instant::now(),
+            origin: Instant::now(),
+            streams: Vec::new(),
+            books: Vec::new(),
+            ancestors: recording.ancestors.clone(),
+            written_before: recording.records(),
+            bytes_before: recording.bytes_stored(),
+            new,
+        };
+        let mut states = Vec::new();
+        for (ix, recorded) in (0..).zip(&recording.streams) {
+            writer.streams.push(KafkaStreamV1::of(ix, &recorded.stream, recorded.start));
+            let books = StreamBooksV1 { id: ix, ..recorded.books };
+            writer.books.push(books);
+            states.push(StreamState { ix, stream: recorded.stream.clone(), start: recorded.start, books });
+        }
+        writer.keep_reserve()?;
+        writer.begin_segment()?;
+        Ok((writer, states))
+    }
+
+    /// Introduces streams with the first position wanted of each; their numbers are given in the same order. On
+    /// stable storage when this returns.
+    ///
+    /// # Errors
+    /// [`SegmentError`].
+    pub fn add_streams(&mut self, streams: &[(Stream, i64)]) -> Result<Vec<StreamIx>, SegmentError> {
+        let first = self.streams.len();
+        if first + streams.len() > super::STREAMS_MAX as usize {
+            return Err(SegmentError::Conflict { path: self.dir.clone(), why: format!("more than {} streams: record fewer topics", super::STREAMS_MAX) });
+        }
+        let rows: Vec<KafkaStreamV1> = (0u32..).zip(streams).map(|(i, (stream, start))| KafkaStreamV1::of(i + u32::try_from(first).unwrap_or(u32::MAX), stream, *start)).collect();
+        let segment = self.current()?;
+        segment.streams(&rows, &[])?;
+        segment.sync()?;
+        let numbers = rows.iter().map(|r| r.id).collect();
+        self.books.extend(rows.iter().map(|r| StreamBooksV1 { id: r.id, next: r.start, leader_epoch: -1, written: 0, holes: 0, lost: 0, filtered: 0, ended: false }));
+        self.streams.extend(rows);
+        Ok(numbers)
+    }
+
+    /// Writes a block.
+    ///
+    /// # Errors
+    /// [`SegmentError`], as for every method that writes.
+    pub fn block(&mut self, block: &EncodedBlock) -> Result<(), SegmentError> {
+        self.current()?.block(block)
+    }
+
+    /// Writes that something was lost.
+    ///
+    /// # Errors
+    /// [`SegmentError`].
+    pub fn gap(&mut self, gap: &Gap) -> Result<(), SegmentError> {
+        self.current()?.gap(gap)
+    }
+
+    /// Writes a file that travels in the recording.
+    ///
+    /// # Errors
+    /// [`SegmentError`].
+    pub fn attachment(&mut self, name: &str, media_type: &str, bytes: Vec<u8>) -> Result<(), SegmentError> {
+        self.current()?.attachment(&AttachmentV1 { name: name.to_owned(), media_type: media_type.to_owned(), bytes })
+    }
+
+    /// Notes that replayed traffic of this cluster is in the recording.
+    ///
+    /// # Errors
+    /// [`SegmentError`].
+    pub fn ancestor(&mut self, cluster: &str) -> Result<(), SegmentError> {
+        if !self.ancestors.iter().any(|a| a == cluster) {
+            self.current()?.streams(&[], &[cluster.to_owned()])?;
+            self.ancestors.push(cluster.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Writes where every stream stands, by the capture's own books.
+    ///
+    /// # Errors
+    /// [`SegmentError`].
+    pub fn checkpoint(&mut self, books: &[StreamBooksV1]) -> Result<(), SegmentError> {
+        self.current()?.checkpoint(books)?;
+        self.books = books.to_vec();
+        Ok(())
+    }
+
+    /// Where every stream stands by what has been written: blocks, gaps and checkpoints.
+    #[must_use]
+    pub fn books(&self) -> Vec<StreamBooksV1> {
+        let mut books: HashMap<u32, StreamBooksV1> = self.books.iter().map(|b| (b.id, *b)).collect();
+        if let Some(segment) = &self.segment {
+            books.extend(segment.facts().books.iter().map(|(id, b)| (*id, *b)));
+        }
+        let mut books: Vec<_> = books.into_values().collect();
+        books.sort_by_key(|b| b.id);
+        books
+    }
+
+    /// What to sync now; `None` when nothing was written since the last [`RecordingWriter::note_synced`].
+    ///
+    /// # Errors
+    /// When the file cannot be shared with another thread.
+    pub fn sync_ticket(&mut self) -> Result<Option<SyncTicket>, SegmentError> {
+        let number = self.next_segment - 1;
+        let dir = self.dir.clone();
+        let Some(segment) = self.segment.as_ref().filter(|s| s.facts().next_number > s.frames_durable()) else { return Ok(None) };
+        let file = segment.store().try_clone().map_err(SegmentError::io("sharing a segment of", &dir))?;
+        Ok(Some(SyncTicket { file, path: dir, segment: number, frames: segment.facts().next_number }))
+    }
+
+    /// Notes that a ticket was synced.
+    pub fn note_synced(&mut self, ticket: &SyncTicket) {
+        if let Some(segment) = self.segment.as_mut().filter(|_| ticket.segment == self.next_segment - 1) {
+            segment.note_durable(ticket.frames);
+        }
+    }
+
+    /// Whether the open segment is full.
+    #[must_use]
+    pub fn roll_due(&self) -> bool {
+        self.segment.as_ref().is_some_and(|s| s.facts().records > 0 && (s.bytes() >= self.new.roll.bytes_max || self.began.elapsed() >= self.new.roll.age_max))
+    }
+
+    /// Seals the open segment and begins the next.
+    ///
+    /// # Errors
+    /// [`SegmentError`].
+    pub fn roll(&mut self) -> Result<(), SegmentError> {
+        self.seal_current()?;
+        self.begin_segment()
+    }
+
+    /// Records written, resumed ones included.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.written_before + self.segment.as_ref().map_or(0, |s| s.facts().records)
+    }
+
+    /// Bytes on disk, resumed ones included.
+    #[must_use]
+    pub fn bytes_stored(&self) -> u64 {
+        self.bytes_before + self.segment.as_ref().map_or(0, SegmentWriter::bytes)
+    }
+
+    /// The recording's identity.
+    #[must_use]
+    pub fn recording_id(&self) -> [u8; 16] {
+        self.recording_id
+    }
+
+    /// The recording's directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Ends the recording: the open segment is sealed and on stable storage. Works on a full disk too.
+    ///
+    /// # Errors
+    /// [`SegmentError`]; the last segment stays open then, and can be resumed.
+    pub fn seal(mut self) -> Result<(), SegmentError> {
+        self.release_reserve();
+        self.seal_current()
+    }
+
+    /// Gives up the room kept for sealing: call it when the disk is full, before the last gaps and checkpoint.
+    pub fn release_reserve(&mut self) {
+        let _ = std::fs::remove_file(self.dir.join(RESERVE_FILE));
+    }
+
+    fn current(&mut self) -> Result<&mut SegmentWriter<File>, SegmentError> {
+        let dir = &self.dir;
+        self.segment.as_mut().ok_or_else(|| SegmentError::Conflict { path: dir.clone(), why: "its last segment could not be begun".into() })
+    }
+
+    fn seal_current(&mut self) -> Result<(), SegmentError> {
+        let books = self.books();
+        if let Some(segment) = self.segment.take() {
+            let (records, bytes) = (segment.facts().records, segment.bytes());
+            segment.seal(false)?;
+            self.written_before += records;
+            self.bytes_before += bytes;
+        }
+        self.books = books;
+        Ok(())
+    }
+
+    fn begin_segment(&mut self) -> Result<(), SegmentError> {
+        let number = self.next_segment;
+        let name = format!("{}-{number:08}{SEGMENT_SUFFIX}", uuid::Uuid::from_bytes(self.writer_id).simple().to_string().split_at(8).0);
+        let (path, temporary) = (self.dir.join(&name), self.dir.join(format!("{name}.tmp")));
+        let header = SegmentHeader {
+            segment: SegmentV1 {
+                recording_id: self.recording_id,
+                writer_id: self.writer_id,
+                number,
+                sync: uuid::Uuid::new_v4().into_bytes(),
+                created_wall_ns: wall_now_ns(),
+                created_mono_ns: u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX),
+                software: concat!("dejaq ", env!("CARGO_PKG_VERSION")).into(),
+            },
+            source: SourceV1 { ancestors: self.ancestors.clone(), ..self.new.source.clone() },
+            filters: self.new.filters.clone(),
+        };
+        let file = private().create_new(true).read(true).open(&temporary).map_err(SegmentError::io("creating", &temporary))?;
+        let mut segment = SegmentWriter::begin(file, &path, &header)?;
+        segment.streams(&self.streams, &[])?;
+        segment.checkpoint(&self.books)?;
+        segment.sync()?;
+        std::fs::rename(&temporary, &path).map_err(SegmentError::io("renaming", &temporary))?;
+        sync_dir(&self.dir)?;
+        self.next_segment = number + 1;
+        self.segment = Some(segment);
+        self.began = Instant::now();
+        Ok(())
+    }
+
+    fn keep_reserve(&self) -> Result<(), SegmentError> {
+        let path = self.dir.join(RESERVE_FILE);
+        let file = private().create(true).truncate(true).open(&path).map_err(SegmentError::io("creating", &path))?;
+        match rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE_BYTES) {
+            // A file system that cannot keep room ahead: sealing on a full disk may fail there, resuming still works.
+            Ok(()) | Err(rustix::io::Errno::NOTSUP) => Ok(()),
+            Err(e) => Err(SegmentError::io("keeping 2 MiB for sealing in", &self.dir)(e.into())),
+        }
+    }
+
+    fn write_description(&self) -> Result<(), SegmentError> {
+        #[derive(serde::Serialize)]
+        struct Description<'a> {
+            id: String,
+            created: String,
+            software: &'a str,
+            broker: &'a str,
+            cluster: &'a str,
+            topics: &'a [String],
+        }
+        let description = Description {
+            id: uuid::Uuid::from_bytes(self.recording_id).to_string(),
+            created: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+            software: concat!("dejaq ", env!("CARGO_PKG_VERSION")),
+            broker: &self.new.source.broker,
+            cluster: &self.new.source.cluster,
+            topics: &self.new.filters.topics,
+        };
+        let path = self.dir.join(RECORDING_FILE);
+        let text = toml::to_string(&description).map_err(|e| SegmentError::Conflict { path: path.clone(), why: e.to_string() })?;
+        let text = format!("# A dejaq recording. The segments beside this file hold all of it; this is for people.\n{text}");
+        write_whole(&path, text.as_bytes())
+    }
+}
+
+impl Drop for RecordingWriter {
+    /// The reserve is no part of the recording.
+    fn drop(&mut self) {
+        self.release_reserve();
+    }
+}
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600);
+    options
+}
+
+/// Writes a file so that it is there whole or not at all: temporary name, write, sync, rename, sync the directory.
+///
+/// # Errors
+/// I/O.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), SegmentError> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    let temporary = PathBuf::from(temporary);
+    let mut file = private().create(true).truncate(true).open(&temporary).map_err(SegmentError::io("creating", &temporary))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(SegmentError::io("writing to", &temporary))?;
+    std::fs::rename(&temporary, path).map_err(SegmentError::io("renaming", &temporary))?;
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
+fn sync_dir(dir: &Path) -> Result<(), SegmentError> {
+    File::open(dir).and_then(|d| d.sync_all()).map_err(SegmentError::io("syncing", dir))
+}
+
+fn lock(dir: &Path) -> Result<File, SegmentError> {
+    let path = dir.join(LOCK_FILE);
+    let mut file = private().create(true).truncate(false).read(true).open(&path).map_err(SegmentError::io("creating", &path))?;
+    let patience = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(std::fs::TryLockError::Error(e)) => return Err(SegmentError::io("locking", path)(e)),
+            // A reader that looks whether somebody writes holds the lock for an instant.
+            Err(std::fs::TryLockError::WouldBlock) if patience.elapsed() < Duration::from_millis(500) => std::thread::yield_now(),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                let holder = std::fs::read_to_string(&path).unwrap_or_default();
+                return Err(SegmentError::Locked { path: dir.to_owned(), holder: format!("process {}", holder.trim()) });
+            }
+        }
+    }
+    // For the message above only; a full disk must not stop a resume here.
+    let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    Ok(file)
+}
+
+/// Removes what a writer that died left half made: segments that never got their name.
+fn remove_leftovers(dir: &Path) -> Result<(), SegmentError> {
+    for entry in std::fs::read_dir(dir).map_err(SegmentError::io("reading", dir))?.filter_map(Result::ok) {
+        if entry.file_name().to_str().is_some_and(|n| n.ends_with(".tmp")) {
+            std::fs::remove_file(entry.path()).map_err(SegmentError::io("removing", entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Seals a segment that its writer left open, cut to what is whole.
+fn seal_left_open(path: &Path) -> Result<(), SegmentError> {
+    let file = OpenOptions::new().read(true).write(true).open(path).map_err(SegmentError::io("opening", path))?;
+    let recovered = super::recovery::recover(&file, path)?;
+    if recovered.sealed {
+        return Ok(());
+    }
+    SegmentWriter::go_on(file, path, &recovered.header, recovered.facts, recovered.keep_bytes)?.seal(true).map(drop)
+}
