@@ -76,12 +76,6 @@ impl SyncPolicy {
         self.under_way = false;
     }
 
-    /// Whether a sync was begun and has not ended.
-    #[must_use]
-    pub fn is_under_way(&self) -> bool {
-        self.under_way
-    }
-
     /// Everything was synced by other means (a segment was sealed).
     pub fn all_synced(&mut self) {
         self.unsynced_bytes = 0;

@@ -408,6 +408,8 @@ impl Intake {
 mod gaps;
 mod state;
 
+pub use state::LaneBooks;
+
 use gaps::{bytes_at_most, closed_gap, epoch_fell, open_gap, oversize};
 
 #[cfg(test)]

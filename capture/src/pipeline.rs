@@ -160,7 +160,15 @@ impl Pipeline {
             let (from, to) = (encode_from.clone(), to_write.clone());
             threads.push(spawn("dejaq-encoder", move || encode_all(&from, &to))?);
         }
-        Ok(Self { free, to_encode: Some(to_encode), to_write: Some(to_write), next_number: 0, encoders: threads, writer: Some(writer), figures })
+        Ok(Self {
+            free,
+            to_encode: Some(to_encode),
+            to_write: Some(to_write),
+            next_number: 0,
+            encoders: threads,
+            writer: Some(writer),
+            figures,
+        })
     }
 
     /// An empty slot; waits until there is one.

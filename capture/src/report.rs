@@ -8,8 +8,6 @@ use dejaq_shared::outcome::Outcome;
 use dejaq_shared::segment::SegmentError;
 use serde::Serialize;
 
-use crate::until::StopReason;
-
 /// How a capture stands. About one a second.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Progress {
@@ -88,10 +86,6 @@ pub struct CaptureSummary {
 }
 
 impl CaptureSummary {
-    pub(crate) fn stopped(reason: StopReason) -> &'static str {
-        reason.words()
-    }
-
     /// How the command ends: failed when the books do not balance, doubtful with a gap.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
@@ -128,16 +122,6 @@ pub enum CaptureError {
     /// The recording cannot be opened.
     #[error("{0}")]
     Recording(SegmentError),
-    /// The recording belongs to another cluster.
-    #[error("{path} records cluster {recorded}, but this is cluster {found}: choose another --out, or the broker that it was recorded from", path = path.display())]
-    OtherCluster {
-        /// The recording.
-        path: PathBuf,
-        /// Its cluster.
-        recorded: String,
-        /// The source's.
-        found: String,
-    },
     /// The disk is full.
     #[error("the disk is full ({error}); {kept}")]
     DiskFull {

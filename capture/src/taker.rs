@@ -140,7 +140,8 @@ impl Taker {
         if let Some(slot) = &self.slot {
             let block = &slot.builder;
             let bytes = record.value.map_or(0, <[u8]>::len) + record.key.map_or(0, <[u8]>::len) + record.headers.as_bytes().len();
-            let full = !block.is_empty() && (block.bytes_raw() + bytes > BLOCK_BYTES || block.records() >= BLOCK_RECORDS || !block.accepts(record));
+            let full = !block.is_empty()
+                && (block.bytes_raw() + bytes > BLOCK_BYTES || block.records() >= BLOCK_RECORDS || !block.accepts(record));
             if full && self.intake.is_next_or_later(record) {
                 self.close_block();
             }

@@ -1,6 +1,7 @@
 //! Which streams a capture begins with: those of the recording, compared with what the cluster has now, and new ones.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use dejaq_shared::broker::BrokerError;
 use dejaq_shared::broker::source::{Source, StartAt, TopicInfo, TopicSelection};
@@ -9,7 +10,6 @@ use dejaq_shared::record::{Gap, GapReason, Lane, Stream, StreamIx};
 use crate::books::Books;
 use crate::config::CapturePlan;
 use crate::intake::{Intake, LaneBooks, NewLane, Phase};
-use crate::session::REQUEST_TIMEOUT;
 use crate::watch::{Change, Known, Watch};
 
 /// A stream that the recording has already.
@@ -37,15 +37,20 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// Asks for topics and ends. Topics that were asked for by name must be there when `names_must_exist`.
-    pub(crate) fn ask<S: Source>(source: &mut S, wanted: &TopicSelection, names_must_exist: bool) -> Result<Self, BrokerError> {
+    pub(crate) fn ask<S: Source>(
+        source: &mut S,
+        wanted: &TopicSelection,
+        names_must_exist: bool,
+        timeout: Duration,
+    ) -> Result<Self, BrokerError> {
         let name = source.cluster().to_owned();
-        let topics = source.topics(wanted, REQUEST_TIMEOUT)?;
+        let topics = source.topics(wanted, timeout)?;
         if let Some(missing) = wanted.names().iter().find(|n| names_must_exist && !topics.iter().any(|t| t.name == **n)) {
             let hint = ": check the name, and whether this user may describe the topic".to_owned();
             return Err(BrokerError::UnknownTopic { topic: missing.clone(), cluster: name, hint });
         }
         let lanes: Vec<(String, i32)> = topics.iter().flat_map(|t| t.partitions.iter().map(|p| (t.name.clone(), *p))).collect();
-        let ends = source.positions(&lanes, StartAt::End, REQUEST_TIMEOUT)?;
+        let ends = source.positions(&lanes, StartAt::End, timeout)?;
         Ok(Self { name, topics, ends: lanes.into_iter().zip(ends).collect() })
     }
 
@@ -91,7 +96,13 @@ pub(crate) struct Takeup {
 
 /// Compares what the recording has with what the cluster has. `before`: the selection of the capture that wrote it last;
 /// `None` for a new recording.
-pub(crate) fn take_up(plan: &CapturePlan, cluster: &Cluster, known: &[KnownStream], before: Option<&TopicSelection>, now_ns: i64) -> Takeup {
+pub(crate) fn take_up(
+    plan: &CapturePlan,
+    cluster: &Cluster,
+    known: &[KnownStream],
+    before: Option<&TopicSelection>,
+    now_ns: i64,
+) -> Takeup {
     let held: u64 = known.iter().map(|k| k.books.written).sum();
     let mut intake = Intake::new(plan.replayed, plan.records.map(|n| n.saturating_sub(held)));
     for known in known {
@@ -142,7 +153,13 @@ pub(crate) struct Seen {
 
 impl Seen {
     pub(crate) fn as_known(&self) -> Known<'_> {
-        Known { stream: self.ix, topic: self.stream.topic(), id: self.stream.topic_id(), partition: self.stream.partition(), ended: self.ended }
+        Known {
+            stream: self.ix,
+            topic: self.stream.topic(),
+            id: self.stream.topic_id(),
+            partition: self.stream.partition(),
+            ended: self.ended,
+        }
     }
 }
 

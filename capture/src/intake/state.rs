@@ -2,6 +2,7 @@
 
 use dejaq_shared::broker::source::ReadFrom;
 use dejaq_shared::record::{Record, Stream, StreamIx};
+use dejaq_shared::segment::meta::StreamBooksV1;
 
 use super::{Intake, Phase};
 use crate::books::Books;
@@ -15,6 +16,15 @@ pub struct LaneBooks {
     pub books: Books,
     /// Whether it is over at the source.
     pub ended: bool,
+}
+
+impl LaneBooks {
+    /// As a checkpoint's row.
+    #[must_use]
+    pub fn as_row(&self) -> StreamBooksV1 {
+        let Books { start: _, next, leader_epoch, written, holes, lost, filtered } = self.books;
+        StreamBooksV1 { id: self.stream, next, leader_epoch, written, holes, lost, filtered, ended: self.ended }
+    }
 }
 
 impl Intake {
@@ -73,6 +83,12 @@ impl Intake {
     #[must_use]
     pub fn stream(&self, ix: StreamIx) -> Option<&Stream> {
         self.lanes.get(ix as usize).map(|l| &l.stream)
+    }
+
+    /// Where a stream is to stop, if anywhere.
+    #[must_use]
+    pub fn until(&self, ix: StreamIx) -> Option<i64> {
+        self.lanes.get(ix as usize).map(|l| l.until).filter(|until| *until != i64::MAX)
     }
 
     /// A stream's books.

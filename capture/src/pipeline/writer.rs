@@ -1,4 +1,8 @@
 //! The writer thread: slots in order onto the disk, syncs, checkpoints, segments.
+//!
+//! When a write fails (a full disk), the recorder has cut the segment back to its last whole frame; the thread seals what
+//! is there and ends with the error. No checkpoint is written then: half a slot may be on disk, and the recorder's own
+//! books know which half.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 use dejaq_shared::clock::Clock;
 use dejaq_shared::segment::SegmentError;
 
-use super::recorder::{Recorder, Syncer};
+use super::recorder::{Recorder, Ticket};
 use super::{Event, Figures, PipelineError, Slot, spawn};
 use crate::books::Books;
 use crate::checkpoint::{CheckpointPolicy, SyncPolicy};
@@ -17,6 +21,8 @@ use crate::intake::LaneBooks;
 
 /// How often the policies are asked when nothing comes.
 const TICK: Duration = Duration::from_millis(100);
+
+type Synced<T> = Result<T, SegmentError>;
 
 pub(super) struct Writer<R: Recorder> {
     recorder: R,
@@ -29,12 +35,11 @@ pub(super) struct Writer<R: Recorder> {
     next: u64,
     /// Records that the sync under way will have made durable.
     records_syncing: u64,
-    /// The sync under way is of a segment that has been sealed since: what it says does not count for this one.
-    sync_is_stale: bool,
 }
 
 impl<R: Recorder> Writer<R> {
     pub(super) fn new(recorder: R, books: Vec<LaneBooks>, clock: Arc<dyn Clock>, figures: Arc<Figures>) -> Self {
+        figures.bytes_stored.store(recorder.bytes_stored(), Ordering::Relaxed);
         Self {
             recorder,
             books,
@@ -45,48 +50,42 @@ impl<R: Recorder> Writer<R> {
             waiting: BTreeMap::new(),
             next: 0,
             records_syncing: 0,
-            sync_is_stale: false,
         }
     }
 
-    /// Writes until the slots' channel is closed, then seals. `free` is dropped with it: so the reader learns of an error.
+    /// Writes until the slots' channel is closed, then seals. `free` is dropped at the end: so the reader learns of an error.
     pub(super) fn run(mut self, slots: &Receiver<Slot>, free: Sender<Slot>) -> Result<(), PipelineError> {
-        let (request, requests) = bounded::<R::Syncer>(1);
-        let (answer, answers) = bounded(1);
+        let (request, requests) = bounded::<R::Ticket>(1);
+        let (answer, answers) = bounded::<Synced<R::Ticket>>(1);
         let syncer = spawn("dejaq-syncer", move || {
-            for mut syncer in requests {
-                if answer.send(syncer.sync()).is_err() {
+            for ticket in requests {
+                let synced = ticket.sync().map(|()| ticket);
+                if answer.send(synced).is_err() {
                     break;
                 }
             }
         })?;
         let written = self.write_all(slots, &free, &request, &answers);
+        drop(free);
         drop(request);
-        if syncer.join().is_err() {
-            self.recorder.give_up();
-            return Err(PipelineError::Lost("syncing"));
-        }
+        let joined = syncer.join();
         // A sync that was under way has left its answer.
-        let synced = answers.try_recv().unwrap_or(Ok(0));
-        match written.and(synced.map(|_| ())).and_then(|()| self.recorder.checkpoint(&self.books)) {
-            Ok(()) => {
-                self.recorder.seal()?;
-                self.figures.records_synced.store(Figures::get(&self.figures.records), Ordering::Relaxed);
-                Ok(())
-            }
-            Err(error) => {
-                self.recorder.give_up();
-                Err(error.into())
-            }
-        }
+        let synced = answers.try_recv().map_or(Ok(()), |answer| answer.map(drop));
+        let checkpointed = written.and(synced).and_then(|()| self.recorder.checkpoint(&self.books));
+        let Self { recorder, figures, .. } = self;
+        let sealed = recorder.seal();
+        checkpointed.and(sealed)?;
+        joined.map_err(|_| PipelineError::Lost("syncing"))?;
+        figures.records_synced.store(Figures::get(&figures.records), Ordering::Relaxed);
+        Ok(())
     }
 
     fn write_all(
         &mut self,
         slots: &Receiver<Slot>,
         free: &Sender<Slot>,
-        request: &Sender<R::Syncer>,
-        answers: &Receiver<Result<u64, SegmentError>>,
+        request: &Sender<R::Ticket>,
+        answers: &Receiver<Synced<R::Ticket>>,
     ) -> Result<(), SegmentError> {
         loop {
             select! {
@@ -94,11 +93,8 @@ impl<R: Recorder> Writer<R> {
                     Ok(slot) => self.take(slot, free)?,
                     Err(_) => return Ok(()),
                 },
-                recv(answers) -> durable => if let Ok(durable) = durable {
-                    let durable = durable?;
-                    if !std::mem::take(&mut self.sync_is_stale) {
-                        self.recorder.note_durable(durable);
-                    }
+                recv(answers) -> ticket => if let Ok(ticket) = ticket {
+                    self.recorder.note_synced(&ticket?);
                     self.sync.ended();
                     self.figures.records_synced.fetch_max(self.records_syncing, Ordering::Relaxed);
                 },
@@ -122,17 +118,18 @@ impl<R: Recorder> Writer<R> {
 
     fn write(&mut self, slot: &mut Slot) -> Result<(), SegmentError> {
         let now = self.clock.now_ns();
-        let mut bytes = 0;
+        let before = self.recorder.bytes_stored();
+        let mut lost = false;
         for event in slot.before.drain(..) {
-            bytes += self.event(event)?;
+            self.event(event)?;
         }
         if !slot.builder.is_empty() {
             self.recorder.block(&slot.encoded)?;
-            bytes += slot.encoded.bytes_stored();
             self.figures.records.fetch_add(u64::from(slot.encoded.records()), Ordering::Relaxed);
         }
         for event in slot.after.drain(..) {
-            bytes += self.event(event)?;
+            lost |= matches!(event, Event::Gap(_));
+            self.event(event)?;
         }
         for books in &slot.books {
             if let Some(row) = self.books.get_mut(books.stream as usize) {
@@ -140,62 +137,67 @@ impl<R: Recorder> Writer<R> {
             }
             self.checkpoint.changed(now);
         }
-        if bytes > 0 {
-            self.sync.wrote(bytes, now);
-            self.figures.bytes_stored.fetch_add(bytes, Ordering::Relaxed);
+        if lost {
+            // A gap moves positions in ways that blocks do not show (holes before it, streams that end with it).
+            self.recorder.checkpoint(&self.books)?;
+            self.checkpoint.written();
+        }
+        self.account(before, now);
+        Ok(())
+    }
+
+    fn account(&mut self, before: u64, now: u64) {
+        let bytes = self.recorder.bytes_stored();
+        if bytes > before {
+            self.sync.wrote(bytes - before, now);
+            self.figures.bytes_stored.store(bytes, Ordering::Relaxed);
+        }
+    }
+
+    fn event(&mut self, event: Event) -> Result<(), SegmentError> {
+        match event {
+            Event::Gap(gap) => {
+                self.recorder.gap(&gap)?;
+                self.figures.gaps.fetch_add(1, Ordering::Relaxed);
+            }
+            Event::Attachment { name, media_type, bytes } => self.recorder.attachment(name, media_type, bytes)?,
+            Event::Ancestor(cluster) => self.recorder.ancestor(&cluster)?,
+            Event::Streams { new, reply } => {
+                let numbers = self.recorder.add_streams(&new)?;
+                self.books.extend(numbers.iter().zip(&new).map(|(&stream, (_, start))| LaneBooks {
+                    stream,
+                    books: Books::new(*start),
+                    ended: false,
+                }));
+                // The reader waits for it; if it has gone, it needs no answer.
+                let _ = reply.send(numbers);
+            }
         }
         Ok(())
     }
 
-    /// Writes one thing that is no block; returns about how many bytes that took.
-    fn event(&mut self, event: Event) -> Result<u64, SegmentError> {
-        Ok(match event {
-            Event::Gap(gap) => {
-                self.recorder.gap(&gap)?;
-                self.figures.gaps.fetch_add(1, Ordering::Relaxed);
-                256
-            }
-            Event::Attachment { name, media_type, bytes } => {
-                self.recorder.attachment(name, media_type, &bytes)?;
-                bytes.len() as u64
-            }
-            Event::Ancestor(cluster) => {
-                self.recorder.ancestor(&cluster)?;
-                128
-            }
-            Event::Streams { new, reply } => {
-                let numbers = self.recorder.add_streams(&new)?;
-                for (&stream, (_, start)) in numbers.iter().zip(&new) {
-                    let row = LaneBooks { stream, books: Books::new(*start), ended: false };
-                    let at = stream as usize;
-                    if at == self.books.len() {
-                        self.books.push(row);
-                    }
-                }
-                // The reader waits for it; if it has gone, it needs no answer.
-                let _ = reply.send(numbers);
-                128 * new.len() as u64
-            }
-        })
-    }
-
-    fn tick(&mut self, request: &Sender<R::Syncer>) -> Result<(), SegmentError> {
+    fn tick(&mut self, request: &Sender<R::Ticket>) -> Result<(), SegmentError> {
         let now = self.clock.now_ns();
-        if self.recorder.roll_due(now) {
-            self.recorder.roll(&self.books)?;
+        let before = self.recorder.bytes_stored();
+        if self.recorder.roll_due() {
+            // Before the segment is sealed, so that the next one begins with these books.
+            self.recorder.checkpoint(&self.books)?;
+            self.recorder.roll()?;
             self.checkpoint.written();
-            self.sync_is_stale = self.sync.is_under_way();
             self.sync.all_synced();
             self.figures.records_synced.store(Figures::get(&self.figures.records), Ordering::Relaxed);
         } else if self.checkpoint.is_due(now) {
             self.recorder.checkpoint(&self.books)?;
             self.checkpoint.written();
-            self.sync.wrote(64 + 16 * self.books.len() as u64, now);
         }
+        self.account(before, now);
         if self.sync.begin(now) {
             self.records_syncing = Figures::get(&self.figures.records);
-            // There is room for one, and one is under way at most.
-            let _ = request.send(self.recorder.syncer()?);
+            match self.recorder.ticket()? {
+                // There is room for one, and one is under way at most.
+                Some(ticket) => drop(request.send(ticket)),
+                None => self.sync.ended(),
+            }
         }
         Ok(())
     }
