@@ -39,7 +39,9 @@ pub enum BrokerError {
         reason: String,
     },
     /// Nobody answered.
-    #[error("no broker answered at {addresses} within {waited_s} s{last}: check the address, the listener's protocol (kafka:// or kafkas://) and the network")]
+    #[error(
+        "no broker answered at {addresses} within {waited_s} s{last}: check the address, the listener's protocol (kafka:// or kafkas://) and the network"
+    )]
     Unreachable {
         /// The addresses that were tried.
         addresses: String,

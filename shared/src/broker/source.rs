@@ -141,7 +141,13 @@ pub trait Source: Send {
     ///
     /// # Errors
     /// When the client is broken.
-    fn poll<H: SourceHandler>(&mut self, records_max: usize, timeout: Duration, clock: &mut dyn FnMut() -> i64, handler: &mut H) -> Result<usize, BrokerError>
+    fn poll<H: SourceHandler>(
+        &mut self,
+        records_max: usize,
+        timeout: Duration,
+        clock: &mut dyn FnMut() -> i64,
+        handler: &mut H,
+    ) -> Result<usize, BrokerError>
     where
         Self: Sized;
 
