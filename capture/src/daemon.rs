@@ -111,8 +111,8 @@ pub(crate) fn run_opened<S: Source, R: Recorder>(
     let Takeup { intake, gaps, begin } = take_up(plan, cluster, &opened.streams, opened.before.as_ref(), anchor.wall_ns);
     let held = Held { records: intake.written(), holes: intake.holes(), resumed: opened.before.is_some() };
     let rows = opened.streams.iter().enumerate().map(|(ix, known)| known.as_row(ix)).collect();
-    let pipeline = Pipeline::start(opened.recorder, rows, plan.memory.slots, plan.compress_threads, Arc::clone(clock))
-        .map_err(|e| failed(plan, e))?;
+    let pipeline =
+        Pipeline::start(opened.recorder, rows, plan.memory.slots, plan.compress_threads, Arc::clone(clock)).map_err(|e| failed(plan, e))?;
     let figures = Arc::clone(&pipeline.figures);
     let stored_before = Figures::get(&figures.bytes_stored);
     let taker = Taker::new(intake, pipeline, compression(plan.compress), Arc::clone(clock), anchor);

@@ -202,8 +202,11 @@ impl SourceHandler for Taker {
                     }
                     if let Some(slot) = &mut self.slot {
                         slot.builder.push(&Record { flags, ..*record });
+                        self.records += 1;
+                        if slot.builder.bytes_raw() >= BLOCK_BYTES {
+                            self.close_block();
+                        }
                     }
-                    self.records += 1;
                     return;
                 }
                 Verdict::Skip => return,
