@@ -18,7 +18,7 @@ pub mod sink;
 pub mod source;
 
 #[cfg(feature = "sink")]
-pub use any_sink::{AnyCompletions, AnySink};
+pub use any_sink::{AnyCompletions, AnySink, AnyTarget};
 #[cfg(feature = "source")]
 pub use any_source::AnySource;
 

@@ -2,6 +2,7 @@
 
 mod damage;
 mod evolution;
+mod ndjson;
 mod order;
 mod resume;
 mod round_trip;
