@@ -1,1 +1,36 @@
+//! Replay: a recording into a broker, on time, and what happened.
+//!
+//! ```text
+//! feed ─▶ planner (filter, remap, schedule) ─▶ ring ─▶ pacer ─▶ sink ┄completions┄▶ recorder ─▶ run directory
+//! └────────── pure, runs ahead, no clock ────────┘      └── the only clock ──┘
+//! ```
+//!
+//! `config` what was typed → what it means · `clock_choice` which time of a record counts · `select`, `remap`, `guard`
+//! what goes where, and what is refused · `schedule`, `marks`, `planner`, `ring` what is sent when · `pacer`, `ceiling`,
+//! `holds`, `inflight` sending it · `ledger`, `measure`, `trust` what is known of it · `run`, `summary` saying so ·
+//! `engine` the threads.
 
+pub mod assemble;
+pub mod ceiling;
+pub mod clock_choice;
+pub mod engine;
+pub mod feed;
+pub mod guard;
+pub mod hands;
+pub mod holds;
+pub mod inflight;
+pub mod ledger;
+pub mod marks;
+pub mod measure;
+pub mod pacer;
+pub mod planner;
+pub mod remap;
+pub mod ring;
+pub mod run;
+pub mod schedule;
+pub mod select;
+pub mod summary;
+pub mod trust;
+
+#[cfg(test)]
+mod testing;

@@ -65,6 +65,25 @@ pub struct TimeStatistics {
     pub first_sane_ns: Option<i64>,
 }
 
+impl TimeStatistics {
+    /// Records without a usable broker time: they take their predecessor's.
+    #[must_use]
+    pub fn odd(&self) -> u64 {
+        self.create_insane + self.records.saturating_sub(self.append + self.create)
+    }
+
+    /// The stream's clock by the rule of `--clock auto`: append time, else create time that is sane for 99 % of the
+    /// records, else arrival.
+    #[must_use]
+    pub fn preferred_clock(&self) -> StreamClock {
+        if self.append == self.records {
+            return StreamClock::Append;
+        }
+        let timed = self.append + self.create > 0;
+        if timed && self.odd().saturating_mul(100) <= self.records { StreamClock::Create } else { StreamClock::Arrival }
+    }
+}
+
 /// Judges broker times in order.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sanity {

@@ -7,6 +7,7 @@
 use std::ffi::{c_char, c_int};
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
@@ -102,8 +103,6 @@ impl PartitionList {
 /// What metadata is asked for.
 #[derive(Clone, Copy)]
 pub(crate) enum About<'a> {
-    /// The brokers, and topics that this client uses already.
-    Brokers,
     /// Every topic that the user may see.
     AllTopics,
     /// One topic; the client uses it from then on.
@@ -127,7 +126,6 @@ impl Client {
     pub(crate) fn metadata(&self, about: About<'_>, timeout: Duration) -> Result<Vec<MetadataTopic>, Code> {
         let mut answer = std::ptr::null();
         let (all, topic) = match about {
-            About::Brokers => (0, std::ptr::null_mut()),
             About::AllTopics => (1, std::ptr::null_mut()),
             About::Topic(topic) => (0, topic.topic.as_ptr()),
         };
@@ -136,6 +134,9 @@ impl Client {
             let code = Code(rd_kafka_metadata(self.ptr(), all, topic, &raw mut answer, millis(timeout)));
             if code != Code::NONE {
                 return Err(code);
+            }
+            if (*answer).orig_broker_id >= 0 {
+                self.answered_by.store((*answer).orig_broker_id, Ordering::Relaxed);
             }
             let count = usize::try_from((*answer).topic_cnt).unwrap_or(0);
             let topics = (0..count).map(|i| metadata_topic((*answer).topics.add(i))).collect();
@@ -295,6 +296,12 @@ impl Client {
             );
             if code as i32 != 0 {
                 return Ok(Err(Code(code as i32)));
+            }
+            // Any broker can answer a question, so one is asked that is known to be there; only the controller makes
+            // topics. (The client's own choice, the controller for all, is one that the embedded cluster does not have.)
+            let broker = self.answered_by.load(Ordering::Relaxed);
+            if broker >= 0 && operation != rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_CREATETOPICS {
+                rd::rd_kafka_AdminOptions_set_broker(options.pointer.as_ptr(), broker, text.as_mut_ptr(), text.len());
             }
             Queue::own(self, rd::rd_kafka_queue_new(self.ptr()))?
         };

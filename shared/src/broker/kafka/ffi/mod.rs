@@ -22,6 +22,7 @@ pub(crate) mod producer;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI32;
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
@@ -174,6 +175,8 @@ pub(crate) enum Role {
 pub(crate) struct Client {
     rk: NonNull<rd::rd_kafka_t>,
     role: Role,
+    /// The broker that answered last for metadata; -1: none yet whose number is known.
+    answered_by: AtomicI32,
 }
 
 // SAFETY: librdkafka's handle is thread-safe by its documentation ("librdkafka API is thread-safe").
@@ -211,7 +214,7 @@ impl Client {
                 let reason = lossy(text.as_ptr());
                 return Err(BrokerError::Request { request: "setting up the Kafka client".to_owned(), reason, retryable: false });
             };
-            let client = Self { rk, role };
+            let client = Self { rk, role, answered_by: AtomicI32::new(-1) };
             // Null: the main queue.
             let code = rd::rd_kafka_set_log_queue(rk.as_ptr(), std::ptr::null_mut()) as i32;
             if code != 0 {

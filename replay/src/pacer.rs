@@ -1,0 +1,344 @@
+//! The pacer: sends each ready record when it is due, and says truthfully when it could not.
+//!
+//! It waits for nothing but the clock, the ceilings and a full client queue, never for an answer. Records that are due are sent
+//! one after the other until none is; a record held back keeps its intended time. It allocates nothing per message,
+//! takes no lock and writes no file: what it counts goes out once a second through a [`PaceLog`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use dejaq_shared::broker::sink::{Outgoing, Refusal, Sink};
+
+use crate::ceiling::Ceilings;
+use crate::hands::Hands;
+use crate::holds::{HoldCause, Holds};
+use crate::inflight::{Sent, Slots};
+use crate::ledger::Ledger;
+use crate::measure::counts::{PaceLog, Tally};
+use crate::ring::{Batch, Batches, Item, Next};
+
+/// A message sent within this of its intended time counts as delivered; one that is due when the run's time is over may
+/// still be sent within it.
+pub const DELIVERED_WITHIN_NS: u64 = 1_000_000_000;
+/// How late the generator must be by itself for a skipped message, or an empty ring, to count against it.
+const LATE_NS: u64 = 1_000_000;
+/// The longest sleep without a look at the stop flag.
+const NAP_NS: u64 = 50_000_000;
+/// The longest wait for room in the client's queue without another try.
+const ROOM_NAP_NS: u64 = 1_000_000;
+
+/// What the pacer needs to know.
+#[derive(Debug)]
+pub struct PacerOptions {
+    /// The start of the run on its clock.
+    pub t0_ns: u64,
+    /// Whether records have due times (not with `--max`).
+    pub scheduled: bool,
+    /// The length of the run (`--for`).
+    pub run_ns: Option<u64>,
+    /// Records later than this are skipped (`--late skip=`).
+    pub late_skip_ns: Option<u64>,
+    /// The ceilings.
+    pub ceilings: Ceilings,
+    /// The value of the mark.
+    pub mark: Vec<u8>,
+    /// How many bytes a marked record is larger.
+    pub mark_bytes: u64,
+    /// How many streams the recording has.
+    pub streams: usize,
+    /// The class of latency of each target topic.
+    pub classes: Vec<u32>,
+}
+
+/// Totals that other threads may read while the run goes on.
+#[derive(Debug, Default)]
+pub struct Live {
+    /// Records scheduled.
+    pub scheduled: AtomicU64,
+    /// Messages taken by the client.
+    pub sent: AtomicU64,
+    /// The due time of the newest record, nanoseconds after the start.
+    pub due_ns: AtomicU64,
+    /// Time that a full client queue has held sending back.
+    pub full_queue_ns: AtomicU64,
+}
+
+/// What the pacer knows at the end.
+#[derive(Debug, Default)]
+pub struct PacerBooks {
+    /// Its part of the ledger.
+    pub ledger: Ledger,
+    /// Messages sent within a second of their intended time.
+    pub on_time: u64,
+    /// What held it back.
+    pub holds: Holds,
+    /// The fewest messages in the client when its queue was full.
+    pub queue_full_at: Option<usize>,
+    /// The most records due in one second.
+    pub peak_per_s: u64,
+    /// How often the ring was empty when its next record was already late.
+    pub dry_count: u64,
+    /// How late the latest of these was.
+    pub dry_late_max_ns: u64,
+    /// All time spent waiting for the ring after the start.
+    pub dry_wait_ns: u64,
+    /// The most that no hold explains.
+    pub late_max_ns: u64,
+    /// Records skipped as late, or at the end, that were late mostly through the generator.
+    pub skipped_by_generator: u64,
+    /// Records sent before one of lower position in their stream and pass.
+    pub order_violations: u64,
+    /// The due times of the first and the last record, nanoseconds after the start.
+    pub due_span_ns: Option<(u64, u64)>,
+    /// When the first and the last message were sent, on the run's clock.
+    pub sent_span_ns: Option<(u64, u64)>,
+    /// Whether the run was stopped before its end.
+    pub stopped: bool,
+}
+
+/// Whether to go on.
+#[derive(Debug, PartialEq, Eq)]
+enum Flow {
+    On,
+    /// Nothing later is part of the run.
+    Over,
+}
+
+/// What became of one try.
+enum Tried {
+    Taken,
+    Skipped(&'static str),
+}
+
+/// See the module's words.
+pub struct Pacer<'a, S, H, L> {
+    options: PacerOptions,
+    sink: &'a mut S,
+    hands: H,
+    log: L,
+    slots: &'a Slots,
+    stop: &'a AtomicBool,
+    live: Arc<Live>,
+    books: PacerBooks,
+    tally: Tally,
+    newest: Vec<(u32, i64)>,
+    stopped_ns: Option<u64>,
+    dry_since: Option<u64>,
+}
+
+impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
+    /// A pacer that sends into `sink`; `stop` ends the run early.
+    pub fn new(options: PacerOptions, sink: &'a mut S, hands: H, log: L, slots: &'a Slots, stop: &'a AtomicBool, live: Arc<Live>) -> Self {
+        let streams = options.streams;
+        let books = PacerBooks { ledger: Ledger::new(streams), ..PacerBooks::default() };
+        let newest = vec![(u32::MAX, i64::MIN); streams];
+        let tally = Tally::new(options.scheduled);
+        Self { options, sink, hands, log, slots, stop, live, books, tally, newest, stopped_ns: None, dry_since: None }
+    }
+
+    /// Sends until the batches end, the run's time is over, or it is stopped.
+    pub fn run<B: Batches>(mut self, batches: &mut B) -> PacerBooks {
+        loop {
+            match batches.next() {
+                Next::Batch(batch) => {
+                    self.refilled(&batch);
+                    let flow = self.send_batch(&batch);
+                    batches.recycle(batch);
+                    if flow == Flow::Over {
+                        break;
+                    }
+                }
+                Next::Empty => {
+                    if self.stop.load(Ordering::Relaxed) && !self.options.scheduled {
+                        break;
+                    }
+                    let now = self.hands.now_ns();
+                    self.dry_since.get_or_insert(now);
+                    batches.wait(Duration::from_nanos(NAP_NS));
+                }
+                Next::End => break,
+            }
+        }
+        self.books.stopped = self.stop.load(Ordering::Relaxed);
+        self.tally.end(&mut self.log);
+        self.books.peak_per_s = self.tally.peak_per_s();
+        self.books
+    }
+
+    /// The ring has records again: was the first of them late for lack of it?
+    fn refilled(&mut self, batch: &Batch) {
+        let Some(since) = self.dry_since.take() else { return };
+        let now = self.hands.now_ns();
+        self.books.dry_wait_ns += now.saturating_sub(since.max(self.options.t0_ns));
+        let Some(first) = batch.items.first() else { return };
+        let due = self.options.t0_ns.saturating_add(first.due_ns);
+        let late = now.saturating_sub(due.max(since));
+        if self.options.scheduled && late > LATE_NS {
+            self.books.dry_count += 1;
+            self.books.dry_late_max_ns = self.books.dry_late_max_ns.max(late);
+        }
+    }
+
+    fn send_batch(&mut self, batch: &Batch) -> Flow {
+        let mut filtered = batch.filtered.iter().peekable();
+        for (item, ix) in batch.items.iter().zip(0u32..) {
+            while let Some(left_out) = filtered.next_if(|f| f.before <= ix) {
+                self.books.ledger.filtered(left_out.stream, left_out.count, "stream not selected");
+            }
+            if self.send_item(batch, item) == Flow::Over {
+                return Flow::Over;
+            }
+        }
+        for left_out in filtered {
+            self.books.ledger.filtered(left_out.stream, left_out.count, "stream not selected");
+        }
+        Flow::On
+    }
+
+    fn send_item(&mut self, batch: &Batch, item: &Item) -> Flow {
+        let Some(now) = self.await_due(item) else { return Flow::Over };
+        let intended = if self.options.scheduled { self.options.t0_ns + item.due_ns } else { now };
+        let run_ns = intended.saturating_sub(self.options.t0_ns);
+        self.books.ledger.scheduled(item.stream);
+        self.tally.planned(run_ns, &mut self.log);
+        let first = self.books.due_span_ns.map_or(run_ns, |(first, _)| first);
+        self.books.due_span_ns = Some((first, run_ns));
+        if let Tried::Skipped(reason) = self.submit(batch, item, intended, now) {
+            self.books.ledger.skipped(item.stream, reason);
+            self.tally.skipped();
+        }
+        let total = self.books.ledger.total();
+        self.live.scheduled.store(total.scheduled, Ordering::Relaxed);
+        self.live.sent.store(total.sent, Ordering::Relaxed);
+        self.live.due_ns.store(run_ns, Ordering::Relaxed);
+        Flow::On
+    }
+
+    /// Waits until the item is due and returns that instant; `None` when it is not part of the run any more.
+    fn await_due(&mut self, item: &Item) -> Option<u64> {
+        let mut now = self.hands.now_ns();
+        if self.stopped_ns.is_none() && self.stop.load(Ordering::Relaxed) {
+            self.stopped_ns = Some(now);
+        }
+        if !self.options.scheduled {
+            let over = self.options.run_ns.is_some_and(|run| now >= self.options.t0_ns.saturating_add(run));
+            return (!over && self.stopped_ns.is_none()).then_some(now);
+        }
+        let due = self.options.t0_ns.saturating_add(item.due_ns);
+        if self.stopped_ns.is_some_and(|stopped| due > stopped) {
+            return None;
+        }
+        while now < due {
+            self.hands.wait_until(due.min(now + NAP_NS));
+            now = self.hands.now_ns();
+            if now < due && self.stop.load(Ordering::Relaxed) {
+                return None;
+            }
+        }
+        Some(now)
+    }
+
+    /// Hands one message to the client as soon as ceilings and queue let it.
+    fn submit(&mut self, batch: &Batch, item: &Item, intended: u64, now: u64) -> Tried {
+        let mut now = now;
+        let bytes = item.bytes() + if item.mark { self.options.mark_bytes } else { 0 };
+        loop {
+            if let Some(reason) = self.too_late(intended, now) {
+                return Tried::Skipped(reason);
+            }
+            if let Some(later) = self.hold_for_ceilings(bytes, now) {
+                now = later;
+                continue;
+            }
+            let Some(tag) = self.slots.acquire() else {
+                now = self.hold_for_room(now);
+                continue;
+            };
+            let error_ns = now - intended.min(now);
+            let late_ns = if self.options.scheduled { error_ns.saturating_sub(self.books.holds.since(intended)) } else { 0 };
+            let class = self.options.classes.get(item.target as usize).copied().unwrap_or(0);
+            self.slots.fill(tag, &Sent { stream: item.stream, class, intended_ns: intended, sent_ns: now, late_ns });
+            match self.sink.submit(&outgoing(batch, item, &self.options.mark, tag)) {
+                Ok(()) => {
+                    self.taken(batch.pass, item, now, error_ns, late_ns);
+                    return Tried::Taken;
+                }
+                Err(Refusal::QueueFull) => {
+                    let _ = self.slots.take(tag);
+                    now = self.hold_for_room(now);
+                }
+                Err(Refusal::Final(reason)) => {
+                    let _ = self.slots.take(tag);
+                    return Tried::Skipped(reason);
+                }
+            }
+        }
+    }
+
+    fn taken(&mut self, pass: u32, item: &Item, now: u64, error_ns: u64, late_ns: u64) {
+        self.books.ledger.sent(item.stream);
+        self.tally.sent(now.saturating_sub(self.options.t0_ns), &mut self.log);
+        self.books.on_time += u64::from(error_ns <= DELIVERED_WITHIN_NS);
+        self.books.late_max_ns = self.books.late_max_ns.max(late_ns);
+        let first = self.books.sent_span_ns.map_or(now, |(first, _)| first);
+        self.books.sent_span_ns = Some((first, now));
+        if let Some(newest) = self.newest.get_mut(item.stream as usize) {
+            self.books.order_violations += u64::from(newest.0 == pass && item.position <= newest.1);
+            *newest = (pass, item.position);
+        }
+    }
+
+    /// Whether a record must be left out for its lateness, or because the run is over.
+    fn too_late(&mut self, intended: u64, now: u64) -> Option<&'static str> {
+        if self.stopped_ns.is_none() && self.stop.load(Ordering::Relaxed) {
+            self.stopped_ns = Some(now);
+        }
+        let error_ns = now.saturating_sub(intended);
+        let late = self.options.late_skip_ns.is_some_and(|skip| self.options.scheduled && error_ns > skip);
+        let end = self.options.run_ns.map_or(u64::MAX, |run| self.options.t0_ns.saturating_add(run));
+        let over = self.stopped_ns.is_some() || (now >= end && error_ns > DELIVERED_WITHIN_NS);
+        if !late && !over {
+            return None;
+        }
+        let own = error_ns.saturating_sub(self.books.holds.since(intended));
+        self.books.skipped_by_generator += u64::from(self.options.scheduled && own > LATE_NS && own >= error_ns / 2);
+        Some(if over { "not sent when the run ended" } else { "later than --late skip" })
+    }
+
+    /// Takes leave from the ceilings, or waits for it and returns the time at which to ask again.
+    fn hold_for_ceilings(&mut self, bytes: u64, now: u64) -> Option<u64> {
+        if self.options.ceilings.is_unbounded() {
+            return None;
+        }
+        let until = self.options.ceilings.take(bytes, now).err()?;
+        self.hands.wait_until(until.min(now + NAP_NS));
+        let later = self.hands.now_ns();
+        self.books.holds.add(HoldCause::Ceiling, now, later);
+        Some(later)
+    }
+
+    /// Waits for room in the client and returns the time.
+    fn hold_for_room(&mut self, now: u64) -> u64 {
+        let held = self.sink.in_flight();
+        self.books.queue_full_at = Some(self.books.queue_full_at.map_or(held, |least| least.min(held)));
+        self.hands.wait_room(now + ROOM_NAP_NS);
+        let later = self.hands.now_ns();
+        self.books.holds.add(HoldCause::FullQueue, now, later);
+        self.live.full_queue_ns.store(self.books.holds.full_queue_ns(), Ordering::Relaxed);
+        later
+    }
+}
+
+fn outgoing<'a>(batch: &'a Batch, item: &Item, mark: &'a [u8], tag: usize) -> Outgoing<'a> {
+    Outgoing {
+        target: item.target,
+        partition: item.partition,
+        key: batch.key(item),
+        value: batch.value(item),
+        headers: batch.headers(item),
+        mark: item.mark.then_some(mark),
+        timestamp_ms: None,
+        tag,
+    }
+}

@@ -1,0 +1,258 @@
+//! The planner: feed → filter → remap → (transforms) → schedule → batches. It runs ahead on its own thread, and is pure:
+//! it reads the recording and no clock, so the same recording and options give the same batches on any machine.
+
+use std::collections::VecDeque;
+
+use dejaq_shared::record::{Record, StreamIx};
+
+use crate::feed::{FeedError, RecordFeed};
+use crate::marks::{MarkPolicy, Marks};
+use crate::ring::{Batch, Ring, Route};
+use crate::schedule::{Pace, Schedule};
+
+/// A batch is closed when it is this large.
+const BATCH_BYTES: usize = 1 << 20;
+/// A batch is closed when it has this many records.
+const BATCH_ITEMS: usize = 8_192;
+/// A batch spans no more schedule than this, so that none holds its first record back until a distant one is read.
+const BATCH_SPAN_NS: u64 = 200_000_000;
+/// The most notes of filtered records in a batch.
+const BATCH_FILTERED: usize = 65_536;
+/// What one call of the feed may bring, if all its records are as large as the largest.
+const FEED_BYTES: usize = 4 << 20;
+
+/// What the planner needs to know.
+#[derive(Debug, Clone)]
+pub struct PlannerOptions {
+    /// For each stream of the recording where its records go; `None` leaves them out.
+    pub routes: Vec<Option<Route>>,
+    /// Records before this time (nanoseconds since 1970) are not part of the run.
+    pub from_time_ns: Option<i64>,
+    /// Records at or after this time are not part of the run.
+    pub to_time_ns: Option<i64>,
+    /// What decides due times.
+    pub pace: Pace,
+    /// Whether to begin again at the end.
+    pub repeat: bool,
+    /// Records due at or after this (nanoseconds after the start) are not part of the run.
+    pub run_ns: Option<u64>,
+    /// Which records are marked.
+    pub marks: MarkPolicy,
+    /// The largest record of the recording, in bytes: bounds what is asked of the feed at once.
+    pub record_bytes_max: usize,
+}
+
+/// Turns records into batches.
+#[derive(Debug)]
+pub struct Planner {
+    options: PlannerOptions,
+    schedule: Schedule,
+    marks: Marks,
+    building: Batch,
+    ready: VecDeque<Batch>,
+    pass: u32,
+    /// Past the end of the time window: the rest of this pass is not part of the run.
+    pass_over: bool,
+    /// Past the length of the run.
+    run_over: bool,
+}
+
+impl Planner {
+    /// A planner at the start of the recording.
+    #[must_use]
+    pub fn new(options: PlannerOptions) -> Self {
+        let schedule = Schedule::new(options.pace);
+        let marks = Marks::new(options.marks, options.routes.len());
+        Self { options, schedule, marks, building: Batch::default(), ready: VecDeque::new(), pass: 0, pass_over: false, run_over: false }
+    }
+
+    /// Reads on until at least one batch is ready or all is read; false at the end, when [`Planner::pop`] gives the rest.
+    ///
+    /// # Errors
+    /// [`FeedError`]; batches that are ready hold.
+    pub fn advance<F: RecordFeed + ?Sized>(&mut self, feed: &mut F) -> Result<bool, FeedError> {
+        let at_once = (FEED_BYTES / self.options.record_bytes_max.max(1)).clamp(1, 1_024);
+        while self.ready.is_empty() {
+            let count = if self.pass_over { Ok(0) } else { feed.next_batch(at_once, &mut |time_ns, record| self.take(time_ns, record)) };
+            if count.is_err() {
+                self.close_batch();
+            }
+            let count = count?;
+            if self.run_over {
+                self.close_batch();
+                return Ok(false);
+            }
+            if count == 0 {
+                self.close_batch();
+                // A pass with nothing in it would be repeated for ever.
+                if self.schedule.end_pass() == 0 || !self.options.repeat {
+                    return Ok(false);
+                }
+                feed.rewind()?;
+                self.pass = self.pass.saturating_add(1);
+                self.building.pass = self.pass;
+                self.pass_over = false;
+            }
+        }
+        Ok(true)
+    }
+
+    /// The next ready batch.
+    pub fn pop(&mut self) -> Option<Batch> {
+        self.ready.pop_front()
+    }
+
+    /// Gives an empty batch's memory to be used again.
+    pub fn reuse(&mut self, mut batch: Batch) {
+        if self.building.is_empty() {
+            batch.pass = self.pass;
+            self.building = batch;
+        }
+    }
+
+    /// Runs to the end of the recording or until nobody wants more.
+    pub fn run<F: RecordFeed + ?Sized>(mut self, feed: &mut F, ring: &Ring) {
+        loop {
+            let more = self.advance(feed);
+            while let Some(batch) = self.pop() {
+                match ring.push(batch) {
+                    Some(spare) => self.reuse(spare),
+                    None => return,
+                }
+            }
+            match more {
+                Ok(true) => {}
+                Ok(false) => return ring.end(None),
+                Err(error) => return ring.end(Some(error)),
+            }
+        }
+    }
+
+    fn take(&mut self, time_ns: i64, record: &Record<'_>) {
+        if self.pass_over || self.run_over || self.options.from_time_ns.is_some_and(|from| time_ns < from) {
+            return;
+        }
+        if self.options.to_time_ns.is_some_and(|to| time_ns >= to) {
+            self.pass_over = true;
+            return;
+        }
+        let Some(route) = self.route(record.stream) else {
+            self.building.push_filtered(record.stream);
+            if self.building.filtered.len() >= BATCH_FILTERED {
+                self.close_batch();
+            }
+            return;
+        };
+        let place = self.schedule.place(time_ns);
+        if self.options.pace.is_scheduled() && self.options.run_ns.is_some_and(|run| place.due_ns >= run) {
+            self.run_over = true;
+            return;
+        }
+        if self.building.items.first().is_some_and(|first| place.due_ns - first.due_ns > BATCH_SPAN_NS) {
+            self.close_batch();
+        }
+        let mark = self.marks.next(record.stream, place.mark_ns);
+        self.building.push(record, route, place.due_ns, mark);
+        if self.building.items.len() >= BATCH_ITEMS || self.building.weight() >= BATCH_BYTES {
+            self.close_batch();
+        }
+    }
+
+    fn route(&self, stream: StreamIx) -> Option<Route> {
+        self.options.routes.get(stream as usize).copied().flatten()
+    }
+
+    fn close_batch(&mut self) {
+        if !self.building.is_empty() {
+            let next = Batch::of_pass(self.pass);
+            self.ready.push_back(std::mem::replace(&mut self.building, next));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::MemoryFeed;
+    use dejaq_shared::units::Ratio;
+
+    fn options(streams: usize) -> PlannerOptions {
+        PlannerOptions {
+            routes: vec![Some(Route { target: 0, partition: 0 }); streams],
+            from_time_ns: None,
+            to_time_ns: None,
+            pace: Pace::Recorded { speed: Ratio::ONE },
+            repeat: false,
+            run_ns: None,
+            marks: MarkPolicy::Off,
+            record_bytes_max: 100,
+        }
+    }
+
+    fn batches(options: PlannerOptions, feed: &mut MemoryFeed, at_most: usize) -> Vec<Batch> {
+        let mut planner = Planner::new(options);
+        let mut out = Vec::new();
+        loop {
+            let more = planner.advance(feed).expect("memory");
+            while let Some(batch) = planner.pop() {
+                out.push(batch);
+            }
+            if !more || out.len() >= at_most {
+                return out;
+            }
+        }
+    }
+
+    fn due(batches: &[Batch]) -> Vec<u64> {
+        batches.iter().flat_map(|b| b.items.iter().map(|i| i.due_ns)).collect()
+    }
+
+    #[test]
+    fn a_distant_record_does_not_hold_back_the_one_before() {
+        let mut feed = MemoryFeed::of_times(&[0, 10, 3_600_000_000_000]);
+        let batches = batches(options(1), &mut feed, 9);
+        assert_eq!(batches.iter().map(|b| b.items.len()).collect::<Vec<_>>(), [2, 1]);
+    }
+
+    #[test]
+    fn the_time_window_is_half_open_and_outside_is_not_read() {
+        let mut feed = MemoryFeed::of_times(&[5, 10, 15, 20, 25]);
+        let window = PlannerOptions { from_time_ns: Some(10), to_time_ns: Some(20), ..options(1) };
+        let batches = batches(window, &mut feed, 9);
+        assert_eq!(due(&batches), [0, 5]);
+        assert!(batches.iter().all(|b| b.filtered.is_empty()));
+    }
+
+    #[test]
+    fn streams_left_out_are_counted_as_filtered() {
+        let mut feed = MemoryFeed::new(vec![(0, 1), (1, 0), (2, 1), (3, 1), (4, 0)]);
+        let mut some = options(2);
+        some.routes[1] = None;
+        let batches = batches(some, &mut feed, 9);
+        assert_eq!(due(&batches), [0, 3]);
+        assert_eq!(batches[0].filtered.iter().map(|f| f.count).sum::<u64>(), 3);
+    }
+
+    #[test]
+    fn a_loop_goes_on_with_the_seam() {
+        let mut feed = MemoryFeed::of_times(&[100, 110, 120]);
+        let batches = batches(PlannerOptions { repeat: true, run_ns: Some(75), ..options(1) }, &mut feed, 99);
+        assert_eq!(due(&batches), [0, 10, 20, 30, 40, 50, 60, 70]);
+        assert_eq!(batches.iter().map(|b| b.pass).collect::<Vec<_>>(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_loop_over_nothing_ends() {
+        let mut feed = MemoryFeed::of_times(&[1, 2]);
+        let none = PlannerOptions { routes: vec![None], repeat: true, ..options(1) };
+        assert_eq!(due(&batches(none, &mut feed, 99)), [] as [u64; 0]);
+    }
+
+    #[test]
+    fn an_error_keeps_what_was_read() {
+        let ring = Ring::default();
+        let mut feed = MemoryFeed::of_times(&[1, 2, 3]).failing_after(2);
+        Planner::new(options(1)).run(&mut feed, &ring);
+        assert!(ring.take_error().is_some());
+    }
+}

@@ -1,0 +1,72 @@
+//! What the tests of this crate share: a recording in memory.
+
+use dejaq_shared::record::{BrokerTime, Headers, Record, RecordFlags, StreamIx};
+
+use crate::feed::{FeedError, RecordFeed, TakeRecord};
+
+/// A recording in memory: `(time, stream)` of each record; the value is the record's number.
+pub(crate) struct MemoryFeed {
+    records: Vec<(i64, StreamIx)>,
+    at: usize,
+    fails_at: Option<usize>,
+}
+
+impl MemoryFeed {
+    pub(crate) fn new(records: Vec<(i64, StreamIx)>) -> Self {
+        Self { records, at: 0, fails_at: None }
+    }
+
+    pub(crate) fn of_times(times: &[i64]) -> Self {
+        Self::new(times.iter().map(|t| (*t, 0)).collect())
+    }
+
+    /// `count` records, `gap_ns` apart, over this many streams in turn.
+    pub(crate) fn steady(count: u32, gap_ns: i64, streams: u32) -> Self {
+        Self::new((0..count).map(|i| (i64::from(i) * gap_ns, i % streams)).collect())
+    }
+
+    pub(crate) fn failing_after(mut self, records: usize) -> Self {
+        self.fails_at = Some(records);
+        self
+    }
+}
+
+impl RecordFeed for MemoryFeed {
+    fn next_batch(&mut self, max: usize, take: &mut TakeRecord<'_>) -> Result<usize, FeedError> {
+        let mut given = 0;
+        while given < max && self.at < self.records.len() {
+            if self.fails_at == Some(self.at) {
+                return Err(FeedError::new("segment 000001: block 3 is damaged"));
+            }
+            let (time, stream) = self.records[self.at];
+            let value = self.at.to_le_bytes();
+            take(
+                time,
+                &Record {
+                    stream,
+                    position: i64::try_from(self.at).expect("small"),
+                    leader_epoch: -1,
+                    arrival_ns: time,
+                    broker_time: BrokerTime::None,
+                    key: None,
+                    value: Some(&value),
+                    headers: Headers::EMPTY,
+                    flags: RecordFlags::default(),
+                },
+            );
+            self.at += 1;
+            given += 1;
+        }
+        Ok(given)
+    }
+
+    fn rewind(&mut self) -> Result<(), FeedError> {
+        self.at = 0;
+        Ok(())
+    }
+}
+
+/// A Kafka stream of cluster "prod".
+pub(crate) fn stream(topic: &str, partition: i32) -> dejaq_shared::record::Stream {
+    dejaq_shared::record::Stream { cluster: "prod".to_owned(), lane: dejaq_shared::record::Lane::Kafka { topic: topic.to_owned(), topic_id: None, partition } }
+}

@@ -1,0 +1,348 @@
+//! Whether a run's numbers can be believed, and what limited it. Pure: facts in, reasons out.
+//!
+//! Any reason makes the run INVALID. Push-back by the target is a result and no reason. The generator was *late* when a
+//! published percentile of response, or its maximum, differs by more than 5 % and 1 ms from what it would be without the
+//! lateness that no hold explains.
+
+use dejaq_shared::units::{format_count, format_ns, format_percent};
+use serde::{Deserialize, Serialize};
+
+use crate::measure::collector::Summaries;
+
+/// Whose fault a reason is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// dejaq itself, or the machine it runs on.
+    Generator,
+    /// The recording.
+    Input,
+    /// The way the run went.
+    Run,
+}
+
+/// A reason not to believe a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// A short stable name.
+    pub reason: String,
+    /// Whose fault it is.
+    pub cause: Cause,
+    /// What was found, for people.
+    pub detail: String,
+}
+
+/// The verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Verdict {
+    /// No reason to doubt.
+    Valid,
+    /// The numbers cannot be trusted.
+    Invalid,
+}
+
+/// What kept the run from its plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LimitedBy {
+    /// The target pushed back.
+    Target,
+    /// dejaq was not fast enough, or its queue was too small.
+    Generator,
+    /// `--max-rate` or `--max-bytes`.
+    Ceiling,
+}
+
+/// The facts that trust is judged by.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// Whether there was a schedule (not with `--max`).
+    pub scheduled: bool,
+    /// The percentiles.
+    pub latency: Summaries,
+    /// Messages scheduled.
+    pub messages: u64,
+    /// Those sent within a second of their intended time.
+    pub on_time: u64,
+    /// Those sent.
+    pub sent: u64,
+    /// What of the ledger does not hold, in words.
+    pub imbalances: Vec<String>,
+    /// Time from the start to the last answer.
+    pub duration_ns: u64,
+    /// Time held by ceilings.
+    pub ceiling_ns: u64,
+    /// Time held by a full client queue.
+    pub full_queue_ns: u64,
+    /// The fewest messages in the client when its queue was full.
+    pub queue_full_at: Option<usize>,
+    /// The most messages due in one second.
+    pub peak_per_s: u64,
+    /// How often the ring was empty with its next record late already.
+    pub dry_count: u64,
+    /// How late the latest of these was.
+    pub dry_late_max_ns: u64,
+    /// All time waiting for the ring.
+    pub dry_wait_ns: u64,
+    /// The most lateness that no hold explains.
+    pub late_max_ns: u64,
+    /// Messages left out for lateness that was the generator's own.
+    pub skipped_by_generator: u64,
+    /// How far the wall clock jumped against the monotonic one.
+    pub clock_step_ns: u64,
+    /// Why the recording could not be read on.
+    pub input_error: Option<String>,
+    /// Why the client gave up.
+    pub client_error: Option<String>,
+    /// Rows of measurements that were lost because the disk was too slow.
+    pub rows_lost: u64,
+}
+
+/// What follows from the facts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trust {
+    /// Reasons not to believe the run; empty means VALID.
+    pub reasons: Vec<Reason>,
+    /// What kept it from its plan.
+    pub limited_by: Option<LimitedBy>,
+    /// The share of scheduled messages sent within a second of their intended time; `None` without a schedule.
+    pub delivered: Option<f64>,
+}
+
+impl Trust {
+    /// The verdict.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        if self.reasons.is_empty() { Verdict::Valid } else { Verdict::Invalid }
+    }
+}
+
+/// Both must be exceeded for a percentile to differ.
+const LATE_SHARE: f64 = 0.05;
+/// See [`LATE_SHARE`].
+const LATE_NS: u64 = 1_000_000;
+/// A run of fewer messages, or shorter, says nothing about percentiles or rates.
+pub const MESSAGES_MIN: u64 = 100;
+/// See [`MESSAGES_MIN`].
+pub const DURATION_NS_MIN: u64 = 100_000_000;
+/// The client's queue must hold this much of the planned peak rate for its being full to be the target's doing.
+const QUEUE_SECONDS_MIN: u64 = 2;
+/// A wall clock that moves further than this against the monotonic one between two looks was set.
+pub const CLOCK_STEP_NS: u64 = 100_000_000;
+/// Below this share of delivered messages the planned load was not delivered.
+pub const DELIVERED_MIN: f64 = 0.99;
+
+/// Judges a run.
+#[must_use]
+pub fn judge(facts: &Facts) -> Trust {
+    let mut reasons = Vec::new();
+    let mut add = |reason: &str, cause, detail: String| reasons.push(Reason { reason: reason.to_owned(), cause, detail });
+    if let Some(error) = &facts.input_error {
+        add("recording unreadable", Cause::Input, format!("the run ended where the recording could not be read on: {error}"));
+    }
+    if let Some(error) = &facts.client_error {
+        add("client failed", Cause::Run, error.clone());
+    }
+    let late = late_percentiles(facts);
+    let dry = facts.dry_count > 0 && facts.dry_late_max_ns >= facts.late_max_ns / 2;
+    if !late.is_empty() && dry {
+        let (count, latest) = (format_count(facts.dry_count), format_ns(facts.dry_late_max_ns));
+        add("recording ran dry", Cause::Input, format!("reading the recording did not keep up {count} times, by up to {latest}; {}", late.join("; ")));
+    } else if !late.is_empty() {
+        add("late pacer", Cause::Generator, format!("the generator was late by up to {}; {}", format_ns(facts.late_max_ns), late.join("; ")));
+    }
+    if facts.skipped_by_generator > 0 {
+        let count = format_count(facts.skipped_by_generator);
+        add("late pacer", Cause::Generator, format!("{count} messages were left out because the generator itself was late"));
+    }
+    if queue_too_small(facts) {
+        let (held, peak) = (facts.queue_full_at.unwrap_or(0) as u64, facts.peak_per_s);
+        add(
+            "client queue too small",
+            Cause::Generator,
+            format!("the client's queue was full with {} messages, less than {QUEUE_SECONDS_MIN} s of the planned peak of {} per second: enlarge it (queue.buffering.max.messages, queue.buffering.max.kbytes)", format_count(held), format_count(peak)),
+        );
+    }
+    if facts.messages < MESSAGES_MIN || facts.duration_ns < DURATION_NS_MIN {
+        let (count, time) = (format_count(facts.messages), format_ns(facts.duration_ns));
+        add("too short", Cause::Run, format!("{count} messages in {time}: a run needs {MESSAGES_MIN} messages and {} to say something", format_ns(DURATION_NS_MIN)));
+    }
+    if facts.clock_step_ns > CLOCK_STEP_NS {
+        add("clock step", Cause::Run, format!("the wall clock moved by {} against the monotonic clock: it was set, or the machine was suspended", format_ns(facts.clock_step_ns)));
+    }
+    if facts.rows_lost > 0 {
+        add("measurements lost", Cause::Generator, format!("{} intervals could not be written in time: the run directory's disk is too slow", format_count(facts.rows_lost)));
+    }
+    if !facts.imbalances.is_empty() {
+        add("unbalanced ledger", Cause::Run, facts.imbalances.join("; "));
+    }
+    Trust { reasons, limited_by: limited_by(facts, !late.is_empty()), delivered: delivered(facts) }
+}
+
+/// The percentiles that lateness changed, in words.
+fn late_percentiles(facts: &Facts) -> Vec<String> {
+    if !facts.scheduled {
+        return Vec::new();
+    }
+    let (with, without) = (facts.latency.response.named(), facts.latency.response_on_time.named());
+    let mut found = Vec::new();
+    for ((name, with), (_, without)) in with.into_iter().zip(without) {
+        match (with, without) {
+            (Some(with), Some(without)) => {
+                let by = with.abs_diff(without);
+                if by > LATE_NS && by as f64 > LATE_SHARE * without as f64 {
+                    found.push(format!("{name} of response is {}, without that lateness {}", format_ns(with), format_ns(without)));
+                }
+            }
+            (None, Some(without)) => found.push(format!("{name} of response is over an hour, without that lateness {}", format_ns(without))),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn queue_too_small(facts: &Facts) -> bool {
+    let needed = facts.peak_per_s.saturating_mul(QUEUE_SECONDS_MIN);
+    facts.scheduled && facts.full_queue_ns > 0 && facts.queue_full_at.is_some_and(|held| (held as u64) < needed)
+}
+
+fn delivered(facts: &Facts) -> Option<f64> {
+    (facts.scheduled && facts.messages > 0).then(|| facts.on_time as f64 / facts.messages as f64)
+}
+
+/// What held the run back most, if that was 1 % of its time or it did not deliver its load.
+fn limited_by(facts: &Facts, late: bool) -> Option<LimitedBy> {
+    let significant = |ns: u64| ns > 0 && ns >= facts.duration_ns / 100;
+    if facts.scheduled && (late || queue_too_small(facts)) {
+        return Some(LimitedBy::Generator);
+    }
+    let undelivered = delivered(facts).is_some_and(|share| share < DELIVERED_MIN);
+    let (held, by) = if facts.full_queue_ns >= facts.ceiling_ns { (facts.full_queue_ns, LimitedBy::Target) } else { (facts.ceiling_ns, LimitedBy::Ceiling) };
+    if significant(held) || (undelivered && held > 0) {
+        return Some(by);
+    }
+    // A flood that nothing held back went as fast as dejaq could.
+    (!facts.scheduled || undelivered).then_some(LimitedBy::Generator)
+}
+
+/// Looks at the wall clock beside the monotonic one, again and again, and remembers the largest step.
+#[derive(Debug, Clone, Copy)]
+pub struct ClockWatch {
+    wall_ns: i64,
+    mono_ns: u64,
+    step_ns: u64,
+}
+
+impl ClockWatch {
+    /// The first look.
+    #[must_use]
+    pub fn new(wall_ns: i64, mono_ns: u64) -> Self {
+        Self { wall_ns, mono_ns, step_ns: 0 }
+    }
+
+    /// Another look. A slow drift (NTP slewing) is no step: each look counts from the one before.
+    pub fn look(&mut self, wall_ns: i64, mono_ns: u64) {
+        let wall = i128::from(wall_ns) - i128::from(self.wall_ns);
+        let mono = i128::from(mono_ns) - i128::from(self.mono_ns);
+        let step = u64::try_from((wall - mono).unsigned_abs()).unwrap_or(u64::MAX);
+        *self = Self { wall_ns, mono_ns, step_ns: self.step_ns.max(step) };
+    }
+
+    /// The largest step so far.
+    #[must_use]
+    pub fn step_ns(&self) -> u64 {
+        self.step_ns
+    }
+}
+
+/// A line for people about `delivered`.
+#[must_use]
+pub fn delivered_line(delivered: f64) -> String {
+    format!("{} of the planned messages were sent within a second of their time", format_percent(delivered))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::latency::LatencySummary;
+
+    fn response(ns: u64) -> LatencySummary {
+        LatencySummary { count: 1_000, unanswered: 0, p50_ns: Some(ns), p90_ns: Some(ns), p99_ns: Some(ns), p999_ns: Some(ns), max_ns: Some(ns), overflow: 0 }
+    }
+
+    fn good() -> Facts {
+        let latency = Summaries { response: response(2_000_000), response_on_time: response(2_000_000), ..Summaries::default() };
+        Facts { scheduled: true, latency, messages: 1_000, on_time: 1_000, sent: 1_000, duration_ns: 10_000_000_000, peak_per_s: 100, ..Facts::default() }
+    }
+
+    fn names(facts: &Facts) -> Vec<String> {
+        judge(facts).reasons.into_iter().map(|r| r.reason).collect()
+    }
+
+    #[test]
+    fn nothing_to_complain_is_valid() {
+        let trust = judge(&good());
+        assert_eq!((trust.verdict(), trust.limited_by, trust.delivered), (Verdict::Valid, None, Some(1.0)));
+    }
+
+    #[test]
+    fn lateness_counts_beyond_five_percent_and_a_millisecond() {
+        let with = |on_time: u64, with: u64| Facts { latency: Summaries { response: response(with), response_on_time: response(on_time), ..Summaries::default() }, late_max_ns: 9, ..good() };
+        assert_eq!(names(&with(1_000, 900_000)), [] as [&str; 0], "far more than 5 %, less than 1 ms");
+        assert_eq!(names(&with(1_000_000_000, 1_040_000_000)), [] as [&str; 0], "40 ms, but 4 %");
+        assert_eq!(names(&with(10_000_000, 11_100_000)), ["late pacer"]);
+        let dry = Facts { dry_count: 1, dry_late_max_ns: 9, ..with(10_000_000, 20_000_000) };
+        assert_eq!(names(&dry), ["recording ran dry"]);
+        assert_eq!(names(&Facts { scheduled: false, ..with(10_000_000, 20_000_000) }), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn a_full_queue_is_the_target_s_doing_if_it_held_two_seconds() {
+        let full = |held| Facts { full_queue_ns: 2_000_000_000, queue_full_at: Some(held), ..good() };
+        let target = judge(&full(200));
+        assert_eq!((target.verdict(), target.limited_by), (Verdict::Valid, Some(LimitedBy::Target)));
+        let small = judge(&full(199));
+        assert_eq!((small.verdict(), small.limited_by), (Verdict::Invalid, Some(LimitedBy::Generator)));
+        assert_eq!(small.reasons[0].reason, "client queue too small");
+    }
+
+    #[test]
+    fn each_fault_has_its_reason() {
+        let cases = [
+            (Facts { messages: 99, on_time: 99, ..good() }, "too short", Cause::Run),
+            (Facts { duration_ns: 99_999_999, ..good() }, "too short", Cause::Run),
+            (Facts { clock_step_ns: CLOCK_STEP_NS + 1, ..good() }, "clock step", Cause::Run),
+            (Facts { input_error: Some("x".into()), ..good() }, "recording unreadable", Cause::Input),
+            (Facts { client_error: Some("x".into()), ..good() }, "client failed", Cause::Run),
+            (Facts { imbalances: vec!["x".into()], ..good() }, "unbalanced ledger", Cause::Run),
+            (Facts { skipped_by_generator: 1, ..good() }, "late pacer", Cause::Generator),
+            (Facts { rows_lost: 1, ..good() }, "measurements lost", Cause::Generator),
+        ];
+        for (facts, reason, cause) in cases {
+            let trust = judge(&facts);
+            assert_eq!(trust.reasons.iter().map(|r| (r.reason.as_str(), r.cause)).collect::<Vec<_>>(), [(reason, cause)]);
+            assert_eq!(trust.verdict(), Verdict::Invalid);
+        }
+    }
+
+    #[test]
+    fn what_limits_a_flood() {
+        let flood = Facts { scheduled: false, ..good() };
+        assert_eq!(judge(&flood).limited_by, Some(LimitedBy::Generator));
+        assert_eq!(judge(&Facts { full_queue_ns: 9_000_000_000, queue_full_at: Some(1), ..flood.clone() }).limited_by, Some(LimitedBy::Target));
+        let held = judge(&Facts { ceiling_ns: 9_000_000_000, ..flood });
+        assert_eq!((held.limited_by, held.delivered, held.verdict()), (Some(LimitedBy::Ceiling), None, Verdict::Valid));
+    }
+
+    #[test]
+    fn slow_drift_is_no_step() {
+        let mut watch = ClockWatch::new(0, 0);
+        for second in 1..1_000i64 {
+            watch.look(second * 1_000_500_000, second.unsigned_abs() * 1_000_000_000);
+        }
+        assert!(watch.step_ns() <= 500_000);
+        watch.look(0, 1_000_000_000_000);
+        assert!(watch.step_ns() > CLOCK_STEP_NS);
+    }
+}
