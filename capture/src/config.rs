@@ -16,8 +16,6 @@ use crate::memory::{DEFAULT_BUDGET, MemoryPlan};
 mod describe;
 mod parse;
 
-pub use describe::redact_url;
-
 /// zstd's level when none is given, and the one that `auto` uses while it keeps up.
 pub const DEFAULT_LEVEL: i32 = 3;
 /// The level that `auto` uses while the capture is behind.

@@ -33,33 +33,100 @@ use crate::taker::Taker;
 use crate::takeup::{Cluster, KnownStream, Takeup, take_up};
 
 /// A recording, opened to be written.
-pub(crate) struct Opened<R> {
-    pub(crate) recorder: R,
+struct Opened<R> {
+    recorder: R,
     /// The streams that it has.
-    pub(crate) streams: Vec<KnownStream>,
+    streams: Vec<KnownStream>,
     /// What the capture that wrote it last was asked for; `None`: it is new.
-    pub(crate) before: Option<TopicSelection>,
+    before: Option<TopicSelection>,
 }
 
-/// Runs a capture on the calling thread until it is done or `stop` is set. `observer` is called from this thread too.
-///
-/// # Errors
-/// [`CaptureError`]. What was captured by then is whole.
-pub fn run<S: Source>(
-    mut source: S,
-    plan: &CapturePlan,
-    clock: &Arc<dyn Clock>,
-    stop: &AtomicBool,
-    observer: &mut dyn FnMut(&Report<'_>),
-) -> Result<CaptureSummary, CaptureError> {
-    let resumes = is_recording(&plan.out);
-    // Before anything is made on disk: a mistyped topic leaves no empty recording behind.
-    let cluster = Cluster::ask(&mut source, &plan.topics, !resumes, REQUEST_TIMEOUT)?;
-    if cluster.topics.is_empty() && !resumes {
-        return Err(CaptureError::NoTopic { cluster: cluster.name, patterns: plan.topics.as_typed().join(", ") });
+/// What a capture needs besides its source.
+pub struct Capture<'a> {
+    /// What it is to do.
+    pub plan: &'a CapturePlan,
+    /// The client's settings as they hold, without secrets: attached to the recording (the isolation level is among them).
+    pub client: &'a [(String, String)],
+    /// The time.
+    pub clock: &'a Arc<dyn Clock>,
+    /// Set it to end the capture cleanly.
+    pub stop: &'a AtomicBool,
+}
+
+impl Capture<'_> {
+    /// Captures on the calling thread until it is done or `stop` is set. `observer` is called from this thread too.
+    ///
+    /// # Errors
+    /// [`CaptureError`]. What was captured by then is whole.
+    pub fn run<S: Source>(&self, mut source: S, observer: &mut dyn FnMut(&Report<'_>)) -> Result<CaptureSummary, CaptureError> {
+        let plan = self.plan;
+        let resumes = is_recording(&plan.out);
+        // Before anything is made on disk: a mistyped topic leaves no empty recording behind.
+        let cluster = Cluster::ask(&mut source, &plan.topics, !resumes, REQUEST_TIMEOUT)?;
+        if cluster.topics.is_empty() && !resumes {
+            return Err(CaptureError::NoTopic { cluster: cluster.name, patterns: plan.topics.as_typed().join(", ") });
+        }
+        let opened = open(plan, &cluster.name, resumes).map_err(CaptureError::Recording)?;
+        self.run_opened(source, &cluster, opened, observer)
     }
-    let opened = open(plan, &cluster.name, resumes).map_err(CaptureError::Recording)?;
-    run_opened(source, plan, &cluster, opened, clock, stop, observer)
+
+    /// The same with a recording that is open already.
+    fn run_opened<S: Source, R: Recorder>(
+        &self,
+        source: S,
+        cluster: &Cluster,
+        opened: Opened<R>,
+        observer: &mut dyn FnMut(&Report<'_>),
+    ) -> Result<CaptureSummary, CaptureError> {
+        let Self { plan, clock, .. } = *self;
+        let anchor = WallAnchor::now(&**clock);
+        let began_ns = clock.now_ns();
+        let Takeup { intake, gaps, begin } = take_up(plan, cluster, &opened.streams, opened.before.as_ref(), anchor.wall_ns);
+        let held = Held { records: intake.written(), holes: intake.holes(), resumed: opened.before.is_some() };
+        let rows = opened.streams.iter().enumerate().map(|(ix, known)| known.as_row(ix)).collect();
+        let pipeline = Pipeline::start(opened.recorder, rows, plan.memory.slots, plan.compress_threads, Arc::clone(clock));
+        let pipeline = pipeline.map_err(|e| failed(plan, e))?;
+        let figures = Arc::clone(&pipeline.figures);
+        let stored_before = Figures::get(&figures.bytes_stored);
+        let taker = Taker::new(intake, pipeline, compression(plan.compress), Arc::clone(clock), anchor);
+        let mut session = Session::new(source, taker, plan, Arc::clone(clock), anchor, observer);
+
+        gaps.into_iter().for_each(|gap| session.taker.gap(gap));
+        session.attach_plan(self.client);
+        let ended = match prepare(&mut session, &begin, cluster, &held) {
+            Ok(()) => session.run(self.stop),
+            Err(ended) => ended,
+        };
+
+        // The client goes first: what it has fetched ahead is memory, and nobody will take it.
+        let Session { source, mut taker, .. } = session;
+        drop(source);
+        taker.close_block();
+        let bytes_raw = taker.bytes_raw();
+        let Taker { intake, pipeline, records, .. } = taker;
+        pipeline.finish().map_err(|e| failed(plan, e))?;
+        let reason = match ended {
+            Ended::Stopped(reason) => reason,
+            Ended::Broker(error) => return Err(CaptureError::Interrupted { error, kept: kept(plan) }),
+            Ended::Pipeline => return Err(failed(plan, PipelineError::Lost("writing"))),
+        };
+        let written = Figures::get(&figures.records);
+        Ok(CaptureSummary {
+            out: plan.out.clone(),
+            stopped: reason.words(),
+            duration: Duration::from_nanos(clock.now_ns().saturating_sub(began_ns)),
+            records: written,
+            bytes_raw,
+            bytes_stored: Figures::get(&figures.bytes_stored).saturating_sub(stored_before),
+            streams: intake.len(),
+            holes: intake.holes() - held.holes,
+            gaps: Figures::get(&figures.gaps),
+            duplicates: intake.duplicates(),
+            replayed_streams: intake.marked_streams(),
+            records_total: intake.written(),
+            books_balance: intake.unbalanced().is_none() && written == records && intake.written() - held.records == written,
+        })
+    }
 }
 
 fn is_recording(dir: &Path) -> bool {
@@ -96,64 +163,6 @@ fn open(plan: &CapturePlan, cluster: &str, resumes: bool) -> Result<Opened<Recor
     Ok(Opened { recorder, streams: streams.collect(), before: before.or_else(|| TopicSelection::parse([]).ok()) })
 }
 
-/// The same with a recording that is open already.
-pub(crate) fn run_opened<S: Source, R: Recorder>(
-    source: S,
-    plan: &CapturePlan,
-    cluster: &Cluster,
-    opened: Opened<R>,
-    clock: &Arc<dyn Clock>,
-    stop: &AtomicBool,
-    observer: &mut dyn FnMut(&Report<'_>),
-) -> Result<CaptureSummary, CaptureError> {
-    let anchor = WallAnchor::now(&**clock);
-    let began_ns = clock.now_ns();
-    let Takeup { intake, gaps, begin } = take_up(plan, cluster, &opened.streams, opened.before.as_ref(), anchor.wall_ns);
-    let held = Held { records: intake.written(), holes: intake.holes(), resumed: opened.before.is_some() };
-    let rows = opened.streams.iter().enumerate().map(|(ix, known)| known.as_row(ix)).collect();
-    let pipeline =
-        Pipeline::start(opened.recorder, rows, plan.memory.slots, plan.compress_threads, Arc::clone(clock)).map_err(|e| failed(plan, e))?;
-    let figures = Arc::clone(&pipeline.figures);
-    let stored_before = Figures::get(&figures.bytes_stored);
-    let taker = Taker::new(intake, pipeline, compression(plan.compress), Arc::clone(clock), anchor);
-    let mut session = Session::new(source, taker, plan, Arc::clone(clock), anchor, observer);
-
-    gaps.into_iter().for_each(|gap| session.taker.gap(gap));
-    let ended = match prepare(&mut session, &begin, cluster, &held) {
-        Ok(()) => session.run(stop),
-        Err(ended) => ended,
-    };
-
-    // The client goes first: what it has fetched ahead is memory, and nobody will take it.
-    let Session { source, mut taker, .. } = session;
-    drop(source);
-    taker.close_block();
-    let bytes_raw = taker.bytes_raw();
-    let Taker { intake, pipeline, records, .. } = taker;
-    pipeline.finish().map_err(|e| failed(plan, e))?;
-    let reason = match ended {
-        Ended::Stopped(reason) => reason,
-        Ended::Broker(error) => return Err(CaptureError::Interrupted { error, kept: kept(plan) }),
-        Ended::Pipeline => return Err(failed(plan, PipelineError::Lost("writing"))),
-    };
-    let written = Figures::get(&figures.records);
-    Ok(CaptureSummary {
-        out: plan.out.clone(),
-        stopped: reason.words(),
-        duration: Duration::from_nanos(clock.now_ns().saturating_sub(began_ns)),
-        records: written,
-        bytes_raw,
-        bytes_stored: Figures::get(&figures.bytes_stored).saturating_sub(stored_before),
-        streams: intake.len(),
-        holes: intake.holes() - held.holes,
-        gaps: Figures::get(&figures.gaps),
-        duplicates: intake.duplicates(),
-        replayed_streams: intake.marked_streams(),
-        records_total: intake.written(),
-        books_balance: intake.unbalanced().is_none() && written == records && intake.written() - held.records == written,
-    })
-}
-
 /// What the recording held before.
 struct Held {
     records: u64,
@@ -163,7 +172,6 @@ struct Held {
 
 /// Everything up to the first poll.
 fn prepare<S: Source>(session: &mut Session<'_, S>, begin: &[crate::takeup::Begin], cluster: &Cluster, held: &Held) -> Result<(), Ended> {
-    session.attach_plan();
     session.attach_topics(&cluster.topics);
     let until_end = session.until.end;
     let known: Vec<StreamIx> = session.taker.intake.streams().map(|(ix, ..)| ix).collect();

@@ -22,5 +22,5 @@ pub mod until;
 pub mod watch;
 
 pub use config::{CaptureConfig, CapturePlan, ConfigError};
-pub use daemon::run;
+pub use daemon::Capture;
 pub use report::{CaptureError, CaptureSummary, Progress, Report};

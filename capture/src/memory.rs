@@ -2,7 +2,7 @@
 //!
 //! | what | how much |
 //! |---|---|
-//! | blocks | (threads + 2) × ([`BLOCK_BYTES`] of records + [`BLOCK_RECORDS`] × 64 of numbers, raw and once more encoded) |
+//! | blocks | (threads + 2) × (3 × [`BLOCK_BYTES`]: raw, columns encoded, body put together; and [`BLOCK_RECORDS`] × 64 of numbers) |
 //! | zstd | threads × what a context of the level takes |
 //! | the rest | 20 MiB: program, stacks, metadata, streams |
 //! | the client's queue | what is left of the budget, at most 64 MiB |
@@ -42,7 +42,7 @@ impl MemoryPlan {
     #[must_use]
     pub fn divide(budget: u64, threads: usize, compress: Compress) -> Option<Self> {
         let slots = threads + 2;
-        let blocks = slots as u64 * 2 * (BLOCK_BYTES as u64 + BLOCK_RECORDS as u64 * NUMBERS_PER_RECORD);
+        let blocks = slots as u64 * (3 * BLOCK_BYTES as u64 + BLOCK_RECORDS as u64 * NUMBERS_PER_RECORD);
         let zstd = threads as u64 * context_bytes(compress);
         let left = budget.checked_sub(blocks + zstd + REST)?;
         (left >= SOURCE_QUEUE_MIN).then_some(Self { slots, blocks, zstd, source_queue: left.min(SOURCE_QUEUE_MAX) })

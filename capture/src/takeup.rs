@@ -44,7 +44,7 @@ impl Cluster {
         timeout: Duration,
     ) -> Result<Self, BrokerError> {
         let name = source.cluster().to_owned();
-        let topics = source.topics(wanted, timeout)?;
+        let topics = if names_must_exist { source.topics(wanted, timeout)? } else { topics_there(source, wanted, timeout)? };
         if let Some(missing) = wanted.names().iter().find(|n| names_must_exist && !topics.iter().any(|t| t.name == **n)) {
             let hint = ": check the name, and whether this user may describe the topic".to_owned();
             return Err(BrokerError::UnknownTopic { topic: missing.clone(), cluster: name, hint });
@@ -56,6 +56,22 @@ impl Cluster {
 
     pub(crate) fn end(&self, stream: &Stream) -> Option<i64> {
         self.ends.get(&(stream.topic().to_owned(), stream.partition())).copied()
+    }
+}
+
+/// The topics that are there; those asked for by name that are not are left out.
+pub(crate) fn topics_there<S: Source>(source: &mut S, wanted: &TopicSelection, timeout: Duration) -> Result<Vec<TopicInfo>, BrokerError> {
+    let mut left = wanted.as_typed();
+    loop {
+        // The parts of a selection that was parsed before.
+        let Ok(selection) = TopicSelection::parse(left.iter().map(String::as_str)) else { return Ok(Vec::new()) };
+        match source.topics(&selection, timeout) {
+            Err(BrokerError::UnknownTopic { topic, .. }) if left.contains(&topic) => left.retain(|name| *name != topic),
+            answer => return answer,
+        }
+        if left.is_empty() {
+            return Ok(Vec::new());
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dejaq_shared::broker::endpoint::redact;
 use dejaq_shared::broker::source::StartAt;
 use serde::Serialize;
 
@@ -44,7 +45,7 @@ impl CapturePlan {
     pub fn describe(&self) -> String {
         let bytes_per_s = |rate: u64| format!("{rate}B/s");
         let described = Described {
-            from: redact_url(&self.from),
+            from: redact(&self.from),
             topics: self.topics.as_typed(),
             out: self.out.display().to_string(),
             start: match self.start {
@@ -102,16 +103,4 @@ fn is_secret(name: &str) -> bool {
     ["password", "secret", "token", "sasl.oauthbearer.config", "sasl.jaas.config", "ssl.key"].iter().any(|s| name.contains(s))
         && !name.ends_with(".location")
         && !name.ends_with("endpoint.url")
-}
-
-/// A URL with its password hidden.
-#[must_use]
-pub fn redact_url(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    // A password may hold '/' or '@' unescaped by mistake: the last '@' ends it, so that no part of it is shown.
-    let Some((user, host)) = rest.rsplit_once('@') else { return url.to_owned() };
-    match user.split_once(':') {
-        Some((name, _)) => format!("{scheme}://{name}:{HIDDEN}@{host}"),
-        None => url.to_owned(),
-    }
 }

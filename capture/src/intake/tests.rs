@@ -33,10 +33,18 @@ fn record(position: i64, leader_epoch: i32) -> Record<'static> {
 #[derive(Debug, Clone)]
 enum Act {
     /// Records from here on, so many, this far apart.
-    Records { at: i64, count: i64, step: i64, marked: bool },
+    Records {
+        at: i64,
+        count: i64,
+        step: i64,
+        marked: bool,
+    },
     End(i64),
     Unparseable(i64),
-    OutOfRange { low: i64, high: i64 },
+    OutOfRange {
+        low: i64,
+        high: i64,
+    },
     Epoch(i32),
 }
 

@@ -10,6 +10,8 @@ use crate::pipeline::Event;
 
 /// What holds for this capture, as a configuration file without secrets.
 const PLAN: &str = "capture.toml";
+/// The client's settings as they hold.
+const CLIENT: &str = "client.json";
 /// The topics as the cluster had them; newer ones replace older ones.
 const TOPICS: &str = "topics.json";
 /// A change of the compression level by `auto`.
@@ -33,10 +35,12 @@ struct Compression {
 }
 
 impl<S: Source> Session<'_, S> {
-    /// Attaches the plan.
-    pub(crate) fn attach_plan(&mut self) {
+    /// Attaches the plan, and the client's settings that follow from it.
+    pub(crate) fn attach_plan(&mut self, client: &[(String, String)]) {
         let bytes = self.plan.describe().into_bytes();
         self.taker.event(Event::Attachment { name: PLAN, media_type: "application/toml", bytes });
+        let settings: BTreeMap<&str, &str> = client.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.attach_json(CLIENT, &settings);
     }
 
     /// Attaches the topics' settings and partition counts. What may not be read is left out, with a warning.

@@ -7,7 +7,7 @@ use dejaq_shared::record::{Lane, Stream, StreamIx};
 use super::{ATTEMPTS, Ended, LOOK_TIMEOUT, Session, nanos};
 use crate::intake::Phase;
 use crate::taker::Todo;
-use crate::takeup::{Begin, Cluster, known_streams};
+use crate::takeup::{Begin, Cluster, Seen, known_streams, topics_there};
 use crate::watch::Change;
 
 /// After a look that failed the next comes this soon.
@@ -21,12 +21,12 @@ impl<S: Source> Session<'_, S> {
         // Positions are noted before the question: what the answer proves is what was read before it.
         let asked: Vec<(StreamIx, i64)> =
             self.taker.intake.in_phase(Phase::Reading).filter_map(|ix| Some((ix, self.taker.intake.books(ix)?.next))).collect();
-        let topics = match self.source.topics(&self.plan.topics, LOOK_TIMEOUT) {
+        let topics = match topics_there(&mut self.source, &self.plan.topics, LOOK_TIMEOUT) {
             Ok(topics) => topics,
             Err(error) => return self.try_again(error),
         };
         let seen = known_streams(&self.taker.intake, &self.plan.topics);
-        let changes = self.watch.diff(seen.iter().map(crate::takeup::Seen::as_known), &topics, false);
+        let changes = self.watch.diff(seen.iter().map(Seen::as_known), &topics, false);
         for (ix, next) in asked {
             if changes.contains(&Change::Same(ix)) {
                 self.taker.intake.prove(ix, next);

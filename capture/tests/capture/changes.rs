@@ -157,10 +157,24 @@ fn a_partition_that_cannot_be_read_for_a_while_loses_nothing() {
     bench.world().log("a", 0).push_all(0..2);
     bench.world().then(|w| {
         w.notices.push(Notice::Gone { stream: 0, detail: "not permitted".into() });
-        w.log("a", 0).push_all(2..4);
     });
+    bench.world().then(|w| w.log("a", 0).push_all(2..4));
     bench.world().await_looks(2);
     let summary = bench.run().expect("a capture");
     assert_eq!((summary.records, summary.gaps), (4, 0));
     assert_eq!(bench.values(), values(0..4));
+}
+
+#[test]
+fn a_partition_that_can_never_be_read_does_not_hold_up_until_end() {
+    let mut bench = Bench::new(&["a"]);
+    bench.config.until = Some("end".into());
+    bench.world().topic("a", 1, 2);
+    bench.world().log("a", 0).push_all(0..2);
+    bench.world().log("a", 1).push_all(2..4);
+    bench.world().until(|_| false);
+    bench.world().forbidden = Some(("a".into(), 1));
+    let summary = bench.run().expect("it ends");
+    assert_eq!((summary.records, summary.gaps, summary.stopped), (2, 1, "every stream has reached its end"));
+    assert_eq!(bench.gaps(), [("disconnect".into(), Some(0), Some(2), None)]);
 }

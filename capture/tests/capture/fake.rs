@@ -83,6 +83,8 @@ pub(crate) struct World {
     /// Delivers this much once more after each restart or step, as clients may.
     pub(crate) repeats: i64,
     pub(crate) broken_after: Option<usize>,
+    /// A partition that may not be read.
+    pub(crate) forbidden: Option<(String, i32)>,
 }
 
 impl World {
@@ -179,6 +181,9 @@ impl Source for FakeSource {
     fn topics(&mut self, wanted: &TopicSelection, _: Duration) -> Result<Vec<TopicInfo>, BrokerError> {
         let mut world = Self::world(&self.world);
         world.looks += 1;
+        if let Some(missing) = wanted.names().iter().find(|n| !world.topics.contains_key(*n)) {
+            return Err(BrokerError::UnknownTopic { topic: missing.clone(), cluster: CLUSTER.into(), hint: String::new() });
+        }
         let accepted = world.topics.iter().filter(|(name, _)| wanted.accepts(name));
         Ok(accepted
             .map(|(name, t)| TopicInfo { name: name.clone(), id: Some(TopicId([t.id; 16])), partitions: t.logs.keys().copied().collect() })
@@ -235,7 +240,12 @@ impl Source for FakeSource {
         let mut out = Vec::new();
         for (&ix, reader) in &mut self.readers {
             let Some(log) = world.topics.get(&reader.topic).and_then(|t| t.logs.get(&reader.partition)) else { continue };
-            let repeats = world.repeats.max(0);
+            if world.forbidden.as_ref().is_some_and(|f| *f == (reader.topic.clone(), reader.partition)) {
+                out.push(ix);
+                notices.push(Notice::Gone { stream: ix, detail: "not permitted".into() });
+                continue;
+            }
+            let repeats = world.repeats;
             if reader.next > log.high || reader.next + repeats < log.low {
                 out.push(ix);
                 notices.push(Notice::OutOfRange { stream: ix, low: log.low, high: log.high });
@@ -249,6 +259,7 @@ impl Source for FakeSource {
                 notices.push(Notice::End { stream: ix, position: log.high });
             }
         }
+        out.extend(notices.iter().filter_map(|n| if let Notice::Gone { stream, .. } = n { Some(*stream) } else { None }));
         self.readers.retain(|ix, _| !out.contains(ix));
         let quiet = count == 0 && notices.is_empty();
         notices.into_iter().for_each(|n| handler.notice(n));

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use dejaq_capture::{CaptureConfig, CaptureError, CaptureSummary};
+use dejaq_capture::{Capture, CaptureConfig, CaptureError, CaptureSummary};
 use dejaq_shared::clock::{Clock, SystemClock};
 use dejaq_shared::record::{RecordFlags, StreamIx};
 use dejaq_shared::segment::block_read::{Block, Wanted};
@@ -28,6 +28,9 @@ struct Got {
     catch_up: bool,
     replayed: bool,
 }
+
+/// A gap's reason, from, to, count.
+type GapRow = (String, Option<i64>, Option<i64>, Option<u64>);
 
 struct Bench {
     dir: tempfile::TempDir,
@@ -57,7 +60,9 @@ impl Bench {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let stop = Arc::new(AtomicBool::new(false));
         let plan = self.config.clone().plan().expect("a valid plan");
-        dejaq_capture::run(FakeSource::new(&self.world, &stop), &plan, &clock, &stop, &mut |_| {})
+        let client = [("isolation.level".to_owned(), "read_uncommitted".to_owned())];
+        let capture = Capture { plan: &plan, client: &client, clock: &clock, stop: &stop };
+        capture.run(FakeSource::new(&self.world, &stop), &mut |_| {})
     }
 
     fn out(&self) -> std::path::PathBuf {
@@ -80,8 +85,7 @@ impl Bench {
         self.records().into_iter().map(|r| r.value).collect()
     }
 
-    /// Gaps as `(reason, from, to, count)`.
-    fn gaps(&self) -> Vec<(String, Option<i64>, Option<i64>, Option<u64>)> {
+    fn gaps(&self) -> Vec<GapRow> {
         self.recording().gaps.into_iter().map(|g| (g.reason.name().to_owned(), g.from, g.to, g.count)).collect()
     }
 }
@@ -126,7 +130,7 @@ fn what_is_there_and_what_comes_is_recorded_once_and_flagged() {
     let flags: Vec<bool> = bench.records().iter().map(|r| r.catch_up).collect();
     assert_eq!(flags, [true, true, true, false, false]);
     let attachments: Vec<String> = bench.recording().attachments().expect("readable").into_iter().map(|a| a.name).collect();
-    assert_eq!(attachments, ["capture.toml", "topics.json"]);
+    assert_eq!(attachments, ["capture.toml", "client.json", "topics.json"]);
 }
 
 #[test]
