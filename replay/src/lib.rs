@@ -10,8 +10,10 @@
 //! `holds`, `inflight` sending it · `ledger`, `measure`, `trust` what is known of it · `run`, `summary` saying so ·
 //! `engine` the threads.
 
+pub mod assemble;
 pub mod ceiling;
 pub mod clock_choice;
+pub mod engine;
 pub mod feed;
 pub mod guard;
 pub mod hands;
@@ -24,8 +26,10 @@ pub mod pacer;
 pub mod planner;
 pub mod remap;
 pub mod ring;
+pub mod run;
 pub mod schedule;
 pub mod select;
+pub mod summary;
 pub mod trust;
 
 #[cfg(test)]
