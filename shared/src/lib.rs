@@ -1,11 +1,12 @@
 //! What dejaq's two sides agree on.
 //!
 //! `record` one message and its stream · `segment` the file format, layer by layer · `broker` the message brokers ·
-//! `clock` time, injected · `units` durations, rates and sizes as people write them · `outcome` exit codes · `varint`
+//! `clock` time, injected · `units` durations, rates and sizes as people write them · `ndjson` records as lines of JSON · `outcome` exit codes · `varint`
 //! the format's integers.
 
 pub mod broker;
 pub mod clock;
+pub mod ndjson;
 pub mod outcome;
 pub mod record;
 pub mod segment;

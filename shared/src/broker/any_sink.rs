@@ -1,0 +1,146 @@
+//! A target of any broker: one arm each. To add a broker, add an arm here and its folder.
+
+use std::time::Duration;
+
+use super::BrokerError;
+use super::endpoint::Endpoint;
+#[cfg(feature = "kafka")]
+use super::kafka::config::SinkOptions;
+#[cfg(feature = "kafka")]
+use super::kafka::sink::{KafkaCompletions, KafkaSink, KafkaTarget};
+use super::sink::{Completion, Completions, NewTopic, Outgoing, Refusal, Sink, TargetTopic};
+
+/// A connected target of any broker, before the first message.
+#[non_exhaustive]
+pub enum AnyTarget {
+    /// Kafka.
+    #[cfg(feature = "kafka")]
+    Kafka(Box<KafkaTarget>),
+}
+
+/// The submitting half of any broker.
+#[non_exhaustive]
+pub enum AnySink {
+    /// Kafka.
+    #[cfg(feature = "kafka")]
+    Kafka(KafkaSink),
+}
+
+/// The completing half of any broker.
+#[non_exhaustive]
+pub enum AnyCompletions {
+    /// Kafka.
+    #[cfg(feature = "kafka")]
+    Kafka(KafkaCompletions),
+}
+
+#[cfg(feature = "kafka")]
+impl AnyTarget {
+    /// Connects, and waits for the first answer. Nothing is sent.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unreachable`] when nobody answered in `timeout`; others at once.
+    pub fn connect(endpoint: &Endpoint, options: &SinkOptions, timeout: Duration) -> Result<Self, BrokerError> {
+        match endpoint {
+            Endpoint::Kafka(endpoint) => KafkaTarget::connect(endpoint, options, timeout).map(|target| Self::Kafka(Box::new(target))),
+        }
+    }
+
+    /// The cluster's own identity.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        match self {
+            Self::Kafka(target) => target.cluster(),
+        }
+    }
+
+    /// What holds of the client's settings: `(name, value)`, secrets as `***`.
+    #[must_use]
+    pub fn describe(&self) -> Vec<(String, String)> {
+        match self {
+            Self::Kafka(target) => target.describe(),
+        }
+    }
+
+    /// What is known of these topics, in the order asked.
+    ///
+    /// # Errors
+    /// When the cluster does not answer in `timeout`, or refuses.
+    pub fn topics(&self, names: &[String], timeout: Duration) -> Result<Vec<TargetTopic>, BrokerError> {
+        match self {
+            Self::Kafka(target) => target.topics(names, timeout),
+        }
+    }
+
+    /// Creates topics and waits until they are there.
+    ///
+    /// # Errors
+    /// When the cluster refuses one of them, or `timeout` is over.
+    pub fn create_topics(&self, topics: &[NewTopic], timeout: Duration) -> Result<(), BrokerError> {
+        match self {
+            Self::Kafka(target) => target.create_topics(topics, timeout),
+        }
+    }
+
+    /// Begins to publish to these topics; a [`TargetIx`](super::sink::TargetIx) counts them.
+    ///
+    /// # Errors
+    /// When one of them is not there, or the cluster does not answer in `timeout`.
+    pub fn open(self, topics: &[String], timeout: Duration) -> Result<(AnySink, AnyCompletions), BrokerError> {
+        match self {
+            Self::Kafka(target) => {
+                let (sink, completions) = target.open(topics, timeout)?;
+                Ok((AnySink::Kafka(sink), AnyCompletions::Kafka(completions)))
+            }
+        }
+    }
+}
+
+#[cfg(feature = "kafka")]
+impl AnySink {
+    /// Sends what the client holds back, and waits at most `timeout` until all is answered. The other half must be polled
+    /// meanwhile.
+    pub fn flush(&self, timeout: Duration) {
+        match self {
+            Self::Kafka(sink) => sink.flush(timeout),
+        }
+    }
+
+    /// Gives up on every message that is not answered yet: their completions come at once.
+    pub fn give_up(&self) {
+        match self {
+            Self::Kafka(sink) => sink.give_up(),
+        }
+    }
+}
+
+#[cfg(feature = "kafka")]
+impl Sink for AnySink {
+    #[inline]
+    fn submit(&mut self, message: &Outgoing<'_>) -> Result<(), Refusal> {
+        match self {
+            Self::Kafka(sink) => sink.submit(message),
+        }
+    }
+
+    fn in_flight(&self) -> usize {
+        match self {
+            Self::Kafka(sink) => sink.in_flight(),
+        }
+    }
+}
+
+#[cfg(feature = "kafka")]
+impl Completions for AnyCompletions {
+    fn poll(&mut self, timeout: Duration, handler: &mut dyn FnMut(&[Completion])) -> Result<(), BrokerError> {
+        match self {
+            Self::Kafka(completions) => completions.poll(timeout, handler),
+        }
+    }
+
+    fn take_warning(&mut self) -> Option<String> {
+        match self {
+            Self::Kafka(completions) => completions.take_warning(),
+        }
+    }
+}

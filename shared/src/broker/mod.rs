@@ -18,7 +18,7 @@ pub mod sink;
 pub mod source;
 
 #[cfg(feature = "sink")]
-pub use any_sink::{AnyCompletions, AnySink};
+pub use any_sink::{AnyCompletions, AnySink, AnyTarget};
 #[cfg(feature = "source")]
 pub use any_source::AnySource;
 
@@ -39,7 +39,9 @@ pub enum BrokerError {
         reason: String,
     },
     /// Nobody answered.
-    #[error("no broker answered at {addresses} within {waited_s} s{last}: check the address, the listener's protocol (kafka:// or kafkas://) and the network")]
+    #[error(
+        "no broker answered at {addresses} within {waited_s} s{last}: check the address, the listener's protocol (kafka:// or kafkas://) and the network"
+    )]
     Unreachable {
         /// The addresses that were tried.
         addresses: String,

@@ -16,6 +16,9 @@ pub struct TopicInfo {
     pub partitions: Vec<i32>,
 }
 
+/// A topic's name, and its own settings as `(name, value)`.
+pub type TopicSettings = (String, Vec<(String, String)>);
+
 /// Where to begin in a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartAt {
@@ -81,7 +84,7 @@ pub enum Notice {
         /// The client's words.
         detail: String,
     },
-    /// The partition cannot be read: deleted, or not permitted.
+    /// The partition cannot be read: deleted, or not permitted. Reading of this stream has stopped.
     Gone {
         /// The stream.
         stream: StreamIx,
@@ -116,7 +119,7 @@ pub trait Source: Send {
     ///
     /// # Errors
     /// When the cluster does not answer in `timeout`.
-    fn topic_settings(&mut self, topics: &[String], timeout: Duration) -> Result<Vec<(String, Vec<(String, String)>)>, BrokerError>;
+    fn topic_settings(&mut self, topics: &[String], timeout: Duration) -> Result<Vec<TopicSettings>, BrokerError>;
 
     /// The absolute position of `at` in each `(topic, partition)`, in the same order.
     ///
@@ -141,7 +144,13 @@ pub trait Source: Send {
     ///
     /// # Errors
     /// When the client is broken.
-    fn poll<H: SourceHandler>(&mut self, records_max: usize, timeout: Duration, clock: &mut dyn FnMut() -> i64, handler: &mut H) -> Result<usize, BrokerError>
+    fn poll<H: SourceHandler>(
+        &mut self,
+        records_max: usize,
+        timeout: Duration,
+        clock: &mut dyn FnMut() -> i64,
+        handler: &mut H,
+    ) -> Result<usize, BrokerError>
     where
         Self: Sized;
 

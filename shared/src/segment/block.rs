@@ -170,7 +170,10 @@ impl BlockBuilder {
     /// The memory its buffers hold, in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {
-        [&self.runs, &self.arrivals, &self.positions, &self.broker_times, &self.kinds, &self.flags].iter().map(|c| c.capacity()).sum::<usize>()
+        [&self.runs, &self.arrivals, &self.positions, &self.broker_times, &self.kinds, &self.flags]
+            .iter()
+            .map(|c| c.capacity())
+            .sum::<usize>()
             + self.keys.memory()
             + self.headers.memory()
             + self.values.memory()
@@ -186,7 +189,8 @@ impl BlockBuilder {
     /// block, its positions rise, and the block has room under the format's limits.
     #[must_use]
     pub fn accepts(&self, record: &Record<'_>) -> bool {
-        let fits = self.records == 0 || (self.bytes_raw + record.bytes_raw() <= crate::record::RECORD_BYTES_MAX && (self.records as u64) < super::BLOCK_RECORDS_MAX);
+        let fits = self.records == 0
+            || (self.bytes_raw + record.bytes_raw() <= crate::record::RECORD_BYTES_MAX && (self.records as u64) < super::BLOCK_RECORDS_MAX);
         fits && match self.slots.get(record.stream as usize) {
             Some(&slot) if slot != u32::MAX => {
                 let there = &self.streams[slot as usize];
@@ -368,7 +372,9 @@ impl BlockEncoder {
         if builder.streams.len() > 1 {
             add(column::STREAMS, &[builder.runs.as_slice(), &runs_tail].concat())?;
         }
-        for (id, raw) in [(column::ARRIVAL, &builder.arrivals), (column::POSITION, &builder.positions), (column::BROKER_TIME, &builder.broker_times)] {
+        for (id, raw) in
+            [(column::ARRIVAL, &builder.arrivals), (column::POSITION, &builder.positions), (column::BROKER_TIME, &builder.broker_times)]
+        {
             if raw.iter().any(|b| *b != 0) {
                 add(id, raw)?;
             }
@@ -457,7 +463,15 @@ struct Dictionary {
 
 impl Strings {
     fn new(may_index: bool) -> Self {
-        Self { lengths: Vec::new(), bytes: Vec::new(), any: false, records: 0, may_index, dictionary: may_index.then(Dictionary::default), spare: None }
+        Self {
+            lengths: Vec::new(),
+            bytes: Vec::new(),
+            any: false,
+            records: 0,
+            may_index,
+            dictionary: may_index.then(Dictionary::default),
+            spare: None,
+        }
     }
 
     fn clear(&mut self) {
@@ -474,7 +488,9 @@ impl Strings {
     }
 
     fn memory(&self) -> usize {
-        self.lengths.capacity() + self.bytes.capacity() + self.dictionary.as_ref().map_or(0, |d| d.index.capacity() + d.spans.capacity() * 8 + d.table.capacity() * 5)
+        self.lengths.capacity()
+            + self.bytes.capacity()
+            + self.dictionary.as_ref().map_or(0, |d| d.index.capacity() + d.spans.capacity() * 8 + d.table.capacity() * 5)
     }
 
     #[inline]
@@ -511,7 +527,11 @@ impl Strings {
         self.lengths.clear();
         let mut index = dictionary.index.as_slice();
         while let Some(entry) = varint::read_u64(&mut index) {
-            let string = usize::try_from(entry).ok().and_then(|e| e.checked_sub(1)).and_then(|e| dictionary.spans.get(e)).map(|(start, len)| &entries[*start as usize..][..*len as usize]);
+            let string = usize::try_from(entry)
+                .ok()
+                .and_then(|e| e.checked_sub(1))
+                .and_then(|e| dictionary.spans.get(e))
+                .map(|(start, len)| &entries[*start as usize..][..*len as usize]);
             self.push_plain(string);
         }
         self.spare = Some(dictionary);

@@ -170,7 +170,10 @@ impl BlockHead {
     /// # Errors
     /// The name of the first that it may not.
     pub fn refuse_unknown(&self) -> Result<(), String> {
-        let known = |id: u16| matches!(id, column::STREAMS..=column::FLAGS) || [column::KEY, column::HEADERS, column::VALUE].iter().any(|k| (*k..=k + column::INDEX).contains(&id));
+        let known = |id: u16| {
+            matches!(id, column::STREAMS..=column::FLAGS)
+                || [column::KEY, column::HEADERS, column::VALUE].iter().any(|k| (*k..=k + column::INDEX).contains(&id))
+        };
         match self.columns.iter().find(|c| !known(c.id) && c.flags & MUST_UNDERSTAND != 0) {
             Some(entry) => Err(format!("column {}", entry.id)),
             None => Ok(()),
@@ -201,7 +204,20 @@ fn read_row(rest: &mut &[u8], base: i64) -> Option<BlockStream> {
         broker_min = varint::read_i64(rest)?;
         broker_max = broker_min.wrapping_add_unsigned(varint::read_u64(rest)?);
     }
-    Some(BlockStream { stream, records, first, last, leader_epoch, bytes_raw, record_bytes_max, arrival_min_ns, arrival_max_ns, kinds, broker_min, broker_max })
+    Some(BlockStream {
+        stream,
+        records,
+        first,
+        last,
+        leader_epoch,
+        bytes_raw,
+        record_bytes_max,
+        arrival_min_ns,
+        arrival_max_ns,
+        kinds,
+        broker_min,
+        broker_max,
+    })
 }
 
 /// A decoded block. Reuse it: `decode` keeps its memory.
@@ -235,7 +251,11 @@ impl Block {
         self.decode_slots(decoder, body)?;
         self.decode_numbers(decoder, body)?;
         let records = self.head.records as usize;
-        for (id, name, strings) in [(column::KEY, "keys", &mut self.keys), (column::HEADERS, "header sets", &mut self.headers), (column::VALUE, "values", &mut self.values)] {
+        for (id, name, strings) in [
+            (column::KEY, "keys", &mut self.keys),
+            (column::HEADERS, "header sets", &mut self.headers),
+            (column::VALUE, "values", &mut self.values),
+        ] {
             strings.clear();
             if !wanted.payloads || !load(&self.head, decoder, body, id, &mut self.scratch)? {
                 continue;
@@ -263,14 +283,23 @@ impl Block {
         }
         let mut runs = self.scratch.as_slice();
         while !runs.is_empty() {
-            let run = varint::read_u64(&mut runs).zip(varint::read_u64(&mut runs)).ok_or_else(|| "the stream runs end too early".to_owned())?;
+            let run =
+                varint::read_u64(&mut runs).zip(varint::read_u64(&mut runs)).ok_or_else(|| "the stream runs end too early".to_owned())?;
             let (slot, length) = (u32::try_from(run.0).unwrap_or(u32::MAX), usize::try_from(run.1).unwrap_or(usize::MAX));
             if slot as usize >= self.head.streams.len() || length > records - self.slots.len() {
-                return Err(format!("a stream run of {length} records of stream {slot} does not fit a block of {records} records and {} streams", self.head.streams.len()).into());
+                return Err(format!(
+                    "a stream run of {length} records of stream {slot} does not fit a block of {records} records and {} streams",
+                    self.head.streams.len()
+                )
+                .into());
             }
             self.slots.resize(self.slots.len() + length, slot);
         }
-        if self.slots.len() == records { Ok(()) } else { Err(format!("the stream runs cover {} of {records} records", self.slots.len()).into()) }
+        if self.slots.len() == records {
+            Ok(())
+        } else {
+            Err(format!("the stream runs cover {} of {records} records", self.slots.len()).into())
+        }
     }
 
     fn decode_numbers(&mut self, decoder: &mut ColumnDecoder, body: &[u8]) -> Result<(), BlockFault> {
@@ -293,11 +322,17 @@ impl Block {
         }
         let here = load(&self.head, decoder, body, column::BROKER_TIME, &mut self.scratch)?;
         lanes.fill(0);
-        read_differences("broker times", here.then_some(self.scratch.as_slice()), records, &mut self.broker_times, |record, difference| {
-            let lane = &mut lanes[self.slots[record] as usize];
-            *lane = lane.wrapping_add(difference);
-            *lane
-        })?;
+        read_differences(
+            "broker times",
+            here.then_some(self.scratch.as_slice()),
+            records,
+            &mut self.broker_times,
+            |record, difference| {
+                let lane = &mut lanes[self.slots[record] as usize];
+                *lane = lane.wrapping_add(difference);
+                *lane
+            },
+        )?;
         if !load(&self.head, decoder, body, column::BROKER_TIME_KIND, &mut self.kinds)? {
             let kinds: Vec<u8> = self.head.streams.iter().map(|s| u8::try_from(s.kinds.trailing_zeros()).unwrap_or(0)).collect();
             self.kinds.clear();
@@ -389,7 +424,13 @@ fn load(head: &BlockHead, decoder: &mut ColumnDecoder, body: &[u8], id: u16, out
     Ok(true)
 }
 
-fn read_differences(name: &str, column: Option<&[u8]>, records: usize, out: &mut Vec<i64>, mut value: impl FnMut(usize, i64) -> i64) -> Result<(), BlockFault> {
+fn read_differences(
+    name: &str,
+    column: Option<&[u8]>,
+    records: usize,
+    out: &mut Vec<i64>,
+    mut value: impl FnMut(usize, i64) -> i64,
+) -> Result<(), BlockFault> {
     out.clear();
     out.reserve(records);
     let Some(mut column) = column else {
@@ -397,7 +438,8 @@ fn read_differences(name: &str, column: Option<&[u8]>, records: usize, out: &mut
         return Ok(());
     };
     for record in 0..records {
-        let difference = varint::read_i64(&mut column).ok_or_else(|| format!("the column of {name} ends after {record} of {records} records"))?;
+        let difference =
+            varint::read_i64(&mut column).ok_or_else(|| format!("the column of {name} ends after {record} of {records} records"))?;
         out.push(value(record, difference));
     }
     if column.is_empty() { Ok(()) } else { Err(format!("the column of {name} has {} bytes too many", column.len()).into()) }

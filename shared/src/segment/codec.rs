@@ -112,7 +112,14 @@ impl ColumnEncoder {
             out.extend_from_slice(raw);
         }
         let stored = &out[start..];
-        Ok(ColumnEntry { id, flags: super::MUST_UNDERSTAND, codec, raw_bytes: raw.len() as u64, stored_bytes: stored.len() as u64, crc: crc32c::crc32c(stored) })
+        Ok(ColumnEntry {
+            id,
+            flags: super::MUST_UNDERSTAND,
+            codec,
+            raw_bytes: raw.len() as u64,
+            stored_bytes: stored.len() as u64,
+            crc: crc32c::crc32c(stored),
+        })
     }
 }
 
@@ -203,18 +210,27 @@ impl ByteStrings {
                 self.spans.push(Span { start, len: NULL });
                 continue;
             };
-            at = usize::try_from(len).ok().and_then(|len| at.checked_add(len)).filter(|end| *end <= self.bytes.len()).ok_or_else(|| format!("a length of {name} runs past its {} bytes", self.bytes.len()))?;
+            at = usize::try_from(len)
+                .ok()
+                .and_then(|len| at.checked_add(len))
+                .filter(|end| *end <= self.bytes.len())
+                .ok_or_else(|| format!("a length of {name} runs past its {} bytes", self.bytes.len()))?;
             self.spans.push(Span { start, len: u32::try_from(len).unwrap_or(NULL) });
         }
         if !lengths.is_empty() || at != self.bytes.len() || (index.is_none() && self.spans.len() != records) {
-            return Err(format!("{name} has {} lengths that cover {at} bytes, {records} records and {} bytes expected", self.spans.len(), self.bytes.len()));
+            return Err(format!(
+                "{name} has {} lengths that cover {at} bytes, {records} records and {} bytes expected",
+                self.spans.len(),
+                self.bytes.len()
+            ));
         }
         self.indexed = index.is_some();
         self.index.clear();
         let Some(mut index) = index else { return Ok(()) };
         self.index.reserve(records);
         for _ in 0..records {
-            let entry = varint::read_u64(&mut index).ok_or_else(|| format!("the index of {name} ends after {} of {records} records", self.index.len()))?;
+            let entry = varint::read_u64(&mut index)
+                .ok_or_else(|| format!("the index of {name} ends after {} of {records} records", self.index.len()))?;
             if entry > self.spans.len() as u64 {
                 return Err(format!("the index of {name} names entry {entry} of {}", self.spans.len()));
             }

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use super::block::BlockStream;
 use super::block_read::BlockHead;
 use super::frame::{FrameHead, frame_type, open_metadata};
-use super::meta::{self, AncestorV1, AttachmentV1, BlockEntryV1, CheckpointV1, FrameEntryV1, FrameIndexV1, GapV1, KafkaStreamV1, StatisticsV1, StreamBooksV1, StreamStatisticsV1, tag};
+use super::meta::{
+    self, AncestorV1, AttachmentV1, BlockEntryV1, CheckpointV1, FrameEntryV1, FrameIndexV1, GapV1, KafkaStreamV1, StatisticsV1,
+    StreamBooksV1, StreamStatisticsV1, tag,
+};
 use super::{FOOTER_BYTES_MAX, MUST_UNDERSTAND};
 use crate::record::Gap;
 
@@ -111,7 +114,13 @@ impl Body {
             let end = at + usize::try_from(entry.stored_bytes).map_err(|e| e.to_string())?;
             let crc = body.get(at..end).map(crc32c::crc32c);
             if crc != Some(entry.crc) {
-                return Err(format!("the checksum of column {} is {:#010x}, the table says {:#010x}", entry.id, crc.unwrap_or(0), entry.crc).into());
+                return Err(format!(
+                    "the checksum of column {} is {:#010x}, the table says {:#010x}",
+                    entry.id,
+                    crc.unwrap_or(0),
+                    entry.crc
+                )
+                .into());
             }
             at = end;
         }
@@ -141,7 +150,16 @@ impl SegmentFacts {
     }
 
     pub(super) fn stream(&mut self, stream: &KafkaStreamV1) {
-        self.books.entry(stream.id).or_insert(StreamBooksV1 { id: stream.id, next: stream.start, leader_epoch: -1, written: 0, holes: 0, lost: 0, filtered: 0, ended: false });
+        self.books.entry(stream.id).or_insert(StreamBooksV1 {
+            id: stream.id,
+            next: stream.start,
+            leader_epoch: -1,
+            written: 0,
+            holes: 0,
+            lost: 0,
+            filtered: 0,
+            ended: false,
+        });
         if !self.streams.iter().any(|s| s.id == stream.id) {
             self.streams.push(stream.clone());
         }
@@ -149,12 +167,28 @@ impl SegmentFacts {
 
     fn block(&mut self, rows: &[BlockStream], records: u32, bytes_raw: u64, broker_time: Option<(i64, i64)>) -> BlockEntryV1 {
         for row in rows {
-            let totals = self.statistics.entry(row.stream).or_insert(StreamStatisticsV1 { id: row.stream, records: 0, bytes_raw: 0, record_bytes_max: 0, first: row.first, last: row.last });
+            let totals = self.statistics.entry(row.stream).or_insert(StreamStatisticsV1 {
+                id: row.stream,
+                records: 0,
+                bytes_raw: 0,
+                record_bytes_max: 0,
+                first: row.first,
+                last: row.last,
+            });
             totals.records += u64::from(row.records);
             totals.bytes_raw += row.bytes_raw;
             totals.record_bytes_max = totals.record_bytes_max.max(row.record_bytes_max);
             totals.last = row.last;
-            let books = self.books.entry(row.stream).or_insert(StreamBooksV1 { id: row.stream, next: row.first, leader_epoch: -1, written: 0, holes: 0, lost: 0, filtered: 0, ended: false });
+            let books = self.books.entry(row.stream).or_insert(StreamBooksV1 {
+                id: row.stream,
+                next: row.first,
+                leader_epoch: -1,
+                written: 0,
+                holes: 0,
+                lost: 0,
+                filtered: 0,
+                ended: false,
+            });
             books.written += u64::from(row.records);
             // Positions that the block steps over held nothing: what was lost is in gaps, which moved `next`.
             let span = row.last.saturating_add(1).saturating_sub(books.next);

@@ -53,17 +53,26 @@ pub fn locate(store: &impl ReadAt) -> std::io::Result<Option<u64>> {
 pub fn read(store: &impl ReadAt, offset: u64) -> Result<SegmentFacts, BodyFault> {
     let bytes = store.bytes().map_err(|e| e.to_string())?;
     let length = bytes.checked_sub(offset).filter(|l| (AROUND_BYTES..=u64::from(FOOTER_BYTES_MAX) + AROUND_BYTES).contains(l));
-    let length = length.and_then(|l| usize::try_from(l).ok()).ok_or_else(|| format!("the footer at byte {offset} of {bytes} has an impossible length"))?;
+    let length = length
+        .and_then(|l| usize::try_from(l).ok())
+        .ok_or_else(|| format!("the footer at byte {offset} of {bytes} has an impossible length"))?;
     let mut footer = vec![0u8; length];
     store.read_exact_at(&mut footer, offset).map_err(|e| e.to_string())?;
     let list = &footer[12..length - 16];
     let claimed = u32::try_from(list.len()).unwrap_or(u32::MAX).to_le_bytes();
-    if footer[..8] != FOOTER_MAGIC || footer[8..12] != claimed || footer[length - 16..length - 12] != claimed || footer[length - 8..] != END_MAGIC {
+    if footer[..8] != FOOTER_MAGIC
+        || footer[8..12] != claimed
+        || footer[length - 16..length - 12] != claimed
+        || footer[length - 8..] != END_MAGIC
+    {
         return Err(BodyFault::Damaged("the footer's magic or lengths do not fit together".into()));
     }
     let crc = crc32c::crc32c(&footer[..length - 12]);
     if footer[length - 12..length - 8] != crc.to_le_bytes() {
-        return Err(BodyFault::Damaged(format!("the footer's checksum is {crc:#010x}, its bytes say {}", super::frame::hex(&footer[length - 12..length - 8]))));
+        return Err(BodyFault::Damaged(format!(
+            "the footer's checksum is {crc:#010x}, its bytes say {}",
+            super::frame::hex(&footer[length - 12..length - 8])
+        )));
     }
     SegmentFacts::from_footer(list)
 }

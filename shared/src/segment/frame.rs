@@ -69,7 +69,10 @@ impl SegmentHeader {
         meta::write(&mut list, tag::SOURCE, MUST_UNDERSTAND, &self.source)?;
         meta::write(&mut list, tag::FILTERS, 0, &self.filters)?;
         meta::write_bytes(&mut list, tag::ENCODING, MUST_UNDERSTAND, &[]);
-        let length = u32::try_from(list.len()).ok().filter(|l| *l <= HEADER_BYTES_MAX).ok_or_else(|| format!("the header has {} bytes, the limit is {HEADER_BYTES_MAX}", list.len()))?;
+        let length = u32::try_from(list.len())
+            .ok()
+            .filter(|l| *l <= HEADER_BYTES_MAX)
+            .ok_or_else(|| format!("the header has {} bytes, the limit is {HEADER_BYTES_MAX}", list.len()))?;
         let mut out = Vec::with_capacity(PREFIX_BYTES + list.len() + 4);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
@@ -110,7 +113,9 @@ impl SegmentHeader {
     /// [`HeaderFault`].
     pub fn decode(bytes: &[u8]) -> Result<(Self, u32), HeaderFault> {
         let damaged = HeaderFault::Damaged;
-        let prefix = bytes.first_chunk::<PREFIX_BYTES>().ok_or_else(|| damaged(format!("the header has {} bytes, at least {PREFIX_BYTES} expected", bytes.len())))?;
+        let prefix = bytes
+            .first_chunk::<PREFIX_BYTES>()
+            .ok_or_else(|| damaged(format!("the header has {} bytes, at least {PREFIX_BYTES} expected", bytes.len())))?;
         let length = Self::length(prefix)?;
         if bytes.len() != length {
             return Err(damaged(format!("the header has {} bytes, {length} expected", bytes.len())));

@@ -9,8 +9,11 @@ use bincode::{Decode, Encode};
 use super::{MUST_UNDERSTAND, VALUE_BYTES_MAX};
 use crate::record::{Gap, GapReason, Lane, Stream, StreamIx, TopicId};
 
-const CONFIG: bincode::config::Configuration<bincode::config::LittleEndian, bincode::config::Varint, bincode::config::Limit<VALUE_BYTES_MAX>> =
-    bincode::config::standard().with_limit::<VALUE_BYTES_MAX>();
+const CONFIG: bincode::config::Configuration<
+    bincode::config::LittleEndian,
+    bincode::config::Varint,
+    bincode::config::Limit<VALUE_BYTES_MAX>,
+> = bincode::config::standard().with_limit::<VALUE_BYTES_MAX>();
 
 /// The tags. A number is never given twice.
 pub mod tag {
@@ -278,7 +281,8 @@ impl Entry<'_> {
     /// # Errors
     /// When it is not this struct, in words.
     pub fn decode<T: Decode<()>>(&self) -> Result<T, String> {
-        let (value, used) = bincode::decode_from_slice::<T, _>(self.value, CONFIG).map_err(|e| format!("metadata with tag {} cannot be decoded: {e}", self.tag))?;
+        let (value, used) = bincode::decode_from_slice::<T, _>(self.value, CONFIG)
+            .map_err(|e| format!("metadata with tag {} cannot be decoded: {e}", self.tag))?;
         if used != self.value.len() {
             return Err(format!("metadata with tag {} has {} bytes, its struct uses {used}", self.tag, self.value.len()));
         }
@@ -327,7 +331,10 @@ impl KafkaStreamV1 {
     /// The stream it names.
     #[must_use]
     pub fn stream(&self) -> Stream {
-        Stream { cluster: self.cluster.clone(), lane: Lane::Kafka { topic: self.topic.clone(), topic_id: self.topic_id.map(TopicId), partition: self.partition } }
+        Stream {
+            cluster: self.cluster.clone(),
+            lane: Lane::Kafka { topic: self.topic.clone(), topic_id: self.topic_id.map(TopicId), partition: self.partition },
+        }
     }
 }
 

@@ -21,6 +21,7 @@ pub mod footer;
 pub mod frame;
 pub mod meta;
 pub mod order;
+pub mod profile;
 pub mod reader;
 pub mod recording;
 pub mod recording_writer;

@@ -1,1 +1,400 @@
-//! Comes with the time-ordered reader and the validator.
+//! The records of a recording in time order.
+//!
+//! # What it guarantees
+//! - Records come by the time of their stream's clock; equal times in the order of the streams' numbers; order within a
+//!   stream always wins. The same recording gives the same order on any machine.
+//! - Only blocks whose time range covers the cursor are open. When these exceed the read budget, that is an error before
+//!   the first record, not a surprise in the middle.
+//! - A damaged block costs that block and is told by [`TimeOrder::damages`].
+//!
+//! Memory: the open blocks, 16 bytes a block and one bit a block and stream.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::fs::File;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use super::SegmentError;
+use super::block_read::{Block, Wanted};
+use super::reader::BlockReader;
+use super::recording::Recording;
+use super::scan::Damage;
+use super::timeline::{LaneTime, StreamClock, TimeStatistics, each_block};
+use crate::record::{Record, StreamIx};
+
+/// The raw bytes of blocks that may be open at once.
+pub const READ_BUDGET_BYTES: u64 = 64 << 20;
+/// Segment files held open.
+const FILES_MAX: usize = 16;
+
+/// When each block's records are, by the chosen clocks.
+#[derive(Debug, Clone)]
+pub struct TimeIndex {
+    clocks: Vec<StreamClock>,
+    statistics: Vec<TimeStatistics>,
+    /// First and last time in each block; `None` where it could not be read.
+    ranges: Vec<Option<(i64, i64)>>,
+    /// For each stream a bit per block.
+    presence: Vec<Vec<u64>>,
+}
+
+impl TimeIndex {
+    /// Reads the times of a whole recording. `clocks` and `statistics` have an entry per stream.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn build(recording: &Recording, clocks: &[StreamClock], statistics: &[TimeStatistics]) -> Result<Self, SegmentError> {
+        let words = recording.blocks.len().div_ceil(64);
+        let mut index = Self {
+            clocks: clocks.to_vec(),
+            statistics: statistics.to_vec(),
+            ranges: vec![None; recording.blocks.len()],
+            presence: vec![vec![0; words]; recording.streams.len()],
+        };
+        let mut lanes: Vec<LaneTime> = clocks.iter().zip(statistics).map(|(clock, statistics)| LaneTime::new(*clock, statistics)).collect();
+        let mut groups = Groups::default();
+        let mut times = Vec::new();
+        each_block(recording, |ix, block, numbers| {
+            groups.group(block);
+            let mut range: Option<(i64, i64)> = None;
+            for (slot, number) in numbers.iter().enumerate() {
+                lanes[*number as usize].times(block, groups.of(slot), &mut times);
+                index.presence[*number as usize][ix / 64] |= 1 << (ix % 64);
+                if let (Some(first), Some(last)) = (times.first(), times.last()) {
+                    range = Some(range.map_or((*first, *last), |(low, high)| (low.min(*first), high.max(*last))));
+                }
+            }
+            index.ranges[ix] = range;
+        })?;
+        Ok(index)
+    }
+
+    /// The first and the last time of all.
+    #[must_use]
+    pub fn span(&self) -> Option<(i64, i64)> {
+        let known = || self.ranges.iter().flatten();
+        Some((known().map(|r| r.0).min()?, known().map(|r| r.1).max()?))
+    }
+
+    /// The most raw bytes of blocks that are open at once when all is read in order.
+    #[must_use]
+    pub fn open_bytes_max(&self, recording: &Recording) -> u64 {
+        let mut changes: Vec<(i64, bool, u64)> = Vec::new();
+        for (range, block) in self.ranges.iter().zip(&recording.blocks) {
+            if let Some((first, last)) = range {
+                changes.push((*first, false, block.bytes_raw));
+                changes.push((*last, true, block.bytes_raw));
+            }
+        }
+        // At equal times blocks open before others close: the upper bound.
+        changes.sort_unstable();
+        let (mut open, mut most) = (0u64, 0u64);
+        for (_, closes, bytes) in changes {
+            open = if closes { open.saturating_sub(bytes) } else { open.saturating_add(bytes) };
+            most = most.max(open);
+        }
+        most
+    }
+
+    fn next_of(&self, stream: StreamIx, from: usize) -> Option<usize> {
+        let words = &self.presence[stream as usize];
+        let mut word = from / 64;
+        let mut bits = words.get(word)? & (u64::MAX << (from % 64));
+        while bits == 0 {
+            word += 1;
+            bits = *words.get(word)?;
+        }
+        Some(word * 64 + bits.trailing_zeros() as usize)
+    }
+}
+
+/// A block's records by stream.
+#[derive(Debug, Default)]
+struct Groups {
+    records: Vec<u32>,
+    ends: Vec<u32>,
+}
+
+impl Groups {
+    fn group(&mut self, block: &Block) {
+        self.ends.clear();
+        let mut at = 0u32;
+        let mut next: Vec<u32> = Vec::with_capacity(block.head.streams.len());
+        for stream in &block.head.streams {
+            next.push(at);
+            at += stream.records;
+            self.ends.push(at);
+        }
+        self.records.resize(at as usize, 0);
+        for (record, slot) in (0u32..).zip(block.slots()) {
+            let place = &mut next[*slot as usize];
+            // Rows and runs were checked to agree in total; a row that lies about its share must not run over.
+            if let Some(to) = self.records.get_mut(*place as usize) {
+                *to = record;
+            }
+            *place += 1;
+        }
+    }
+
+    fn range(&self, slot: usize) -> std::ops::Range<usize> {
+        let start = slot.checked_sub(1).map_or(0, |before| self.ends[before]);
+        start as usize..self.ends[slot] as usize
+    }
+
+    fn of(&self, slot: usize) -> &[u32] {
+        &self.records[self.range(slot)]
+    }
+}
+
+struct OpenBlock {
+    block: Block,
+    groups: Groups,
+    /// The recording's numbers of its streams.
+    lanes: Vec<StreamIx>,
+    remaining: usize,
+}
+
+struct Slice {
+    /// The block, in storage order.
+    block_ix: usize,
+    /// Where it is open.
+    slot: usize,
+    /// Its records there.
+    range: std::ops::Range<usize>,
+}
+
+struct Lane {
+    time: LaneTime,
+    waiting: VecDeque<Slice>,
+    current: Option<Slice>,
+    times: Vec<i64>,
+    cursor: usize,
+    /// The block that the next records of this stream are in, or a later one.
+    next_block: usize,
+}
+
+/// A lending iterator over all records, by time.
+pub struct TimeOrder {
+    recording: Arc<Recording>,
+    index: Arc<TimeIndex>,
+    window: RangeInclusive<i64>,
+    /// Blocks by their first time.
+    schedule: Vec<(i64, usize)>,
+    scheduled: usize,
+    open: Vec<Option<OpenBlock>>,
+    free: Vec<OpenBlock>,
+    lanes: Vec<Lane>,
+    heap: BinaryHeap<Reverse<(i64, StreamIx)>>,
+    reader: BlockReader,
+    files: VecDeque<(u32, File)>,
+    damages: Vec<(u32, Damage)>,
+}
+
+impl TimeOrder {
+    /// Begins at the first record whose time lies in `window` (nanoseconds since 1970).
+    ///
+    /// # Errors
+    /// [`SegmentError::Disorder`] when the read budget would be exceeded.
+    pub fn new(recording: Arc<Recording>, index: Arc<TimeIndex>, window: RangeInclusive<i64>) -> Result<Self, SegmentError> {
+        let largest = recording.blocks.iter().map(|b| b.bytes_raw).max().unwrap_or(0);
+        let (needed, budget) = (index.open_bytes_max(&recording), READ_BUDGET_BYTES.max(largest.saturating_mul(2)));
+        if needed > budget {
+            return Err(SegmentError::Disorder { path: recording.dir.clone(), needed_mib: needed >> 20, budget_mib: budget >> 20 });
+        }
+        let mut schedule: Vec<(i64, usize)> =
+            index.ranges.iter().enumerate().filter_map(|(ix, range)| range.map(|(first, _)| (first, ix))).collect();
+        schedule.sort_unstable();
+        let lanes = index.clocks.iter().zip(&index.statistics).map(|(clock, statistics)| Lane {
+            time: LaneTime::new(*clock, statistics),
+            waiting: VecDeque::new(),
+            current: None,
+            times: Vec::new(),
+            cursor: 0,
+            next_block: 0,
+        });
+        Ok(Self {
+            lanes: lanes.collect(),
+            recording,
+            index,
+            window,
+            schedule,
+            scheduled: 0,
+            open: Vec::new(),
+            free: Vec::new(),
+            heap: BinaryHeap::new(),
+            reader: BlockReader::new()?,
+            files: VecDeque::new(),
+            damages: Vec::new(),
+        })
+    }
+
+    /// Blocks that could not be read, by segment: their records are missing from the order.
+    #[must_use]
+    pub fn damages(&self) -> &[(u32, Damage)] {
+        &self.damages
+    }
+
+    /// Hands over at least one record, and about `records_max`, with their times. Returns how many; 0 is the end.
+    ///
+    /// # Errors
+    /// I/O, or something that must be understood.
+    pub fn next_batch(&mut self, records_max: usize, f: &mut dyn FnMut(i64, &Record<'_>)) -> Result<usize, SegmentError> {
+        let mut handed = 0;
+        while handed < records_max {
+            self.open_due()?;
+            let Some(Reverse((time, stream))) = self.heap.pop() else { break };
+            if time > *self.window.end() {
+                self.heap.clear();
+                self.scheduled = self.schedule.len();
+                break;
+            }
+            // This stream goes on while it is before all others and before the next block.
+            let others = self.heap.peek().map_or((i64::MAX, StreamIx::MAX), |Reverse(next)| *next);
+            let opens_at = self.schedule.get(self.scheduled).map_or(i64::MAX, |(first, _)| *first);
+            handed += self.emit(stream, others, opens_at, records_max - handed, f);
+        }
+        Ok(handed)
+    }
+
+    fn emit(
+        &mut self,
+        stream: StreamIx,
+        others: (i64, StreamIx),
+        opens_at: i64,
+        records_max: usize,
+        f: &mut dyn FnMut(i64, &Record<'_>),
+    ) -> usize {
+        let lane = &mut self.lanes[stream as usize];
+        let Some(slice) = &lane.current else { return 0 };
+        let Some(open) = self.open[slice.slot].as_mut() else { return 0 };
+        let records = &open.groups.records[slice.range.clone()];
+        let start = lane.cursor;
+        let mut handed = 0;
+        while let Some(&time) = lane.times.get(lane.cursor) {
+            // The first one is due: it was on top.
+            let due = lane.cursor == start || ((time, stream) < others && time < opens_at);
+            if !due || handed >= records_max || time > *self.window.end() {
+                break;
+            }
+            if time >= *self.window.start() {
+                let record = Record { stream, ..open.block.record(records[lane.cursor] as usize) };
+                f(time, &record);
+                handed += 1;
+            }
+            lane.cursor += 1;
+        }
+        open.remaining -= lane.cursor - start;
+        if let Some(&time) = lane.times.get(lane.cursor) {
+            self.heap.push(Reverse((time, stream)));
+            return handed;
+        }
+        let (slot, block_ix) = (slice.slot, slice.block_ix);
+        lane.current = None;
+        lane.next_block = block_ix + 1;
+        if open.remaining == 0 {
+            self.free.extend(self.open[slot].take());
+        }
+        self.activate(stream);
+        handed
+    }
+
+    /// Opens every block that begins at or before the earliest record in hand.
+    fn open_due(&mut self) -> Result<(), SegmentError> {
+        while let Some(&(first, ix)) = self.schedule.get(self.scheduled) {
+            if self.heap.peek().is_some_and(|Reverse((time, _))| *time < first) || first > *self.window.end() {
+                break;
+            }
+            self.scheduled += 1;
+            self.open_block(ix)?;
+        }
+        Ok(())
+    }
+
+    fn open_block(&mut self, ix: usize) -> Result<(), SegmentError> {
+        let at = self.recording.blocks[ix];
+        let mut fresh = self.free.pop().unwrap_or_else(|| OpenBlock {
+            block: Block::default(),
+            groups: Groups::default(),
+            lanes: Vec::new(),
+            remaining: 0,
+        });
+        let ends_before = self.index.ranges[ix].is_some_and(|(_, last)| last < *self.window.start());
+        let wanted = if ends_before { Wanted::TIMES } else { Wanted::ALL };
+        self.ensure_file(at.segment)?;
+        let segment = &self.recording.segments[at.segment as usize];
+        let file = &self.files[0].1;
+        match self.reader.read(file, &segment.path, &segment.header.segment.sync, at.offset, wanted, &mut fresh.block) {
+            Ok(()) => {}
+            Err(SegmentError::Damaged { offset, what, .. }) => {
+                self.damages.push((at.segment, Damage { from: offset, to: offset + u64::from(at.bytes_stored), what }));
+                self.skip_block(ix);
+                return Ok(());
+            }
+            Err(other) => return Err(other),
+        }
+        fresh.lanes.clear();
+        fresh.lanes.extend(fresh.block.head.streams.iter().filter_map(|s| segment.streams.get(&s.stream)));
+        fresh.groups.group(&fresh.block);
+        fresh.remaining = fresh.block.len();
+        let slot = self.open.iter().position(Option::is_none).unwrap_or_else(|| {
+            self.open.push(None);
+            self.open.len() - 1
+        });
+        let touched = fresh.lanes.clone();
+        for (row, stream) in touched.iter().enumerate() {
+            let lane = &mut self.lanes[*stream as usize];
+            let place = lane.waiting.partition_point(|s| s.block_ix < ix);
+            lane.waiting.insert(place, Slice { block_ix: ix, slot, range: fresh.groups.range(row) });
+        }
+        self.open[slot] = Some(fresh);
+        for stream in touched {
+            self.activate(stream);
+        }
+        Ok(())
+    }
+
+    /// Takes up a stream's next records, if the block that holds them is open.
+    fn activate(&mut self, stream: StreamIx) {
+        let lane = &mut self.lanes[stream as usize];
+        if lane.current.is_some() {
+            return;
+        }
+        let expected = self.index.next_of(stream, lane.next_block);
+        let Some(slice) = lane.waiting.pop_front_if(|slice| Some(slice.block_ix) == expected) else { return };
+        if let Some(open) = &self.open[slice.slot] {
+            lane.time.times(&open.block, &open.groups.records[slice.range.clone()], &mut lane.times);
+            lane.cursor = 0;
+            if let Some(first) = lane.times.first() {
+                self.heap.push(Reverse((*first, stream)));
+            }
+        }
+        lane.current = Some(slice);
+    }
+
+    /// Forgets a block that cannot be read, so that no stream waits for it.
+    fn skip_block(&mut self, ix: usize) {
+        let index = Arc::make_mut(&mut self.index);
+        for words in &mut index.presence {
+            words[ix / 64] &= !(1 << (ix % 64));
+        }
+        for stream in 0..self.lanes.len() {
+            self.activate(StreamIx::try_from(stream).unwrap_or(StreamIx::MAX));
+        }
+    }
+
+    /// Brings the segment's file to the front of those that are open.
+    fn ensure_file(&mut self, segment: u32) -> Result<(), SegmentError> {
+        let there = self.files.iter().position(|(number, _)| *number == segment).and_then(|at| self.files.remove(at));
+        let file = match there {
+            Some(file) => file,
+            None => {
+                let path = &self.recording.segments[segment as usize].path;
+                (segment, File::open(path).map_err(SegmentError::io("opening", path))?)
+            }
+        };
+        self.files.push_front(file);
+        self.files.truncate(FILES_MAX);
+        Ok(())
+    }
+}

@@ -104,7 +104,15 @@ impl BlockReader {
     ///
     /// # Errors
     /// I/O, damage, or a column that must be understood.
-    pub fn read(&mut self, store: &impl ReadAt, path: &Path, sync: &[u8; 16], offset: u64, wanted: Wanted, block: &mut Block) -> Result<(), SegmentError> {
+    pub fn read(
+        &mut self,
+        store: &impl ReadAt,
+        path: &Path,
+        sync: &[u8; 16],
+        offset: u64,
+        wanted: Wanted,
+        block: &mut Block,
+    ) -> Result<(), SegmentError> {
         let damaged = |what| SegmentError::Damaged { path: path.to_owned(), offset, what };
         let bytes = store.bytes().map_err(SegmentError::io("reading", path))?;
         let mut head = [0u8; HEAD_BYTES];
@@ -130,7 +138,11 @@ impl BlockReader {
     fn read_times(&mut self, store: &impl ReadAt, path: &Path, start: u64) -> Result<(), Fault> {
         const GUESS: usize = 4096;
         let body_bytes = u32::try_from(self.body.len()).unwrap_or(u32::MAX);
-        let get = |range: std::ops::Range<usize>, body: &mut Vec<u8>| store.read_exact_at(&mut body[range.clone()], start + range.start as u64).map_err(|e| Fault::Whole(SegmentError::io("reading", path)(e)));
+        let get = |range: std::ops::Range<usize>, body: &mut Vec<u8>| {
+            store
+                .read_exact_at(&mut body[range.clone()], start + range.start as u64)
+                .map_err(|e| Fault::Whole(SegmentError::io("reading", path)(e)))
+        };
         let there = GUESS.min(self.body.len());
         get(0..there, &mut self.body)?;
         let first = self.body.first_chunk::<{ DURABLE_BYTES + 4 }>().ok_or_else(|| Fault::Words("the block's body has no head".into()))?;

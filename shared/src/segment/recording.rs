@@ -118,7 +118,10 @@ impl Recording {
         readers.sort_by_key(|r| (r.header.segment.writer_id, r.header.segment.number));
         let id = readers[0].header.segment.recording_id;
         if let Some(other) = readers.iter().find(|r| r.header.segment.recording_id != id) {
-            return Err(SegmentError::Conflict { path: other.path.clone(), why: format!("it belongs to another recording than {}", readers[0].path.display()) });
+            return Err(SegmentError::Conflict {
+                path: other.path.clone(),
+                why: format!("it belongs to another recording than {}", readers[0].path.display()),
+            });
         }
         let mut recording = Self {
             dir: dir.to_owned(),
@@ -145,8 +148,25 @@ impl Recording {
         for row in &facts.streams {
             let stream = row.stream();
             let ix = *known.entry(stream.clone()).or_insert_with(|| {
-                let books = StreamBooksV1 { id: row.id, next: row.start, leader_epoch: -1, written: 0, holes: 0, lost: 0, filtered: 0, ended: false };
-                self.streams.push(RecordedStream { stream, start: row.start, records: 0, bytes_raw: 0, record_bytes_max: 0, positions: None, books });
+                let books = StreamBooksV1 {
+                    id: row.id,
+                    next: row.start,
+                    leader_epoch: -1,
+                    written: 0,
+                    holes: 0,
+                    lost: 0,
+                    filtered: 0,
+                    ended: false,
+                };
+                self.streams.push(RecordedStream {
+                    stream,
+                    start: row.start,
+                    records: 0,
+                    bytes_raw: 0,
+                    record_bytes_max: 0,
+                    positions: None,
+                    books,
+                });
                 StreamIx::try_from(self.streams.len() - 1).unwrap_or(StreamIx::MAX)
             });
             numbers.insert(row.id, ix);
@@ -154,7 +174,13 @@ impl Recording {
         self.add_totals(&path, &facts, &numbers)?;
         for frame in &facts.frames {
             if let Some(block) = frame.block.as_ref().filter(|_| frame.frame_type == frame_type::RECORDS) {
-                self.blocks.push(BlockRef { segment: index, offset: frame.offset, records: block.records, bytes_raw: block.bytes_raw, bytes_stored: frame.body_bytes });
+                self.blocks.push(BlockRef {
+                    segment: index,
+                    offset: frame.offset,
+                    records: block.records,
+                    bytes_raw: block.bytes_raw,
+                    bytes_stored: frame.body_bytes,
+                });
             }
         }
         for gap in facts.gaps {
@@ -173,7 +199,11 @@ impl Recording {
 
     fn add_totals(&mut self, path: &Path, facts: &SegmentFacts, numbers: &HashMap<u32, StreamIx>) -> Result<(), SegmentError> {
         let of = |id: u32| {
-            let unknown = || SegmentError::Damaged { path: path.to_owned(), offset: 0, what: format!("stream {id} has records and is not introduced") };
+            let unknown = || SegmentError::Damaged {
+                path: path.to_owned(),
+                offset: 0,
+                what: format!("stream {id} has records and is not introduced"),
+            };
             numbers.get(&id).copied().ok_or_else(unknown)
         };
         for totals in facts.statistics.values() {
@@ -271,7 +301,9 @@ fn missing_numbers(readers: &[SegmentReader]) -> Vec<([u8; 16], u64)> {
 pub fn segment_paths(dir: &Path) -> Result<Vec<PathBuf>, SegmentError> {
     let listing = std::fs::read_dir(dir).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => SegmentError::NotARecording { path: dir.to_owned(), why: "there is no such directory".into() },
-        std::io::ErrorKind::NotADirectory => SegmentError::NotARecording { path: dir.to_owned(), why: "it is a file, a recording is a directory".into() },
+        std::io::ErrorKind::NotADirectory => {
+            SegmentError::NotARecording { path: dir.to_owned(), why: "it is a file, a recording is a directory".into() }
+        }
         _ => SegmentError::Io { action: "reading", path: dir.to_owned(), source },
     })?;
     let mut paths = Vec::new();

@@ -114,9 +114,13 @@ impl RecordingWriter {
     pub fn create(dir: &Path, new: NewRecording) -> Result<Self, SegmentError> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(SegmentError::io("creating", dir))?;
         let lock = lock(dir)?;
-        let mut others = std::fs::read_dir(dir).map_err(SegmentError::io("reading", dir))?.filter_map(Result::ok).filter(|e| e.file_name() != LOCK_FILE);
+        let mut others =
+            std::fs::read_dir(dir).map_err(SegmentError::io("reading", dir))?.filter_map(Result::ok).filter(|e| e.file_name() != LOCK_FILE);
         if let Some(other) = others.next() {
-            return Err(SegmentError::Conflict { path: dir.to_owned(), why: format!("the directory is not empty (it holds {}): choose another", other.file_name().display()) });
+            return Err(SegmentError::Conflict {
+                path: dir.to_owned(),
+                why: format!("the directory is not empty (it holds {}): choose another", other.file_name().display()),
+            });
         }
         let ancestors = new.source.ancestors.clone();
         let mut writer = Self {
@@ -155,7 +159,10 @@ impl RecordingWriter {
         let conflict = |why: String| SegmentError::Conflict { path: dir.to_owned(), why };
         let first = &recording.segments[0].header;
         if first.source.cluster != new.source.cluster || first.source.broker != new.source.broker {
-            return Err(conflict(format!("it records cluster {:?}, this is cluster {:?}: choose another --out", first.source.cluster, new.source.cluster)));
+            return Err(conflict(format!(
+                "it records cluster {:?}, this is cluster {:?}: choose another --out",
+                first.source.cluster, new.source.cluster
+            )));
         }
         if recording.segments.iter().any(|s| s.header.segment.writer_id != first.segment.writer_id) {
             return Err(conflict("it has segments of several writers: it cannot be continued, choose another --out".into()));
@@ -205,14 +212,29 @@ impl RecordingWriter {
     pub fn add_streams(&mut self, streams: &[(Stream, i64)]) -> Result<Vec<StreamIx>, SegmentError> {
         let first = self.streams.len();
         if first + streams.len() > super::STREAMS_MAX as usize {
-            return Err(SegmentError::Conflict { path: self.dir.clone(), why: format!("more than {} streams: record fewer topics", super::STREAMS_MAX) });
+            return Err(SegmentError::Conflict {
+                path: self.dir.clone(),
+                why: format!("more than {} streams: record fewer topics", super::STREAMS_MAX),
+            });
         }
-        let rows: Vec<KafkaStreamV1> = (0u32..).zip(streams).map(|(i, (stream, start))| KafkaStreamV1::of(i + u32::try_from(first).unwrap_or(u32::MAX), stream, *start)).collect();
+        let rows: Vec<KafkaStreamV1> = (0u32..)
+            .zip(streams)
+            .map(|(i, (stream, start))| KafkaStreamV1::of(i + u32::try_from(first).unwrap_or(u32::MAX), stream, *start))
+            .collect();
         let segment = self.current()?;
         segment.streams(&rows, &[])?;
         segment.sync()?;
         let numbers = rows.iter().map(|r| r.id).collect();
-        self.books.extend(rows.iter().map(|r| StreamBooksV1 { id: r.id, next: r.start, leader_epoch: -1, written: 0, holes: 0, lost: 0, filtered: 0, ended: false }));
+        self.books.extend(rows.iter().map(|r| StreamBooksV1 {
+            id: r.id,
+            next: r.start,
+            leader_epoch: -1,
+            written: 0,
+            holes: 0,
+            lost: 0,
+            filtered: 0,
+            ended: false,
+        }));
         self.streams.extend(rows);
         Ok(numbers)
     }
@@ -297,7 +319,9 @@ impl RecordingWriter {
     /// Whether the open segment is full.
     #[must_use]
     pub fn roll_due(&self) -> bool {
-        self.segment.as_ref().is_some_and(|s| s.facts().records > 0 && (s.bytes() >= self.new.roll.bytes_max || self.began.elapsed() >= self.new.roll.age_max))
+        self.segment.as_ref().is_some_and(|s| {
+            s.facts().records > 0 && (s.bytes() >= self.new.roll.bytes_max || self.began.elapsed() >= self.new.roll.age_max)
+        })
     }
 
     /// Seals the open segment and begins the next.

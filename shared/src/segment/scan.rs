@@ -64,7 +64,9 @@ pub fn read_header(store: &impl ReadAt, path: &Path) -> Result<(SegmentHeader, u
     let there = usize::try_from(bytes).unwrap_or(PREFIX_BYTES).min(PREFIX_BYTES);
     store.read_exact_at(&mut prefix[..there], 0).map_err(SegmentError::io("reading", path))?;
     let fault = |fault| match fault {
-        HeaderFault::Magic => SegmentError::NotASegment { path: path.to_owned(), found: format!("\"{}\"", prefix[..there.min(8)].escape_ascii()) },
+        HeaderFault::Magic => {
+            SegmentError::NotASegment { path: path.to_owned(), found: format!("\"{}\"", prefix[..there.min(8)].escape_ascii()) }
+        }
         HeaderFault::Version(version) => SegmentError::FutureVersion { path: path.to_owned(), version, supported: VERSION },
         HeaderFault::Damaged(what) => SegmentError::Damaged { path: path.to_owned(), offset: 0, what },
         HeaderFault::MustUnderstand(what) => SegmentError::MustUnderstand { path: path.to_owned(), offset: 0, what },
@@ -117,7 +119,19 @@ impl<'s, S: ReadAt> Scanner<'s, S> {
             }
             end = offset;
         }
-        Ok(Self { store, path: path.to_owned(), header, at, end, footer: found, pending, next_number: 0, chain, ending: None, buffer: Vec::new() })
+        Ok(Self {
+            store,
+            path: path.to_owned(),
+            header,
+            at,
+            end,
+            footer: found,
+            pending,
+            next_number: 0,
+            chain,
+            ending: None,
+            buffer: Vec::new(),
+        })
     }
 
     /// The next thing; `None` at the end (then see [`Scanner::ending`]).
@@ -256,7 +270,12 @@ impl<'s, S: ReadAt> Scanner<'s, S> {
         (frames != self.next_number || chain != self.chain).then(|| Damage {
             from: at,
             to: at,
-            what: format!("the segment ends after {} frames with head checksum {}, its footer says {frames} and {}", self.next_number, hex(&self.chain.to_le_bytes()), hex(&chain.to_le_bytes())),
+            what: format!(
+                "the segment ends after {} frames with head checksum {}, its footer says {frames} and {}",
+                self.next_number,
+                hex(&self.chain.to_le_bytes()),
+                hex(&chain.to_le_bytes())
+            ),
         })
     }
 }

@@ -50,12 +50,19 @@ impl<S: Append> SegmentWriter<S> {
     fn frame(&mut self, frame_type: u16, parts: &[&[u8]], body: &Body) -> Result<(), SegmentError> {
         let length: usize = parts.iter().map(|p| p.len()).sum();
         let number = self.facts.next_number;
-        let too_long = || SegmentError::Damaged { path: self.path.clone(), offset: self.bytes, what: format!("a frame of {length} bytes is longer than the format allows") };
+        let too_long = || SegmentError::Damaged {
+            path: self.path.clone(),
+            offset: self.bytes,
+            what: format!("a frame of {length} bytes is longer than the format allows"),
+        };
         let body_bytes = u32::try_from(length).ok().filter(|l| *l <= super::BODY_BYTES_MAX).ok_or_else(too_long)?;
         let (head, crc) = FrameHead::encode(&self.sync, frame_type, MUST_UNDERSTAND, number, self.facts.last_head_crc, body_bytes);
         // Head and small parts in one write, a block's columns in another.
         let (small, large) = parts.split_at(parts.len() - 1);
-        let written = self.store.append(&[&head, small.concat().as_slice()].concat()).and_then(|()| large.iter().try_for_each(|part| self.store.append(part)));
+        let written = self
+            .store
+            .append(&[&head, small.concat().as_slice()].concat())
+            .and_then(|()| large.iter().try_for_each(|part| self.store.append(part)));
         if let Err(source) = written {
             // Best effort: the cut frees what the failed frame took; if it fails too, the tail is torn and says so.
             let _ = self.store.truncate(self.bytes);
@@ -78,10 +85,9 @@ impl<S: Append> SegmentWriter<S> {
     /// [`SegmentError`], as for every method that writes.
     pub fn streams(&mut self, streams: &[KafkaStreamV1], ancestors: &[String]) -> Result<(), SegmentError> {
         let mut list = Vec::new();
-        let written = streams
-            .iter()
-            .try_for_each(|s| meta::write(&mut list, tag::KAFKA_STREAM, MUST_UNDERSTAND, s))
-            .and_then(|()| ancestors.iter().try_for_each(|a| meta::write(&mut list, tag::ANCESTOR, MUST_UNDERSTAND, &AncestorV1 { cluster: a.clone() })));
+        let written = streams.iter().try_for_each(|s| meta::write(&mut list, tag::KAFKA_STREAM, MUST_UNDERSTAND, s)).and_then(|()| {
+            ancestors.iter().try_for_each(|a| meta::write(&mut list, tag::ANCESTOR, MUST_UNDERSTAND, &AncestorV1 { cluster: a.clone() }))
+        });
         self.metadata(frame_type::STREAMS, written.map(|()| list), &Body::Streams(streams.to_vec(), ancestors.to_vec()))
     }
 
@@ -123,7 +129,13 @@ impl<S: Append> SegmentWriter<S> {
     pub fn block(&mut self, block: &EncodedBlock) -> Result<(), SegmentError> {
         let durable = self.frames_durable.to_le_bytes();
         let crc = crc32c::crc32c(&durable).to_le_bytes();
-        let head = BlockHead { frames_durable: self.frames_durable, records: block.records(), bytes_raw: block.bytes_raw(), streams: block.streams().to_vec(), ..BlockHead::default() };
+        let head = BlockHead {
+            frames_durable: self.frames_durable,
+            records: block.records(),
+            bytes_raw: block.bytes_raw(),
+            streams: block.streams().to_vec(),
+            ..BlockHead::default()
+        };
         self.frame(frame_type::RECORDS, &[&durable, &crc, &block.body], &Body::Records(head))
     }
 
@@ -172,7 +184,8 @@ impl<S: Append> SegmentWriter<S> {
     /// [`SegmentError`]; the segment stays open then.
     pub fn seal(mut self, recovered: bool) -> Result<S, SegmentError> {
         self.facts.recovered = recovered;
-        let bytes = footer::encode(&self.facts).map_err(|what| SegmentError::Damaged { path: self.path.clone(), offset: self.bytes, what })?;
+        let bytes =
+            footer::encode(&self.facts).map_err(|what| SegmentError::Damaged { path: self.path.clone(), offset: self.bytes, what })?;
         if let Err(source) = self.store.append(&bytes) {
             // As in `frame`: a footer that is cut is no footer.
             let _ = self.store.truncate(self.bytes);

@@ -1,0 +1,96 @@
+use super::*;
+use proptest::prelude::*;
+
+fn kafka(url: &str) -> KafkaEndpoint {
+    let Endpoint::Kafka(kafka) = Endpoint::parse(url).expect(url);
+    kafka
+}
+
+#[test]
+fn the_usual_forms() {
+    assert_eq!(kafka("kafka://h").addresses(), "h:9092");
+    assert_eq!(kafka("kafka://h1:1,h2/").addresses(), "h1:1,h2:9092");
+    assert_eq!(kafka("kafka://[::1]:19092,[fe80::2]").addresses(), "[::1]:19092,[fe80::2]:9092");
+    let secure = kafka("kafkas://me:p%40ss%3Aword@h:9093");
+    assert!(secure.tls);
+    assert_eq!(secure.user.as_deref(), Some("me"));
+    assert_eq!(secure.password.as_ref().map(Secret::reveal), Some("p@ss:word"));
+}
+
+#[test]
+fn errors_name_the_url_and_the_place_and_no_password() {
+    for (url, words) in [
+        ("h:9092", "no \"://\""),
+        ("http://h", "scheme \"http\""),
+        ("kafka://", "a host is empty"),
+        ("kafka://h1,,h2", "a host is empty"),
+        ("kafka://h:0", "port \"0\" of host \"h\""),
+        ("kafka://h:99999", "port \"99999\""),
+        ("kafka://h/vhost", "\"/vhost\""),
+        ("kafka://@h", "no user"),
+        ("kafka://u:%zz@h", "percent-encoding"),
+        ("kafka://[::1:9", "no ']'"),
+        ("kafka://[nonsense]", "not an IPv6"),
+        ("amqp://u:hunter2@h/vhost", "RabbitMQ"),
+        ("amqps://h", "RabbitMQ"),
+    ] {
+        let error = Endpoint::parse(url).expect_err(url).to_string();
+        assert!(error.contains(words), "{url}: {error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn a_password_comes_from_the_environment_or_a_file() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("password");
+    std::fs::write(&file, "from file\n").expect("write");
+    let filled = |url: &str, variable: Option<&str>, path: Option<&Path>| {
+        let mut endpoint = Endpoint::parse(url).expect(url);
+        let environment = |name: &str| match name {
+            PASSWORD_VARIABLE => variable.map(OsString::from),
+            PASSWORD_FILE_VARIABLE => path.map(|p| p.as_os_str().to_owned()),
+            _ => None,
+        };
+        endpoint.fill_password(&environment).map(|()| {
+            let Endpoint::Kafka(kafka) = endpoint;
+            kafka.password.map(|p| p.reveal().to_owned())
+        })
+    };
+    assert_eq!(filled("kafka://u@h", Some("env"), None), Ok(Some("env".to_owned())));
+    assert_eq!(filled("kafka://u@h", None, Some(&file)), Ok(Some("from file".to_owned())));
+    assert_eq!(filled("kafka://u:url@h", Some("env"), None), Ok(Some("url".to_owned())));
+    assert_eq!(filled("kafka://h", Some("env"), None), Ok(None));
+    assert!(filled("kafka://u@h", None, None).is_err());
+    assert!(filled("kafka://u@h", Some("env"), Some(&file)).is_err());
+    assert!(filled("kafka://u@h", None, Some(Path::new("/nonexistent/password"))).is_err());
+}
+
+proptest! {
+    #[test]
+    fn what_is_shown_reads_back_and_hides_the_password(
+        tls in any::<bool>(),
+        user in prop::option::of("[^\0]{1,12}"),
+        password in prop::option::of("hunter2[^\0]{0,12}"),
+        hosts in prop::collection::vec(("[a-z][a-z0-9.-]{0,12}", 1u16..), 1..4),
+    ) {
+        let addresses: Vec<_> = hosts.iter().map(|(host, port)| Address { host: host.clone(), port: *port }).collect();
+        let userinfo = user.as_ref().map_or(String::new(), |user| match &password {
+            Some(password) => format!("{}:{}@", percent_encode(user), percent_encode(password)),
+            None => format!("{}@", percent_encode(user)),
+        });
+        let list = addresses.iter().map(Address::to_string).collect::<Vec<_>>().join(",");
+        let url = format!("{}://{userinfo}{list}", if tls { "kafkas" } else { "kafka" });
+        let endpoint = Endpoint::parse(&url).expect("own form");
+        let password = user.as_ref().and(password).map(Secret::new);
+        prop_assert_eq!(&endpoint, &Endpoint::Kafka(KafkaEndpoint { addresses, tls, user, password }));
+        let shown = format!("{endpoint} {endpoint:?} {}", redact(&url));
+        prop_assert!(!shown.contains("hunter2"), "{}", shown);
+    }
+
+    #[test]
+    fn any_text_is_answered(text in "\\PC{0,40}", host in "[\\PC]{0,20}") {
+        let _ = Endpoint::parse(&text);
+        let _ = Endpoint::parse(&format!("kafka://{host}"));
+    }
+}

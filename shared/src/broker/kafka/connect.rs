@@ -1,0 +1,60 @@
+//! The first answer of a cluster: its id, or a clear reason why there is none, within a stated time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::ffi::admin::About;
+use super::ffi::{Client, Code, Queue, Told};
+use crate::broker::BrokerError;
+use crate::broker::endpoint::KafkaEndpoint;
+
+/// How long one question may take before the client's own errors are looked at again.
+const STEP: Duration = Duration::from_millis(200);
+
+/// Waits until the cluster has told its id.
+///
+/// # Errors
+/// [`BrokerError::Unreachable`] when nobody answered in `timeout`; at once when a broker refuses the user or TLS fails.
+pub(super) fn await_cluster(
+    client: &Arc<Client>,
+    queue: &Queue,
+    endpoint: &KafkaEndpoint,
+    timeout: Duration,
+) -> Result<String, BrokerError> {
+    let deadline = Instant::now() + timeout;
+    let mut last_words = String::new();
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let answered = client.metadata(About::Brokers, left.min(STEP)).is_ok();
+        while let Some(event) = queue.poll(Duration::ZERO) {
+            if let Told::Error { code, text } = event.told() {
+                if code == Code::AUTHENTICATION || code == Code::SSL {
+                    return Err(refused(endpoint, code, &text));
+                }
+                if code != Code::ALL_BROKERS_DOWN || last_words.is_empty() {
+                    last_words = text;
+                }
+            }
+        }
+        if answered {
+            return client.cluster_id(Duration::ZERO).ok_or_else(|| BrokerError::Request {
+                request: format!("asking {} for its cluster's id", endpoint.addresses()),
+                reason: "the broker tells none; Kafka 0.10.1 or later is needed".to_owned(),
+                retryable: false,
+            });
+        }
+        if left.is_zero() {
+            let last = if last_words.is_empty() { String::new() } else { format!(" ({last_words})") };
+            return Err(BrokerError::Unreachable { addresses: endpoint.addresses(), waited_s: timeout.as_secs(), last });
+        }
+    }
+}
+
+fn refused(endpoint: &KafkaEndpoint, code: Code, text: &str) -> BrokerError {
+    let (request, hint) = if code == Code::AUTHENTICATION {
+        ("signing in at", "check user, password and -X sasl.mechanisms=… (default SCRAM-SHA-512)")
+    } else {
+        ("setting up TLS with", "check -X ssl.ca.location=…, the certificate's host name, and that the listener speaks TLS")
+    };
+    BrokerError::Request { request: format!("{request} {}", endpoint.addresses()), reason: format!("{text}; {hint}"), retryable: false }
+}

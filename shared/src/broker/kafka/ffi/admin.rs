@@ -1,0 +1,384 @@
+//! Questions to the cluster: metadata, offsets, topic ids and settings; and, for a sink, the creation of topics.
+//!
+//! **Safety.** Request objects are owned by small values that free them on every path ([`Owned`]). Answers borrow the
+//! event that they came in, and are copied before it is dropped. Error fields of C structs are read as integers.
+#![expect(unsafe_code, reason = "the C API of librdkafka; see the safety argument above")]
+
+use std::ffi::{c_char, c_int};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::bindings as rd;
+
+use super::{Client, Code, Event, Queue, TopicHandle, c_string, lossy, millis};
+use crate::broker::BrokerError;
+#[cfg(feature = "sink")]
+use crate::broker::sink::NewTopic;
+use crate::record::TopicId;
+
+unsafe extern "C" {
+    fn rd_kafka_ConfigResource_error(resource: *const rd::rd_kafka_ConfigResource_t) -> c_int;
+    fn rd_kafka_ConfigEntry_source(entry: *const rd::rd_kafka_ConfigEntry_t) -> c_int;
+    fn rd_kafka_error_code(error: *const rd::rd_kafka_error_t) -> c_int;
+    fn rd_kafka_metadata(
+        rk: *mut rd::rd_kafka_t,
+        all: c_int,
+        only: *mut rd::rd_kafka_topic_t,
+        answer: *mut *const rd::rd_kafka_metadata,
+        timeout_ms: c_int,
+    ) -> c_int;
+    fn rd_kafka_offsets_for_times(rk: *mut rd::rd_kafka_t, list: *mut rd::rd_kafka_topic_partition_list_t, timeout_ms: c_int) -> c_int;
+}
+#[cfg(feature = "sink")]
+unsafe extern "C" {
+    fn rd_kafka_topic_result_error(result: *const rd::rd_kafka_topic_result_t) -> c_int;
+    fn rd_kafka_NewTopic_set_config(topic: *mut rd::rd_kafka_NewTopic_t, name: *const c_char, value: *const c_char) -> c_int;
+}
+
+/// A C object with its destructor.
+struct Owned<T> {
+    pointer: NonNull<T>,
+    destroy: unsafe extern "C" fn(*mut T),
+}
+
+impl<T> Owned<T> {
+    fn new(pointer: *mut T, destroy: unsafe extern "C" fn(*mut T), what: &str) -> Result<Self, BrokerError> {
+        let pointer = NonNull::new(pointer).ok_or_else(|| BrokerError::Fatal(format!("the client could not make {what}")))?;
+        Ok(Self { pointer, destroy })
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        // SAFETY: ours, freed once, by the destructor that belongs to it.
+        unsafe { (self.destroy)(self.pointer.as_ptr()) };
+    }
+}
+
+/// A list of partitions with offsets, for requests.
+pub(crate) struct PartitionList(Owned<rd::rd_kafka_topic_partition_list_t>);
+
+impl PartitionList {
+    pub(crate) fn with_capacity(count: usize) -> Result<Self, BrokerError> {
+        let count = c_int::try_from(count).unwrap_or(c_int::MAX);
+        // SAFETY: plain allocation.
+        let list = unsafe { rd::rd_kafka_topic_partition_list_new(count) };
+        Owned::new(list, rd::rd_kafka_topic_partition_list_destroy, "a list").map(Self)
+    }
+
+    /// Adds a partition; `leader_epoch` -1 is unknown.
+    pub(crate) fn add(&mut self, topic: &str, partition: i32, offset: i64, leader_epoch: i32) -> Result<(), BrokerError> {
+        let topic = c_string(topic, "the topic name")?;
+        // SAFETY: the list is ours; the topic is copied; the element lives in the list.
+        unsafe {
+            let element = rd::rd_kafka_topic_partition_list_add(self.as_ptr(), topic.as_ptr(), partition);
+            (*element).offset = offset;
+            rd::rd_kafka_topic_partition_set_leader_epoch(element, leader_epoch);
+        }
+        Ok(())
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut rd::rd_kafka_topic_partition_list_t {
+        self.0.pointer.as_ptr()
+    }
+
+    /// Offset and error of each, in the order of adding.
+    fn offsets(&self) -> Vec<(i64, Code)> {
+        // SAFETY: the list is ours, with `cnt` elements; the error is an i32 in memory.
+        unsafe {
+            let count = usize::try_from((*self.as_ptr()).cnt).unwrap_or(0);
+            let first = (*self.as_ptr()).elems;
+            (0..count)
+                .map(|i| {
+                    let element = first.add(i);
+                    ((*element).offset, Code((&raw const (*element).err).cast::<i32>().read()))
+                })
+                .collect()
+        }
+    }
+}
+
+/// What metadata is asked for.
+#[derive(Clone, Copy)]
+pub(crate) enum About<'a> {
+    /// The brokers, and topics that this client uses already.
+    Brokers,
+    /// Every topic that the user may see.
+    AllTopics,
+    /// One topic; the client uses it from then on.
+    Topic(&'a TopicHandle),
+}
+
+/// A topic in the cluster's metadata.
+#[derive(Debug)]
+pub(crate) struct MetadataTopic {
+    pub(crate) name: String,
+    pub(crate) code: Code,
+    /// Ascending.
+    pub(crate) partitions: Vec<i32>,
+}
+
+/// One topic's settings: name, value (`None`: secret), whether it was set on the topic itself.
+pub(crate) type Settings = Vec<(String, Option<String>, bool)>;
+
+impl Client {
+    /// The cluster's metadata.
+    pub(crate) fn metadata(&self, about: About<'_>, timeout: Duration) -> Result<Vec<MetadataTopic>, Code> {
+        let mut answer = std::ptr::null();
+        let (all, topic) = match about {
+            About::Brokers => (0, std::ptr::null_mut()),
+            About::AllTopics => (1, std::ptr::null_mut()),
+            About::Topic(topic) => (0, topic.topic.as_ptr()),
+        };
+        // SAFETY: client and topic live. The answer is ours when the code is 0; it is read, copied, and freed once.
+        unsafe {
+            let code = Code(rd_kafka_metadata(self.ptr(), all, topic, &raw mut answer, millis(timeout)));
+            if code != Code::NONE {
+                return Err(code);
+            }
+            let count = usize::try_from((*answer).topic_cnt).unwrap_or(0);
+            let topics = (0..count).map(|i| metadata_topic((*answer).topics.add(i))).collect();
+            rd::rd_kafka_metadata_destroy(answer);
+            Ok(topics)
+        }
+    }
+
+    /// For each `(topic, partition, what)` the offset: `what` is a time in milliseconds, -1 for the end or -2 for the
+    /// beginning. A time after the last record gives -1.
+    pub(crate) fn list_offsets(&self, wanted: &[(&str, i32, i64)], timeout: Duration) -> Result<Vec<(i64, Code)>, BrokerError> {
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut list = PartitionList::with_capacity(wanted.len())?;
+        for (topic, partition, what) in wanted {
+            list.add(topic, *partition, *what, -1)?;
+        }
+        // SAFETY: client and list live; the list is filled in place, in its order.
+        let code = Code(unsafe { rd_kafka_offsets_for_times(self.ptr(), list.as_ptr(), millis(timeout)) });
+        if code != Code::NONE {
+            return Err(code.request_error(format!("asking for the offsets of {} partitions", wanted.len())));
+        }
+        Ok(list.offsets())
+    }
+
+    /// The ids of topics, in the order asked; `None` where the cluster tells none.
+    pub(crate) fn topic_ids(self: &Arc<Self>, names: &[&str], timeout: Duration) -> Result<Vec<Option<TopicId>>, BrokerError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let c_names = names.iter().map(|n| c_string(n, "the topic name")).collect::<Result<Vec<_>, _>>()?;
+        let mut pointers: Vec<*const c_char> = c_names.iter().map(|n| n.as_ptr()).collect();
+        // SAFETY: the names live; they are copied.
+        let collection = unsafe { rd::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len()) };
+        let collection = Owned::new(collection, rd::rd_kafka_TopicCollection_destroy, "a list of topics")?;
+        let answer = self.ask(rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout, &|options, queue| {
+            // SAFETY: all live through the call, which copies what it needs.
+            unsafe { rd::rd_kafka_DescribeTopics(self.ptr(), collection.pointer.as_ptr(), options, queue) };
+        });
+        let event = match answer? {
+            Ok(event) => event,
+            Err(Code::UNSUPPORTED_FEATURE) => return Ok(vec![None; names.len()]),
+            Err(code) => return Err(code.request_error("asking for topic ids".to_owned())),
+        };
+        let mut found = std::collections::HashMap::new();
+        // SAFETY: the event is of the type that was asked for and lives; the answer's parts are copied.
+        unsafe {
+            let result = rd::rd_kafka_event_DescribeTopics_result(event.ptr());
+            if result.is_null() {
+                return Ok(vec![None; names.len()]);
+            }
+            let mut count = 0;
+            let topics = rd::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
+            for i in 0..count {
+                let topic = *topics.add(i);
+                let error = rd::rd_kafka_TopicDescription_error(topic);
+                if error.is_null() || rd_kafka_error_code(error) == 0 {
+                    found.insert(lossy(rd::rd_kafka_TopicDescription_name(topic)), topic_id(topic));
+                }
+            }
+        }
+        Ok(names.iter().map(|name| found.get(*name).copied().flatten()).collect())
+    }
+
+    /// The settings of topics; those that may not be read, or all where the cluster does not know the request, are absent.
+    pub(crate) fn topic_settings(self: &Arc<Self>, names: &[&str], timeout: Duration) -> Result<Vec<(String, Settings)>, BrokerError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut resources = Vec::with_capacity(names.len());
+        for name in names {
+            let c_name = c_string(name, "the topic name")?;
+            // SAFETY: the name is copied.
+            let resource =
+                unsafe { rd::rd_kafka_ConfigResource_new(rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC, c_name.as_ptr()) };
+            resources.push(Owned::new(resource, rd::rd_kafka_ConfigResource_destroy, "a request")?);
+        }
+        let mut pointers: Vec<_> = resources.iter().map(|r| r.pointer.as_ptr()).collect();
+        let (first, count) = (pointers.as_mut_ptr(), pointers.len());
+        let answer = self.ask(rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout, &|options, queue| {
+            // SAFETY: all live through the call, which copies what it needs.
+            unsafe { rd::rd_kafka_DescribeConfigs(self.ptr(), first, count, options, queue) };
+        });
+        let event = match answer? {
+            Ok(event) => event,
+            Err(Code::UNSUPPORTED_FEATURE) => return Ok(Vec::new()),
+            Err(code) => return Err(code.request_error("asking for topic settings".to_owned())),
+        };
+        // SAFETY: the event is of the type that was asked for and lives; the answer's parts are copied.
+        unsafe {
+            let result = rd::rd_kafka_event_DescribeConfigs_result(event.ptr());
+            if result.is_null() {
+                return Ok(Vec::new());
+            }
+            let mut count = 0;
+            let list = rd::rd_kafka_DescribeConfigs_result_resources(result, &raw mut count);
+            let readable = (0..count).map(|i| *list.add(i)).filter(|r| rd_kafka_ConfigResource_error(*r) == 0);
+            Ok(readable.map(|r| (lossy(rd::rd_kafka_ConfigResource_name(r)), settings(r))).collect())
+        }
+    }
+
+    /// Creates topics, replicated as the cluster does by default; gives each one's answer.
+    #[cfg(feature = "sink")]
+    pub(crate) fn create_topics(
+        self: &Arc<Self>,
+        topics: &[NewTopic],
+        timeout: Duration,
+    ) -> Result<Vec<(String, Code, String)>, BrokerError> {
+        let mut wanted = Vec::with_capacity(topics.len());
+        for topic in topics {
+            wanted.push(new_topic(&topic.name, topic.partitions, &topic.settings)?);
+        }
+        let mut pointers: Vec<_> = wanted.iter().map(|t| t.pointer.as_ptr()).collect();
+        let (first, count) = (pointers.as_mut_ptr(), pointers.len());
+        let answer = self.ask(rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout, &|options, queue| {
+            // SAFETY: all live through the call, which copies what it needs.
+            unsafe { rd::rd_kafka_CreateTopics(self.ptr(), first, count, options, queue) };
+        });
+        let event = answer?.map_err(|code| code.request_error("creating topics".to_owned()))?;
+        // SAFETY: the event is of the type that was asked for and lives; the answer's parts are copied.
+        unsafe {
+            let result = rd::rd_kafka_event_CreateTopics_result(event.ptr());
+            if result.is_null() {
+                return Err(BrokerError::Fatal("the answer to creating topics is of another type".to_owned()));
+            }
+            let mut count = 0;
+            let list = rd::rd_kafka_CreateTopics_result_topics(result, &raw mut count);
+            Ok((0..count)
+                .map(|i| {
+                    let one = *list.add(i);
+                    let code = Code(rd_kafka_topic_result_error(one));
+                    (lossy(rd::rd_kafka_topic_result_name(one)), code, lossy(rd::rd_kafka_topic_result_error_string(one)))
+                })
+                .collect())
+        }
+    }
+
+    /// Sends an admin request and waits for its answer.
+    fn ask(
+        self: &Arc<Self>,
+        operation: rd::rd_kafka_admin_op_t,
+        timeout: Duration,
+        send: &dyn Fn(*const rd::rd_kafka_AdminOptions_t, *mut rd::rd_kafka_queue_t),
+    ) -> Result<Result<Event, Code>, BrokerError> {
+        // SAFETY: the client lives.
+        let options = unsafe { rd::rd_kafka_AdminOptions_new(self.ptr(), operation) };
+        let options = Owned::new(options, rd::rd_kafka_AdminOptions_destroy, "a request's options")?;
+        let mut text = [0 as c_char; 256];
+        // SAFETY: options are ours, the buffer has the stated size. Its codes are local ones. The client lives.
+        let queue = unsafe {
+            let code = rd::rd_kafka_AdminOptions_set_request_timeout(
+                options.pointer.as_ptr(),
+                millis(timeout).max(1),
+                text.as_mut_ptr(),
+                text.len(),
+            );
+            if code as i32 != 0 {
+                return Ok(Err(Code(code as i32)));
+            }
+            Queue::own(self, rd::rd_kafka_queue_new(self.ptr()))?
+        };
+        send(options.pointer.as_ptr(), queue.queue.as_ptr());
+        // The client answers by itself when the time is up; the second beyond is for the answer's own way.
+        let Some(event) = queue.poll(timeout + Duration::from_secs(1)) else { return Ok(Err(Code::TIMED_OUT)) };
+        match event.answer_error() {
+            Code::NONE => Ok(Ok(event)),
+            code => Ok(Err(code)),
+        }
+    }
+}
+
+/// # Safety
+/// `topic` is an element of a live metadata answer.
+unsafe fn metadata_topic(topic: *const rd::rd_kafka_metadata_topic) -> MetadataTopic {
+    // SAFETY: by contract; the error is an i32 in memory; partitions are an array of the stated length.
+    unsafe {
+        let count = usize::try_from((*topic).partition_cnt).unwrap_or(0);
+        let mut partitions: Vec<i32> = (0..count).map(|i| (*(*topic).partitions.add(i)).id).collect();
+        partitions.sort_unstable();
+        let code = Code((&raw const (*topic).err).cast::<i32>().read());
+        MetadataTopic { name: lossy((*topic).topic), code, partitions }
+    }
+}
+
+/// # Safety
+/// `topic` is an element of a live answer.
+unsafe fn topic_id(topic: *const rd::rd_kafka_TopicDescription_t) -> Option<TopicId> {
+    // SAFETY: by contract; the id belongs to the answer.
+    unsafe {
+        let id = rd::rd_kafka_TopicDescription_topic_id(topic);
+        if id.is_null() {
+            return None;
+        }
+        let (high, low) = (rd::rd_kafka_Uuid_most_significant_bits(id), rd::rd_kafka_Uuid_least_significant_bits(id));
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&high.to_be_bytes());
+        bytes[8..].copy_from_slice(&low.to_be_bytes());
+        // All zeroes: the cluster is too old for ids.
+        (bytes != [0; 16]).then_some(TopicId(bytes))
+    }
+}
+
+/// # Safety
+/// `resource` is an element of a live answer.
+unsafe fn settings(resource: *const rd::rd_kafka_ConfigResource_t) -> Settings {
+    // SAFETY: by contract; strings are copied.
+    unsafe {
+        let mut count = 0;
+        let entries = rd::rd_kafka_ConfigResource_configs(resource, &raw mut count);
+        (0..count)
+            .map(|i| {
+                let entry = *entries.add(i);
+                let value = rd::rd_kafka_ConfigEntry_value(entry);
+                let own =
+                    rd_kafka_ConfigEntry_source(entry) == rd::rd_kafka_ConfigSource_t::RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG as c_int;
+                (lossy(rd::rd_kafka_ConfigEntry_name(entry)), (!value.is_null()).then(|| lossy(value)), own)
+            })
+            .collect()
+    }
+}
+
+#[cfg(feature = "sink")]
+fn new_topic(name: &str, partitions: u32, settings: &[(String, String)]) -> Result<Owned<rd::rd_kafka_NewTopic_t>, BrokerError> {
+    let refused = |reason: String| BrokerError::Request { request: format!("creating topic {name:?}"), reason, retryable: false };
+    let c_name = c_string(name, "the topic name")?;
+    let count = c_int::try_from(partitions).map_err(|_| refused(format!("{partitions} partitions are too many")))?;
+    let mut text = [0 as c_char; 256];
+    // SAFETY: the strings live through the calls and are copied; the buffer has the stated size; replication -1 leaves it
+    // to the cluster.
+    unsafe {
+        let topic = rd::rd_kafka_NewTopic_new(c_name.as_ptr(), count, -1, text.as_mut_ptr(), text.len());
+        if topic.is_null() {
+            return Err(refused(lossy(text.as_ptr())));
+        }
+        let topic = Owned::new(topic, rd::rd_kafka_NewTopic_destroy, "a request")?;
+        for (key, value) in settings {
+            let (key, value) = (c_string(key, "the setting")?, c_string(value, "the setting's value")?);
+            let code = Code(rd_kafka_NewTopic_set_config(topic.pointer.as_ptr(), key.as_ptr(), value.as_ptr()));
+            if code != Code::NONE {
+                return Err(refused(code.text()));
+            }
+        }
+        Ok(topic)
+    }
+}

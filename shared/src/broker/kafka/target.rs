@@ -1,0 +1,130 @@
+//! A Kafka cluster that is about to be published to: who it is, which topics it has, and the making of topics.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::config::{self, Properties, SinkOptions};
+use super::connect::await_cluster;
+use super::ffi::admin::About;
+use super::ffi::{Client, Code, Queue, Role, TopicHandle};
+use super::sink::{KafkaCompletions, KafkaSink};
+use crate::broker::BrokerError;
+use crate::broker::endpoint::KafkaEndpoint;
+use crate::broker::sink::{NewTopic, TargetTopic};
+
+/// A connected cluster, before the first message.
+pub struct KafkaTarget {
+    events: Queue,
+    client: Arc<Client>,
+    cluster: String,
+    properties: Properties,
+}
+
+impl KafkaTarget {
+    /// Connects, and waits for the cluster's first answer. Nothing is sent.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unreachable`] when nobody answered in `timeout`; at once when the user is refused, TLS fails or a
+    /// property is.
+    pub fn connect(endpoint: &KafkaEndpoint, options: &SinkOptions, timeout: Duration) -> Result<Self, BrokerError> {
+        let properties = config::sink_properties(endpoint, options)?;
+        let client = Client::new(Role::Producer, &properties)?;
+        let events = client.main_queue()?;
+        let cluster = await_cluster(&client, &events, endpoint, timeout)?;
+        Ok(Self { events, client, cluster, properties })
+    }
+
+    /// The cluster's own identity.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    /// The client's properties, as far as dejaq or the person set them; secrets as `***`.
+    #[must_use]
+    pub fn describe(&self) -> Vec<(String, String)> {
+        self.properties.describe()
+    }
+
+    /// What is known of these topics, in the order asked.
+    ///
+    /// # Errors
+    /// When the cluster does not answer in `timeout`, or refuses one of them.
+    pub fn topics(&self, names: &[String], timeout: Duration) -> Result<Vec<TargetTopic>, BrokerError> {
+        let mut topics = Vec::with_capacity(names.len());
+        for name in names {
+            let handle = TopicHandle::new(&self.client, name)?;
+            let partitions = self.partitions(name, &handle, timeout)?;
+            topics.push(TargetTopic { name: name.clone(), partitions, message_bytes_max: None });
+        }
+        let there: Vec<&str> = topics.iter().filter(|t| t.partitions.is_some()).map(|t| t.name.as_str()).collect();
+        let settings = self.client.topic_settings(&there, timeout)?;
+        for (name, settings) in settings {
+            let value = settings.into_iter().find(|(key, _, _)| key == "max.message.bytes").and_then(|(_, value, _)| value);
+            if let Some(topic) = topics.iter_mut().find(|t| t.name == name) {
+                topic.message_bytes_max = value.and_then(|v| v.parse().ok());
+            }
+        }
+        Ok(topics)
+    }
+
+    /// Creates topics, replicated as the cluster does by default, and waits until they are there.
+    ///
+    /// # Errors
+    /// When the cluster refuses one of them (the others may be there then), or `timeout` is over.
+    pub fn create_topics(&self, topics: &[NewTopic], timeout: Duration) -> Result<(), BrokerError> {
+        let deadline = Instant::now() + timeout;
+        for (name, code, reason) in self.client.create_topics(topics, timeout)? {
+            if code != Code::NONE {
+                let reason = if reason.is_empty() { code.text() } else { reason };
+                return Err(BrokerError::Request { request: format!("creating topic {name:?}"), reason, retryable: code.is_retryable() });
+            }
+        }
+        for topic in topics {
+            let handle = TopicHandle::new(&self.client, &topic.name)?;
+            while self.partitions(&topic.name, &handle, timeout)? != Some(topic.partitions) {
+                let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+                    return Err(Code::TIMED_OUT.request_error(format!("waiting for the new topic {:?}", topic.name)));
+                };
+                std::thread::sleep(left.min(Duration::from_millis(50)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to publish to these topics; a [`TargetIx`](crate::broker::sink::TargetIx) counts them. All metadata is had
+    /// before this returns, so that the first message does not wait for it.
+    ///
+    /// # Errors
+    /// [`BrokerError::UnknownTopic`]; when the cluster does not answer in `timeout`.
+    pub fn open(self, topics: &[String], timeout: Duration) -> Result<(KafkaSink, KafkaCompletions), BrokerError> {
+        let mut handles = Vec::with_capacity(topics.len());
+        for name in topics {
+            let handle = TopicHandle::new(&self.client, name)?;
+            if self.partitions(name, &handle, timeout)?.is_none() {
+                let hint = ": create it first, or map it to one that exists (--map OLD=NEW)".to_owned();
+                return Err(BrokerError::UnknownTopic { topic: name.clone(), cluster: self.cluster, hint });
+            }
+            handles.push(handle);
+        }
+        Ok(super::sink::halves(self.client, self.events, handles))
+    }
+
+    /// How many partitions a topic has; `None` when it is not there.
+    fn partitions(&self, name: &str, handle: &TopicHandle, timeout: Duration) -> Result<Option<u32>, BrokerError> {
+        let request = || format!("asking for topic {name:?}");
+        let found = self.client.metadata(About::Topic(handle), timeout).map_err(|code| code.request_error(request()))?;
+        let Some(topic) = found.into_iter().find(|t| t.name == name) else { return Ok(None) };
+        match topic.code {
+            Code::NONE => Ok(Some(u32::try_from(topic.partitions.len()).unwrap_or(u32::MAX))),
+            Code::UNKNOWN_TOPIC_OR_PARTITION | Code::UNKNOWN_TOPIC => Ok(None),
+            // Just created: no leader yet.
+            Code::LEADER_NOT_AVAILABLE => Ok(None),
+            Code::TOPIC_AUTHORIZATION_FAILED => {
+                let reason = format!("{}: the user needs WRITE and DESCRIBE on it", topic.code.text());
+                Err(BrokerError::Request { request: request(), reason, retryable: false })
+            }
+            code => Err(code.request_error(request())),
+        }
+    }
+}

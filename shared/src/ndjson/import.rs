@@ -1,0 +1,258 @@
+//! Reading lines into a new recording.
+//!
+//! The recording appears under its name only when every line was taken: until then it is beside it, as `NAME.importing`.
+
+use std::collections::HashMap;
+use std::io::{BufRead, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::{Flag, Kind, Line};
+use crate::clock::wall_now_ns;
+use crate::record::{BrokerTime, EPOCH_UNKNOWN, HeadersBuf, Lane, RECORD_BYTES_MAX, Record, Stream, StreamIx, TopicId};
+use crate::segment::SegmentError;
+use crate::segment::block::{BlockBuilder, BlockEncoder, EncodedBlock};
+use crate::segment::codec::Compression;
+use crate::segment::meta::{FiltersV1, SourceV1};
+use crate::segment::recording_writer::{NewRecording, RecordingWriter, RollPolicy};
+
+/// The longest line: a record of the largest size in base64, with room for its fields.
+const LINE_BYTES_MAX: u64 = (RECORD_BYTES_MAX as u64) * 2;
+const BLOCK_BYTES: usize = 4 << 20;
+
+/// Why lines cannot be imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// A line that is no record.
+    #[error("{input}, line {line}: {what}")]
+    Line {
+        /// The file.
+        input: String,
+        /// Its number, from 1.
+        line: u64,
+        /// What was found and what was expected.
+        what: String,
+    },
+    /// The input cannot be read.
+    #[error("reading {input}: {source}")]
+    Input {
+        /// The file.
+        input: String,
+        /// Its words.
+        source: std::io::Error,
+    },
+    /// The recording cannot be written.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+}
+
+/// What was imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ImportSummary {
+    /// Records.
+    pub records: u64,
+    /// Streams.
+    pub streams: u64,
+    /// Key, value and header bytes.
+    pub bytes_raw: u64,
+    /// Whether some record's source cluster is unknown.
+    pub source_unknown: bool,
+}
+
+/// Reads lines from `input` (called `name` in messages) into a new recording at `out`. `source_cluster` is the cluster of
+/// records that name none. `progress` is called now and then with the records so far.
+///
+/// # Errors
+/// [`ImportError`]; nothing is left behind then.
+pub fn import(input: impl BufRead, name: &str, out: &Path, source_cluster: Option<&str>, mut progress: impl FnMut(u64)) -> Result<ImportSummary, ImportError> {
+    if out.exists() {
+        return Err(SegmentError::Conflict { path: out.to_owned(), why: "it exists already: choose another --out".into() }.into());
+    }
+    let mut beside = out.as_os_str().to_owned();
+    beside.push(".importing");
+    let beside = PathBuf::from(beside);
+    if beside.exists() {
+        std::fs::remove_dir_all(&beside).map_err(SegmentError::io("removing what an earlier import left in", &beside))?;
+    }
+    let result = import_into(input, name, &beside, source_cluster, &mut progress);
+    match result {
+        Ok(summary) => {
+            std::fs::rename(&beside, out).map_err(SegmentError::io("renaming", &beside))?;
+            Ok(summary)
+        }
+        Err(error) => {
+            // The error that matters is the one in hand.
+            let _ = std::fs::remove_dir_all(&beside);
+            Err(error)
+        }
+    }
+}
+
+fn import_into(mut input: impl BufRead, name: &str, dir: &Path, source_cluster: Option<&str>, progress: &mut dyn FnMut(u64)) -> Result<ImportSummary, ImportError> {
+    let mut buffer = Vec::new();
+    let mut number = 0u64;
+    let mut importer: Option<Importer> = None;
+    loop {
+        buffer.clear();
+        number += 1;
+        let read = input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut buffer).map_err(|source| ImportError::Input { input: name.to_owned(), source })?;
+        if read == 0 {
+            break;
+        }
+        let at = |what: String| ImportError::Line { input: name.to_owned(), line: number, what };
+        if read as u64 == LINE_BYTES_MAX && buffer.last() != Some(&b'\n') {
+            return Err(at(format!("the line is longer than {LINE_BYTES_MAX} bytes")));
+        }
+        if buffer.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let line: Line<'_> = serde_json::from_slice(&buffer).map_err(|e| at(describe(&e)))?;
+        let importer = match &mut importer {
+            Some(importer) => importer,
+            empty => empty.insert(Importer::new(dir, &line, source_cluster)?),
+        };
+        importer.take(&line)?.map_err(at)?;
+        if importer.summary.records.is_multiple_of(65_536) {
+            progress(importer.summary.records);
+        }
+    }
+    match importer {
+        Some(importer) => Ok(importer.finish()?),
+        None => Err(ImportError::Line { input: name.to_owned(), line: 1, what: "the input holds no record".into() }),
+    }
+}
+
+/// serde's message without its own line number, which is always 1.
+fn describe(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" at line 1 column ") {
+        Some((what, column)) => format!("{what} (column {column})"),
+        None => text,
+    }
+}
+
+struct Importer {
+    writer: RecordingWriter,
+    encoder: BlockEncoder,
+    builder: BlockBuilder,
+    block: EncodedBlock,
+    headers: HeadersBuf,
+    streams: HashMap<Stream, (StreamIx, i64)>,
+    broker: String,
+    source_cluster: Option<String>,
+    summary: ImportSummary,
+}
+
+impl Importer {
+    fn new(dir: &Path, first: &Line<'_>, source_cluster: Option<&str>) -> Result<Self, ImportError> {
+        let cluster = first.cluster.as_deref().or(source_cluster).unwrap_or_default().to_owned();
+        let source = SourceV1 { broker: first.broker.clone().into_owned(), cluster, ancestors: Vec::new() };
+        let filters = FiltersV1 { topics: Vec::new(), replayed: "include".into(), sampled_one_in: 1 };
+        Ok(Self {
+            writer: RecordingWriter::create(dir, NewRecording { source, filters, roll: RollPolicy::default() })?,
+            encoder: BlockEncoder::new().map_err(SegmentError::io("preparing to compress for", dir))?,
+            builder: BlockBuilder::new(),
+            block: EncodedBlock::default(),
+            headers: HeadersBuf::default(),
+            streams: HashMap::new(),
+            broker: first.broker.clone().into_owned(),
+            source_cluster: source_cluster.map(str::to_owned),
+            summary: ImportSummary::default(),
+        })
+    }
+
+    /// Takes one line. The inner error is the line's fault, the outer one the recording's.
+    fn take(&mut self, line: &Line<'_>) -> Result<Result<(), String>, SegmentError> {
+        let stream = match self.stream_of(line) {
+            Ok(stream) => stream,
+            Err(what) => return Ok(Err(what)),
+        };
+        self.summary.source_unknown |= stream.cluster.is_empty();
+        let known = self.streams.get(&stream).copied();
+        let position = line.position.unwrap_or(known.map_or(0, |(_, next)| next));
+        if let Some((_, next)) = known.filter(|(_, next)| position < *next) {
+            return Ok(Err(format!("position {position} of stream {} comes after position {}: positions of a stream must rise", stream.name(), next - 1)));
+        }
+        let (kind, raw) = (line.broker_ts_kind, line.broker_ts);
+        let broker_time = match (kind, raw) {
+            (None | Some(Kind::None), None) => BrokerTime::None,
+            (None | Some(Kind::Create), Some(raw)) => BrokerTime::Create(raw),
+            (Some(Kind::Append), Some(raw)) => BrokerTime::Append(raw),
+            (Some(kind), raw) => return Ok(Err(format!("broker_ts_kind {kind:?} does not go with broker_ts {raw:?}"))),
+        };
+        let arrival_ns = line.arrival_ns.or_else(|| raw.and_then(|ms| ms.checked_mul(1_000_000))).unwrap_or_else(wall_now_ns);
+        self.headers.clear();
+        for (name, value) in &line.headers {
+            self.headers.push(&name.0, value.as_ref().map(|v| v.0.as_ref()));
+        }
+        let ix = match known {
+            Some((ix, _)) => ix,
+            None => self.writer.add_streams(&[(stream.clone(), position)])?.first().copied().unwrap_or_default(),
+        };
+        let Some(next) = position.checked_add(1) else { return Ok(Err(format!("position {position} is the last there can be"))) };
+        self.streams.insert(stream, (ix, next));
+        let record = Record {
+            stream: ix,
+            position,
+            leader_epoch: line.leader_epoch.unwrap_or(EPOCH_UNKNOWN),
+            arrival_ns,
+            broker_time,
+            key: line.key.as_ref().map(|k| k.0.as_ref()),
+            value: line.value.as_ref().map(|v| v.0.as_ref()),
+            headers: self.headers.as_headers(),
+            flags: Flag::set(&line.flags),
+        };
+        if record.bytes_raw() > RECORD_BYTES_MAX {
+            return Ok(Err(format!("the record has {} bytes, the limit is {RECORD_BYTES_MAX}", record.bytes_raw())));
+        }
+        if !self.builder.accepts(&record) {
+            write_block(&mut self.writer, &mut self.encoder, &mut self.builder, &mut self.block)?;
+        }
+        self.builder.push(&record);
+        self.summary.records += 1;
+        self.summary.bytes_raw += record.bytes_raw() as u64;
+        if self.builder.bytes_raw() >= BLOCK_BYTES {
+            write_block(&mut self.writer, &mut self.encoder, &mut self.builder, &mut self.block)?;
+        }
+        Ok(Ok(()))
+    }
+
+    fn stream_of(&self, line: &Line<'_>) -> Result<Stream, String> {
+        if line.broker != self.broker {
+            return Err(format!("broker {:?} after {:?}: a recording has one", line.broker, self.broker));
+        }
+        if line.broker != "kafka" {
+            return Err(format!("broker {:?} is not known, expected \"kafka\"", line.broker));
+        }
+        if line.topic.is_empty() || line.partition < 0 {
+            return Err(format!("topic {:?} with partition {} is no stream", line.topic, line.partition));
+        }
+        let topic_id = match line.topic_id.as_deref() {
+            None => None,
+            Some(text) => Some(TopicId::parse(text).ok_or_else(|| format!("topic_id {text:?} is no topic id, expected 22 characters of URL-safe base64"))?),
+        };
+        let cluster = line.cluster.as_deref().or(self.source_cluster.as_deref()).unwrap_or_default().to_owned();
+        Ok(Stream { cluster, lane: Lane::Kafka { topic: line.topic.clone().into_owned(), topic_id, partition: line.partition } })
+    }
+
+    fn finish(mut self) -> Result<ImportSummary, SegmentError> {
+        write_block(&mut self.writer, &mut self.encoder, &mut self.builder, &mut self.block)?;
+        self.summary.streams = self.streams.len() as u64;
+        let books = self.writer.books();
+        self.writer.checkpoint(&books)?;
+        self.writer.seal()?;
+        Ok(self.summary)
+    }
+}
+
+fn write_block(writer: &mut RecordingWriter, encoder: &mut BlockEncoder, builder: &mut BlockBuilder, block: &mut EncodedBlock) -> Result<(), SegmentError> {
+    if builder.is_empty() {
+        return Ok(());
+    }
+    encoder.encode(builder, Compression::Zstd(3), block).map_err(SegmentError::io("compressing for", writer.dir()))?;
+    builder.clear();
+    writer.block(block)?;
+    if writer.roll_due() {
+        writer.roll()?;
+    }
+    Ok(())
+}

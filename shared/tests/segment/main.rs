@@ -1,0 +1,9 @@
+//! The segment format, from outside: what comes back, what damage does, what an unknown thing does, time order, resuming.
+
+mod damage;
+mod evolution;
+mod ndjson;
+mod order;
+mod resume;
+mod round_trip;
+mod words;

@@ -1,0 +1,185 @@
+//! The tests' vocabulary: owned records, segments in memory, recordings in a temporary directory.
+
+use std::path::{Path, PathBuf};
+
+use dejaq_shared::record::{BrokerTime, HeadersBuf, Lane, Record, RecordFlags, Stream, TopicId};
+use dejaq_shared::segment::block::{BlockBuilder, BlockEncoder, EncodedBlock};
+use dejaq_shared::segment::block_read::{Block, Wanted};
+use dejaq_shared::segment::codec::Compression;
+use dejaq_shared::segment::frame::{SegmentHeader, frame_type};
+use dejaq_shared::segment::meta::{FiltersV1, KafkaStreamV1, SegmentV1, SourceV1};
+use dejaq_shared::segment::reader::{BlockReader, SegmentReader};
+use dejaq_shared::segment::recording_writer::{NewRecording, RollPolicy};
+use dejaq_shared::segment::writer::SegmentWriter;
+use proptest::prelude::*;
+
+/// A record that owns its bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Owned {
+    pub(crate) stream: u32,
+    pub(crate) position: i64,
+    pub(crate) leader_epoch: i32,
+    pub(crate) arrival_ns: i64,
+    pub(crate) broker_time: BrokerTime,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    pub(crate) flags: u8,
+}
+
+impl Owned {
+    pub(crate) fn at(stream: u32, position: i64) -> Self {
+        Self {
+            stream,
+            position,
+            leader_epoch: 3,
+            arrival_ns: 1_700_000_000_000_000_000 + position * 1_000,
+            broker_time: BrokerTime::Create(1_700_000_000_000 + position / 10),
+            key: Some(format!("key-{}", position % 7).into_bytes()),
+            value: Some(format!("{{\"n\":{position},\"stream\":{stream}}}").into_bytes()),
+            headers: vec![(b"path".to_vec(), Some(b"dns".to_vec()))],
+            flags: 0,
+        }
+    }
+
+    pub(crate) fn of(record: &Record<'_>) -> Self {
+        Self {
+            stream: record.stream,
+            position: record.position,
+            leader_epoch: record.leader_epoch,
+            arrival_ns: record.arrival_ns,
+            broker_time: record.broker_time,
+            key: record.key.map(<[u8]>::to_vec),
+            value: record.value.map(<[u8]>::to_vec),
+            headers: record.headers.iter().map(|(n, v)| (n.to_vec(), v.map(<[u8]>::to_vec))).collect(),
+            flags: record.flags.0,
+        }
+    }
+
+    pub(crate) fn lend<T>(&self, f: impl FnOnce(&Record<'_>) -> T) -> T {
+        let mut headers = HeadersBuf::default();
+        for (name, value) in &self.headers {
+            headers.push(name, value.as_deref());
+        }
+        f(&Record {
+            stream: self.stream,
+            position: self.position,
+            leader_epoch: self.leader_epoch,
+            arrival_ns: self.arrival_ns,
+            broker_time: self.broker_time,
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            headers: headers.as_headers(),
+            flags: RecordFlags(self.flags),
+        })
+    }
+}
+
+/// Any record at all, for stream `0..streams`; positions are given by [`numbered`].
+pub(crate) fn any_record(streams: u32) -> impl Strategy<Value = Owned> {
+    let bytes = |most: usize| prop_oneof![prop::collection::vec(any::<u8>(), 0..most), "[a-c]{0,3}".prop_map(String::into_bytes)];
+    let time = prop_oneof![
+        Just(BrokerTime::None),
+        any::<i64>().prop_map(BrokerTime::Create),
+        (1_600_000_000_000i64..1_600_000_100_000).prop_map(BrokerTime::Create),
+        any::<i64>().prop_map(BrokerTime::Append),
+    ];
+    let header = (bytes(8), prop::option::of(bytes(12)));
+    (
+        0..streams,
+        1i64..5,
+        any::<i64>(),
+        time,
+        prop::option::of(bytes(24)),
+        prop::option::of(bytes(300)),
+        prop::collection::vec(header, 0..4),
+        0u8..16,
+    )
+        .prop_map(|(stream, position, arrival_ns, broker_time, key, value, headers, flags)| Owned {
+            stream,
+            position,
+            leader_epoch: 3,
+            arrival_ns,
+            broker_time,
+            key,
+            value,
+            headers,
+            flags,
+        })
+}
+
+/// Makes each record's position (a step) absolute in its stream.
+pub(crate) fn numbered(mut records: Vec<Owned>) -> Vec<Owned> {
+    let mut at = std::collections::HashMap::new();
+    for record in &mut records {
+        let next = at.entry(record.stream).or_insert(0i64);
+        *next += record.position;
+        record.position = *next;
+    }
+    records
+}
+
+pub(crate) fn header() -> SegmentHeader {
+    SegmentHeader {
+        segment: SegmentV1 {
+            recording_id: [1; 16],
+            writer_id: [2; 16],
+            number: 0,
+            sync: *b"sixteen sync b..",
+            created_wall_ns: 1_700_000_000_000_000_000,
+            created_mono_ns: 5,
+            software: "test".into(),
+        },
+        source: SourceV1 { broker: "kafka".into(), cluster: "cluster-a".into(), ancestors: vec!["elder".into()] },
+        filters: FiltersV1 { topics: vec!["^metrics".into()], replayed: "stop".into(), sampled_one_in: 1 },
+    }
+}
+
+pub(crate) fn stream(topic: &str, partition: i32) -> Stream {
+    Stream { cluster: "cluster-a".into(), lane: Lane::Kafka { topic: topic.into(), topic_id: Some(TopicId([9; 16])), partition } }
+}
+
+pub(crate) fn encode(records: &[Owned], compression: Compression) -> EncodedBlock {
+    let mut builder = BlockBuilder::new();
+    for record in records {
+        record.lend(|r| builder.push(r));
+    }
+    let mut block = EncodedBlock::default();
+    BlockEncoder::new().expect("zstd").encode(&builder, compression, &mut block).expect("zstd");
+    block
+}
+
+/// A segment in memory: streams `t/0`, `t/1`, …, then a block for each slice of records.
+pub(crate) fn begin(streams: u32) -> SegmentWriter<Vec<u8>> {
+    let mut writer = SegmentWriter::begin(Vec::new(), Path::new("memory"), &header()).expect("memory");
+    let rows: Vec<KafkaStreamV1> = (0..streams).map(|id| KafkaStreamV1::of(id, &stream("t", id.cast_signed()), 0)).collect();
+    writer.streams(&rows, &[]).expect("memory");
+    writer.checkpoint(&writer.facts().books.values().copied().collect::<Vec<_>>()).expect("memory");
+    writer
+}
+
+pub(crate) fn segment(streams: u32, blocks: &[&[Owned]]) -> SegmentWriter<Vec<u8>> {
+    let mut writer = begin(streams);
+    for records in blocks {
+        writer.block(&encode(records, Compression::Zstd(3))).expect("memory");
+    }
+    writer
+}
+
+/// All records of all readable blocks.
+pub(crate) fn read_all(bytes: &Vec<u8>) -> Result<Vec<Owned>, dejaq_shared::segment::SegmentError> {
+    let path = PathBuf::from("memory");
+    let reader = SegmentReader::read(bytes, &path)?;
+    let mut blocks = BlockReader::new()?;
+    let mut block = Block::default();
+    let mut records = Vec::new();
+    for frame in reader.facts.frames.iter().filter(|f| f.frame_type == frame_type::RECORDS) {
+        blocks.read(bytes, &path, &reader.header.segment.sync, frame.offset, Wanted::ALL, &mut block)?;
+        records.extend((0..block.len()).map(|i| Owned::of(&block.record(i))));
+    }
+    Ok(records)
+}
+
+pub(crate) fn new_recording() -> NewRecording {
+    NewRecording { source: header().source, filters: header().filters, roll: RollPolicy::default() }
+}

@@ -1,0 +1,71 @@
+//! The commands: one thin file each. What they do is in the crates; here arguments become calls, and results become text.
+
+mod export;
+mod import;
+mod inspect;
+mod verify;
+
+use dejaq_shared::outcome::Outcome;
+
+/// What was asked for.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Show what is in a recording: streams, rates, sizes, gaps
+    Inspect(inspect::Arguments),
+    /// Check a recording: checksums, missing segments, gaps, books
+    Verify(verify::Arguments),
+    /// Write a recording's records as lines of JSON on stdout
+    Export(export::Arguments),
+    /// Make a recording from lines of JSON (what export writes)
+    Import(import::Arguments),
+}
+
+impl Command {
+    /// Runs it.
+    pub fn run(self) -> anyhow::Result<Outcome> {
+        match self {
+            Self::Inspect(arguments) => inspect::run(&arguments),
+            Self::Verify(arguments) => verify::run(&arguments),
+            Self::Export(arguments) => export::run(&arguments),
+            Self::Import(arguments) => import::run(&arguments),
+        }
+    }
+}
+
+/// An error that is the caller's: exit code 2.
+#[derive(Debug)]
+pub struct Usage(String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+impl Usage {
+    /// As an [`anyhow::Error`].
+    pub fn error(what: impl std::fmt::Display) -> anyhow::Error {
+        anyhow::Error::new(Self(what.to_string()))
+    }
+}
+
+/// Whether it only says that nobody reads our output any more (`dejaq export … | head`).
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|e| e.downcast_ref::<std::io::Error>()).any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// Writes data for scripts or people to stdout.
+fn print(text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Writes a value as indented JSON to stdout.
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+}

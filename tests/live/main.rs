@@ -1,0 +1,8 @@
+//! Tests against two real Kafka clusters, "prod" and "staging". `scripts/test` starts them, builds the peer and turns the
+//! feature `live-tests` on; without the clusters these tests fail, they never skip.
+//!
+//! Each test works on topics of its own ([`peer::unique`]), so all of them may run at once and on clusters that hold other
+//! data too.
+
+mod clusters;
+mod peer;

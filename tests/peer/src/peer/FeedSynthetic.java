@@ -1,0 +1,61 @@
+package peer;
+
+import java.nio.charset.StandardCharsets;
+import java.util.SplittableRandom;
+import org.apache.kafka.clients.producer.ProducerRecord;
+
+/** feed-synthetic: numbered values of one size, so that a test can say which record is missing, twice or out of order. */
+final class FeedSynthetic {
+    private static final int DIGITS = 12;
+    private static final byte[] ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789".getBytes(StandardCharsets.US_ASCII);
+
+    private FeedSynthetic() {}
+
+    static int run(Args args) {
+        String bootstrap = args.need("bootstrap");
+        String topic = args.need("topic");
+        long count = args.number("count", null);
+        int size = (int) args.number("bytes", null);
+        long rate = args.number("rate", 0L);
+        String partitions = args.get("partitions", "round-robin");
+        long keys = args.number("keys", 1000L);
+        long first = args.number("first", 0L);
+        SplittableRandom random = new SplittableRandom(args.number("seed", 1L));
+        String compression = args.get("compression", "none");
+        args.done();
+        if (size < DIGITS) {
+            throw new Args.Usage("--bytes must be at least " + DIGITS + ", the length of the sequence number");
+        }
+        boolean byKey = partitions.equals("key");
+        if (!byKey && !partitions.equals("round-robin")) {
+            throw new Args.Usage("--partitions takes round-robin or key, not '" + partitions + "'");
+        }
+        try (Sender sender = new Sender(bootstrap, compression)) {
+            int lanes = sender.partitions(topic);
+            sender.start();
+            for (long i = 0; i < count; i++) {
+                long number = first + i;
+                byte[] key = byKey ? ("k" + random.nextLong(keys)).getBytes(StandardCharsets.US_ASCII) : null;
+                Integer partition = byKey ? null : (int) (number % lanes);
+                var record = new ProducerRecord<>(topic, partition, key, value(number, size, random));
+                if (rate > 0) {
+                    sender.send(record, (long) (i * (1e9 / rate)));
+                } else {
+                    sender.sendNow(record);
+                }
+            }
+            return sender.finish();
+        }
+    }
+
+    private static byte[] value(long number, int size, SplittableRandom random) {
+        byte[] value = new byte[size];
+        for (int at = DIGITS - 1; at >= 0; at--, number /= 10) {
+            value[at] = (byte) ('0' + number % 10);
+        }
+        for (int at = DIGITS; at < size; at++) {
+            value[at] = at == DIGITS ? (byte) ' ' : ALPHABET[random.nextInt(ALPHABET.length)];
+        }
+        return value;
+    }
+}

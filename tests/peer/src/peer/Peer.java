@@ -1,0 +1,82 @@
+package peer;
+
+import java.util.Arrays;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * An independent Kafka client for dejaq's tests: Apache Kafka's own Java client, no line of dejaq and no librdkafka.
+ *
+ * <p>It fills the source cluster before a capture and reads both clusters after a replay, so that neither side of a
+ * comparison goes through the code under test. stdout is JSON, stderr is talk. Exit codes: 0 done, 1 failed or different,
+ * 2 usage.
+ */
+public final class Peer {
+    /** One sub-command. */
+    interface Command {
+        /** Returns the exit code; an exception is a failure. */
+        int run(Args args) throws Exception;
+    }
+
+    private static final Map<String, Command> COMMANDS = new TreeMap<>(Map.of(
+            "create-topics", Topics::create,
+            "delete-topics", Topics::delete,
+            "add-partitions", Topics::addPartitions,
+            "feed", Feed::run,
+            "feed-synthetic", FeedSynthetic::run,
+            "dump", Dump::run,
+            "compare", Compare::run,
+            "hard", Hard::run,
+            "txn", Txn::run,
+            "offsets", Offsets::run));
+
+    private static final String USAGE = """
+            Usage: tests/peer/peer COMMAND --bootstrap HOST:PORT [OPTION VALUE]...
+
+              create-topics   --topic NAME:PARTITIONS[:config=value,...] (may be repeated)
+              delete-topics   --topic NAME (may be repeated)
+              add-partitions  --topic NAME:NEW_TOTAL
+              feed            --file X.ndjson[.zst] --speed N [--limit N] [--prefix P] [--create-partitions N] [--compression C]
+                              sends recorded events on their own time line, divided by the speed
+              feed-synthetic  --topic T --count N --bytes N [--rate N] [--partitions round-robin|key] [--keys N] [--first N]
+                              [--seed N] [--compression C]; each value begins with its sequence number in 12 digits
+              dump            --topics A,B [--isolation read_committed|read_uncommitted]
+              compare         --source HOST:PORT --target HOST:PORT --topics A,B [--map OLD=NEW]... [--ignore-header NAME]
+                              [--isolation ...]; no --bootstrap; exit 1 when they differ or when there was nothing to compare
+              hard            --topic T [--largest BYTES]: nulls, empties, binary, duplicate headers, one big message
+              txn             --topic T --commit N --abort N [--records N]: alternating transactions of N records each
+              offsets         every consumer group and what it has committed, and the cluster's id
+
+            Example:
+              tests/peer/peer create-topics --bootstrap "$DEJAQ_KAFKA_PROD" --topic orders:4:max.message.bytes=20971520
+            """;
+
+    private Peer() {}
+
+    public static void main(String[] argv) {
+        int code;
+        Command command = argv.length == 0 ? null : COMMANDS.get(argv[0]);
+        if (command == null) {
+            System.err.print(USAGE);
+            code = argv.length == 1 && argv[0].matches("-h|--help") ? 0 : 2;
+        } else {
+            code = run(command, argv);
+        }
+        System.out.flush();
+        System.exit(code);
+    }
+
+    private static int run(Command command, String[] argv) {
+        try {
+            Args args = new Args(Arrays.copyOfRange(argv, 1, argv.length));
+            return command.run(args);
+        } catch (Args.Usage e) {
+            System.err.println("peer " + argv[0] + ": " + e.getMessage());
+            return 2;
+        } catch (Exception e) {
+            Throwable cause = e instanceof java.util.concurrent.ExecutionException && e.getCause() != null ? e.getCause() : e;
+            System.err.println("peer " + argv[0] + ": " + cause);
+            return 1;
+        }
+    }
+}

@@ -1,0 +1,85 @@
+package peer;
+
+import java.util.Properties;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+
+/**
+ * Sends records at given instants, counted from one absolute origin: a late record never moves those behind it.
+ * Lateness is the call of {@code send} after its instant; what the client does then is not in it.
+ */
+final class Sender implements AutoCloseable {
+    private final KafkaProducer<byte[], byte[]> producer;
+    private final AtomicLong failed = new AtomicLong();
+    private final AtomicReference<Exception> firstError = new AtomicReference<>();
+    private long originNs;
+    private long sent;
+    private long bytes;
+    private long maxLateNs;
+    private long lateOver10Ms;
+
+    Sender(String bootstrap, String compression) {
+        Properties properties = new Properties();
+        properties.put("compression.type", compression);
+        properties.put("linger.ms", "1");
+        properties.put("buffer.memory", Long.toString(64L << 20));
+        producer = Clients.producer(bootstrap, properties);
+    }
+
+    int partitions(String topic) {
+        return producer.partitionsFor(topic).size();
+    }
+
+    /** The origin of the time line is now. */
+    void start() {
+        originNs = System.nanoTime();
+    }
+
+    /** Sends at {@code dueNs} after the origin, or at once when that is past. */
+    void send(ProducerRecord<byte[], byte[]> record, long dueNs) {
+        long wait;
+        while ((wait = dueNs - (System.nanoTime() - originNs)) > 0) {
+            LockSupport.parkNanos(wait);
+        }
+        if (-wait > maxLateNs) {
+            maxLateNs = -wait;
+        }
+        if (-wait > 10_000_000) {
+            lateOver10Ms++;
+        }
+        sendNow(record);
+    }
+
+    void sendNow(ProducerRecord<byte[], byte[]> record) {
+        producer.send(record, (metadata, error) -> {
+            if (error != null) {
+                failed.incrementAndGet();
+                firstError.compareAndSet(null, error);
+            }
+        });
+        sent++;
+        bytes += record.value() == null ? 0 : record.value().length;
+    }
+
+    /** Waits for the last answer and prints the summary. Returns the exit code. */
+    int finish() {
+        double sendSeconds = (System.nanoTime() - originNs) / 1e9;
+        producer.flush();
+        var summary = Clients.JSON.createObjectNode();
+        summary.put("count", sent).put("failed", failed.get()).put("value_bytes", bytes);
+        summary.put("seconds", sendSeconds).put("max_lateness_ms", maxLateNs / 1e6).put("late_over_10ms", lateOver10Ms);
+        if (firstError.get() != null) {
+            summary.put("first_error", firstError.get().toString());
+        }
+        Clients.print(summary);
+        return failed.get() == 0 ? 0 : 1;
+    }
+
+    @Override
+    public void close() {
+        producer.close();
+    }
+}

@@ -1,0 +1,100 @@
+package peer;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewPartitions;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.common.TopicPartition;
+
+/** create-topics, delete-topics, add-partitions. */
+final class Topics {
+    private Topics() {}
+
+    static int create(Args args) throws Exception {
+        String bootstrap = args.need("bootstrap");
+        List<NewTopic> topics = new ArrayList<>();
+        for (String spec : args.needAll("topic")) {
+            topics.add(parse(spec));
+        }
+        args.done();
+        try (Admin admin = Clients.admin(bootstrap)) {
+            create(admin, topics);
+        }
+        Clients.print(Clients.JSON.createObjectNode().put("created", topics.size()));
+        return 0;
+    }
+
+    /** Creates the topics and waits until every partition is served. */
+    static void create(Admin admin, List<NewTopic> topics) throws Exception {
+        admin.createTopics(topics).all().get();
+        for (NewTopic topic : topics) {
+            awaitLeaders(admin, topic.name(), topic.numPartitions());
+        }
+    }
+
+    /**
+     * A new partition is announced before its leader serves it. An idempotent producer that hits this window can lose its
+     * first batch to NOT_LEADER while its second is taken, and is then refused for ever as out of sequence. Asking the
+     * leader for the end offset, which the admin client repeats until it is told, closes the window.
+     */
+    private static void awaitLeaders(Admin admin, String topic, int partitions) throws Exception {
+        Map<TopicPartition, OffsetSpec> latest = new HashMap<>();
+        for (int partition = 0; partition < partitions; partition++) {
+            latest.put(new TopicPartition(topic, partition), OffsetSpec.latest());
+        }
+        admin.listOffsets(latest).all().get();
+    }
+
+    static int delete(Args args) throws Exception {
+        String bootstrap = args.need("bootstrap");
+        List<String> names = args.needAll("topic");
+        args.done();
+        try (Admin admin = Clients.admin(bootstrap)) {
+            admin.deleteTopics(names).all().get();
+        }
+        Clients.print(Clients.JSON.createObjectNode().put("deleted", names.size()));
+        return 0;
+    }
+
+    static int addPartitions(Args args) throws Exception {
+        String bootstrap = args.need("bootstrap");
+        Map<String, NewPartitions> totals = new HashMap<>();
+        for (String spec : args.needAll("topic")) {
+            NewTopic topic = parse(spec);
+            totals.put(topic.name(), NewPartitions.increaseTo(topic.numPartitions()));
+        }
+        args.done();
+        try (Admin admin = Clients.admin(bootstrap)) {
+            admin.createPartitions(totals).all().get();
+            for (var change : totals.entrySet()) {
+                awaitLeaders(admin, change.getKey(), change.getValue().totalCount());
+            }
+        }
+        Clients.print(Clients.JSON.createObjectNode().put("changed", totals.size()));
+        return 0;
+    }
+
+    /** {@code NAME:PARTITIONS[:config=value,...]}; a value may hold colons, a list value's commas are written as {@code ;}. */
+    private static NewTopic parse(String spec) {
+        String[] parts = spec.split(":", 3);
+        if (parts.length < 2 || !parts[1].matches("[1-9][0-9]{0,5}")) {
+            throw new Args.Usage("--topic takes NAME:PARTITIONS[:config=value,...], not '" + spec + "'");
+        }
+        NewTopic topic = new NewTopic(parts[0], Integer.parseInt(parts[1]), (short) 1);
+        Map<String, String> configs = new HashMap<>();
+        if (parts.length == 3) {
+            for (String pair : parts[2].split(",")) {
+                String[] sides = pair.split("=", 2);
+                if (sides.length != 2) {
+                    throw new Args.Usage("'" + pair + "' in --topic is not config=value");
+                }
+                configs.put(sides[0], sides[1].replace(';', ','));
+            }
+        }
+        return topic.configs(configs);
+    }
+}
