@@ -81,7 +81,9 @@ pub struct ClockDecision {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClockError {
     /// Arrival time would have to mix with broker time after a catch-up.
-    #[error("{arrival} has no usable broker time ({why}), {broker} has, and {catch_up} records of {arrival} were read in catch-up, so their arrival times do not fit; give --clock arrival for all streams, --clock create, or leave streams out with --streams")]
+    #[error(
+        "{arrival} has no usable broker time ({why}), {broker} has, and {catch_up} records of {arrival} were read in catch-up, so their arrival times do not fit; give --clock arrival for all streams, --clock create, or leave streams out with --streams"
+    )]
     Mixed {
         /// A stream that would go by arrival.
         arrival: String,
@@ -93,7 +95,9 @@ pub enum ClockError {
         catch_up: String,
     },
     /// The clock asked for is not there.
-    #[error("--clock {clock}: {without} of {records} records of {stream} have no {clock} time; give --clock auto, or leave the stream out with --streams")]
+    #[error(
+        "--clock {clock}: {without} of {records} records of {stream} have no {clock} time; give --clock auto, or leave the stream out with --streams"
+    )]
     Absent {
         /// The clock asked for.
         clock: &'static str,
@@ -144,7 +148,8 @@ fn automatic(stream: &StreamTimes) -> (Clock, String) {
     let odd = insane + (records - append - create);
     let timed = create + append;
     if timed > 0 && odd.saturating_mul(100) <= records.saturating_mul(INSANE_PERCENT_MAX) {
-        let sane = if odd == 0 { "its create times are sane".to_owned() } else { format!("its create times are sane but for {odd} of {records}") };
+        let sane =
+            if odd == 0 { "its create times are sane".to_owned() } else { format!("its create times are sane but for {odd} of {records}") };
         return (Clock::Create, sane);
     }
     if timed == 0 {
@@ -186,7 +191,8 @@ fn check_present(clock: Clock, stream: &StreamTimes) -> Result<(), ClockError> {
 fn reasons(option: ClockOption, clocks: &[Clock], streams: &[StreamTimes]) -> Vec<String> {
     let mut lines = Vec::new();
     for clock in [Clock::Append, Clock::Create, Clock::Arrival] {
-        let of_clock: Vec<&StreamTimes> = streams.iter().zip(clocks).filter(|(s, c)| **c == clock && s.records > 0).map(|(s, _)| s).collect();
+        let of_clock: Vec<&StreamTimes> =
+            streams.iter().zip(clocks).filter(|(s, c)| **c == clock && s.records > 0).map(|(s, _)| s).collect();
         let Some(first) = of_clock.first() else { continue };
         let why = if option == ClockOption::Auto { automatic(first).1 } else { "asked for with --clock".to_owned() };
         let which = match of_clock.len() {
@@ -250,6 +256,12 @@ mod tests {
     #[test]
     fn it_says_what_it_chose() {
         let said = choose(ClockOption::Auto, &[times("a/0", 200, 0, 200, 2, 0), times("a/1", 5, 0, 5, 0, 0)]).expect("sane").reasons;
-        assert_eq!(said, ["create time for a/0 and 1 more: its create times are sane but for 2 of 200", "2 records without a sane create time take their predecessor's"]);
+        assert_eq!(
+            said,
+            [
+                "create time for a/0 and 1 more: its create times are sane but for 2 of 200",
+                "2 records without a sane create time take their predecessor's"
+            ]
+        );
     }
 }

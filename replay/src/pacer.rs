@@ -81,8 +81,6 @@ pub struct PacerBooks {
     pub dry_count: u64,
     /// How late the latest of these was.
     pub dry_late_max_ns: u64,
-    /// All time spent waiting for the ring after the start.
-    pub dry_wait_ns: u64,
     /// The most that no hold explains.
     pub late_max_ns: u64,
     /// Records skipped as late, or at the end, that were late mostly through the generator.
@@ -170,7 +168,6 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
     fn refilled(&mut self, batch: &Batch) {
         let Some(since) = self.dry_since.take() else { return };
         let now = self.hands.now_ns();
-        self.books.dry_wait_ns += now.saturating_sub(since.max(self.options.t0_ns));
         let Some(first) = batch.items.first() else { return };
         let due = self.options.t0_ns.saturating_add(first.due_ns);
         let late = now.saturating_sub(due.max(since));

@@ -237,6 +237,13 @@ impl Ring {
         self.filled.notify_one();
     }
 
+    /// Whether records are ready, or none will come.
+    #[must_use]
+    pub fn is_primed(&self) -> bool {
+        let state = self.lock();
+        !state.queue.is_empty() || state.ended
+    }
+
     /// Says that nothing more is wanted.
     pub fn close(&self) {
         let mut state = self.lock();

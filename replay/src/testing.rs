@@ -68,5 +68,8 @@ impl RecordFeed for MemoryFeed {
 
 /// A Kafka stream of cluster "prod".
 pub(crate) fn stream(topic: &str, partition: i32) -> dejaq_shared::record::Stream {
-    dejaq_shared::record::Stream { cluster: "prod".to_owned(), lane: dejaq_shared::record::Lane::Kafka { topic: topic.to_owned(), topic_id: None, partition } }
+    dejaq_shared::record::Stream {
+        cluster: "prod".to_owned(),
+        lane: dejaq_shared::record::Lane::Kafka { topic: topic.to_owned(), topic_id: None, partition },
+    }
 }

@@ -83,8 +83,6 @@ pub struct Facts {
     pub dry_count: u64,
     /// How late the latest of these was.
     pub dry_late_max_ns: u64,
-    /// All time waiting for the ring.
-    pub dry_wait_ns: u64,
     /// The most lateness that no hold explains.
     pub late_max_ns: u64,
     /// Messages left out for lateness that was the generator's own.
@@ -148,9 +146,17 @@ pub fn judge(facts: &Facts) -> Trust {
     let dry = facts.dry_count > 0 && facts.dry_late_max_ns >= facts.late_max_ns / 2;
     if !late.is_empty() && dry {
         let (count, latest) = (format_count(facts.dry_count), format_ns(facts.dry_late_max_ns));
-        add("recording ran dry", Cause::Input, format!("reading the recording did not keep up {count} times, by up to {latest}; {}", late.join("; ")));
+        add(
+            "recording ran dry",
+            Cause::Input,
+            format!("reading the recording did not keep up {count} times, by up to {latest}; {}", late.join("; ")),
+        );
     } else if !late.is_empty() {
-        add("late pacer", Cause::Generator, format!("the generator was late by up to {}; {}", format_ns(facts.late_max_ns), late.join("; ")));
+        add(
+            "late pacer",
+            Cause::Generator,
+            format!("the generator was late by up to {}; {}", format_ns(facts.late_max_ns), late.join("; ")),
+        );
     }
     if facts.skipped_by_generator > 0 {
         let count = format_count(facts.skipped_by_generator);
@@ -161,18 +167,37 @@ pub fn judge(facts: &Facts) -> Trust {
         add(
             "client queue too small",
             Cause::Generator,
-            format!("the client's queue was full with {} messages, less than {QUEUE_SECONDS_MIN} s of the planned peak of {} per second: enlarge it (queue.buffering.max.messages, queue.buffering.max.kbytes)", format_count(held), format_count(peak)),
+            format!(
+                "the client's queue was full with {} messages, less than {QUEUE_SECONDS_MIN} s of the planned peak of {} per second: enlarge it (queue.buffering.max.messages, queue.buffering.max.kbytes)",
+                format_count(held),
+                format_count(peak)
+            ),
         );
     }
     if facts.messages < MESSAGES_MIN || facts.duration_ns < DURATION_NS_MIN {
         let (count, time) = (format_count(facts.messages), format_ns(facts.duration_ns));
-        add("too short", Cause::Run, format!("{count} messages in {time}: a run needs {MESSAGES_MIN} messages and {} to say something", format_ns(DURATION_NS_MIN)));
+        add(
+            "too short",
+            Cause::Run,
+            format!("{count} messages in {time}: a run needs {MESSAGES_MIN} messages and {} to say something", format_ns(DURATION_NS_MIN)),
+        );
     }
     if facts.clock_step_ns > CLOCK_STEP_NS {
-        add("clock step", Cause::Run, format!("the wall clock moved by {} against the monotonic clock: it was set, or the machine was suspended", format_ns(facts.clock_step_ns)));
+        add(
+            "clock step",
+            Cause::Run,
+            format!(
+                "the wall clock moved by {} against the monotonic clock: it was set, or the machine was suspended",
+                format_ns(facts.clock_step_ns)
+            ),
+        );
     }
     if facts.rows_lost > 0 {
-        add("measurements lost", Cause::Generator, format!("{} intervals could not be written in time: the run directory's disk is too slow", format_count(facts.rows_lost)));
+        add(
+            "measurements lost",
+            Cause::Generator,
+            format!("{} intervals could not be written in time: the run directory's disk is too slow", format_count(facts.rows_lost)),
+        );
     }
     if !facts.imbalances.is_empty() {
         add("unbalanced ledger", Cause::Run, facts.imbalances.join("; "));
@@ -195,7 +220,9 @@ fn late_percentiles(facts: &Facts) -> Vec<String> {
                     found.push(format!("{name} of response is {}, without that lateness {}", format_ns(with), format_ns(without)));
                 }
             }
-            (None, Some(without)) => found.push(format!("{name} of response is over an hour, without that lateness {}", format_ns(without))),
+            (None, Some(without)) => {
+                found.push(format!("{name} of response is over an hour, without that lateness {}", format_ns(without)))
+            }
             _ => {}
         }
     }
@@ -218,7 +245,11 @@ fn limited_by(facts: &Facts, late: bool) -> Option<LimitedBy> {
         return Some(LimitedBy::Generator);
     }
     let undelivered = delivered(facts).is_some_and(|share| share < DELIVERED_MIN);
-    let (held, by) = if facts.full_queue_ns >= facts.ceiling_ns { (facts.full_queue_ns, LimitedBy::Target) } else { (facts.ceiling_ns, LimitedBy::Ceiling) };
+    let (held, by) = if facts.full_queue_ns >= facts.ceiling_ns {
+        (facts.full_queue_ns, LimitedBy::Target)
+    } else {
+        (facts.ceiling_ns, LimitedBy::Ceiling)
+    };
     if significant(held) || (undelivered && held > 0) {
         return Some(by);
     }
@@ -268,12 +299,30 @@ mod tests {
     use crate::measure::latency::LatencySummary;
 
     fn response(ns: u64) -> LatencySummary {
-        LatencySummary { count: 1_000, unanswered: 0, p50_ns: Some(ns), p90_ns: Some(ns), p99_ns: Some(ns), p999_ns: Some(ns), max_ns: Some(ns), overflow: 0 }
+        LatencySummary {
+            count: 1_000,
+            unanswered: 0,
+            p50_ns: Some(ns),
+            p90_ns: Some(ns),
+            p99_ns: Some(ns),
+            p999_ns: Some(ns),
+            max_ns: Some(ns),
+            overflow: 0,
+        }
     }
 
     fn good() -> Facts {
         let latency = Summaries { response: response(2_000_000), response_on_time: response(2_000_000), ..Summaries::default() };
-        Facts { scheduled: true, latency, messages: 1_000, on_time: 1_000, sent: 1_000, duration_ns: 10_000_000_000, peak_per_s: 100, ..Facts::default() }
+        Facts {
+            scheduled: true,
+            latency,
+            messages: 1_000,
+            on_time: 1_000,
+            sent: 1_000,
+            duration_ns: 10_000_000_000,
+            peak_per_s: 100,
+            ..Facts::default()
+        }
     }
 
     fn names(facts: &Facts) -> Vec<String> {
@@ -288,7 +337,11 @@ mod tests {
 
     #[test]
     fn lateness_counts_beyond_five_percent_and_a_millisecond() {
-        let with = |on_time: u64, with: u64| Facts { latency: Summaries { response: response(with), response_on_time: response(on_time), ..Summaries::default() }, late_max_ns: 9, ..good() };
+        let with = |on_time: u64, with: u64| Facts {
+            latency: Summaries { response: response(with), response_on_time: response(on_time), ..Summaries::default() },
+            late_max_ns: 9,
+            ..good()
+        };
         assert_eq!(names(&with(1_000, 900_000)), [] as [&str; 0], "far more than 5 %, less than 1 ms");
         assert_eq!(names(&with(1_000_000_000, 1_040_000_000)), [] as [&str; 0], "40 ms, but 4 %");
         assert_eq!(names(&with(10_000_000, 11_100_000)), ["late pacer"]);
@@ -330,7 +383,10 @@ mod tests {
     fn what_limits_a_flood() {
         let flood = Facts { scheduled: false, ..good() };
         assert_eq!(judge(&flood).limited_by, Some(LimitedBy::Generator));
-        assert_eq!(judge(&Facts { full_queue_ns: 9_000_000_000, queue_full_at: Some(1), ..flood.clone() }).limited_by, Some(LimitedBy::Target));
+        assert_eq!(
+            judge(&Facts { full_queue_ns: 9_000_000_000, queue_full_at: Some(1), ..flood.clone() }).limited_by,
+            Some(LimitedBy::Target)
+        );
         let held = judge(&Facts { ceiling_ns: 9_000_000_000, ..flood });
         assert_eq!((held.limited_by, held.delivered, held.verdict()), (Some(LimitedBy::Ceiling), None, Verdict::Valid));
     }
