@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dejaq_capture::config::Scalar;
-use dejaq_capture::{CaptureConfig, CapturePlan, CaptureSummary, Report};
+use dejaq_capture::{Capture, CaptureConfig, CapturePlan, CaptureSummary, Report};
 use dejaq_shared::broker::AnySource;
 use dejaq_shared::broker::endpoint::Endpoint;
 use dejaq_shared::broker::kafka::config::SourceOptions;
@@ -120,7 +120,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     let mut progress = Progress::new();
     let cluster = source.cluster().to_owned();
     let clock: Arc<dyn dejaq_shared::clock::Clock> = Arc::new(SystemClock::new());
-    let result = dejaq_capture::run(source, &plan, &clock, &stop, &mut |report| tell(&mut progress, &cluster, &report));
+    let client = source.describe();
+    let capture = Capture { plan: &plan, client: &client, clock: &clock, stop: &stop };
+    let result = capture.run(source, &mut |report| tell(&mut progress, &cluster, report));
     progress.end();
     let summary = result?;
     talk(format_args!("{}", summary_text(&summary)));
@@ -139,7 +141,7 @@ fn tell(progress: &mut Progress, cluster: &str, report: &Report<'_>) {
             let free = p.disk_free.map_or(String::new(), |free| format!(" ({} free)", format_bytes(free)));
             progress.show(format_args!(
                 "{}  {} records  {}  {}/s  lag {lag}  gaps {}  disk {}{free}  synced {}",
-                format_duration_ns(u64::try_from(p.elapsed.as_secs()).unwrap_or(0).saturating_mul(1_000_000_000)),
+                format_duration_ns(p.elapsed.as_secs().saturating_mul(1_000_000_000)),
                 format_count(p.records),
                 format_rate(p.records_per_s),
                 format_bytes(p.bytes_per_s as u64),

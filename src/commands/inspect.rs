@@ -8,7 +8,7 @@ use dejaq_shared::record::Gap;
 use dejaq_shared::segment::profile::Profile;
 use dejaq_shared::segment::recording::Recording;
 use dejaq_shared::segment::timeline::{TimeStatistics, measure};
-use dejaq_shared::units::{format_bytes, format_count, format_duration_ns, format_time};
+use dejaq_shared::units::{format_bytes, format_count, format_duration_ns, format_time_ns};
 use serde_json::json;
 
 /// Streams listed for people; `--json` has all.
@@ -134,7 +134,7 @@ fn as_text(recording: &Recording, profile: &Profile) -> String {
     if let Some((first, last)) = profile.span {
         let span = u64::try_from(last - first).unwrap_or(0);
         let per_s = if span == 0 { 0.0 } else { records as f64 * 1e9 / span as f64 };
-        let _ = writeln!(text, "  time      {} .. {} ({}), {} time", format_time(first), format_time(last), format_duration_ns(span), profile.clock_name());
+        let _ = writeln!(text, "  time      {} .. {} ({}), {} time", format_time_ns(first), format_time_ns(last), format_duration_ns(span), profile.clock_name());
         let _ = writeln!(text, "  rate      {per_s:.1}/s mean, {}/s in the fullest second", format_count(profile.peak_per_s));
     }
     let holes: u64 = recording.streams.iter().map(|s| s.books.holes).sum();
