@@ -35,7 +35,7 @@ Examples:
   dejaq capture --from kafka://prod:9092 --topics orders,payments --out rec --for 10m
   dejaq capture --from kafkas://reader@prod:9093 --topics '^metrics\\.' --out rec --start beginning --until end
   dejaq capture --config capture.toml --check")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The broker: kafka://host:port[,host:port…], kafkas://… for TLS
     #[arg(long, value_name = "URL")]
     from: Option<String>,
@@ -103,7 +103,7 @@ impl Arguments {
     }
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     let check = arguments.check;
     let plan = arguments.plan()?;
     let endpoint = Endpoint::from_url_and_environment(&plan.from).map_err(Usage::error)?;
