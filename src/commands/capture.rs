@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dejaq_capture::config::Scalar;
-use dejaq_capture::{CaptureConfig, CapturePlan, CaptureSummary, Report};
+use dejaq_capture::{Capture, CaptureConfig, CapturePlan, CaptureSummary, Report};
 use dejaq_shared::broker::AnySource;
 use dejaq_shared::broker::endpoint::Endpoint;
 use dejaq_shared::broker::kafka::config::SourceOptions;
@@ -40,8 +40,8 @@ pub struct Arguments {
     #[arg(long, value_name = "URL")]
     from: Option<String>,
     /// Topics, separated by commas; one that starts with ^ is a regular expression
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    topics: Option<Vec<String>>,
+    #[arg(long, value_name = "LIST")]
+    topics: Option<String>,
     /// The recording: a new directory, or one to continue
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -85,7 +85,8 @@ impl Arguments {
         let text = |t: Option<String>| t.map(Scalar::Text);
         let flags = CaptureConfig {
             from: self.from,
-            topics: self.topics,
+            // The list is split where it is understood: a comma can be part of a pattern.
+            topics: self.topics.map(|list| vec![list]),
             out: self.out,
             start: self.start,
             until: self.until,
@@ -120,7 +121,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     let mut progress = Progress::new();
     let cluster = source.cluster().to_owned();
     let clock: Arc<dyn dejaq_shared::clock::Clock> = Arc::new(SystemClock::new());
-    let result = dejaq_capture::run(source, &plan, &clock, &stop, &mut |report| tell(&mut progress, &cluster, &report));
+    let client = source.describe();
+    let capture = Capture { plan: &plan, client: &client, clock: &clock, stop: &stop };
+    let result = capture.run(source, &mut |report| tell(&mut progress, &cluster, report));
     progress.end();
     let summary = result?;
     talk(format_args!("{}", summary_text(&summary)));
