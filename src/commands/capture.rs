@@ -40,8 +40,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "URL")]
     from: Option<String>,
     /// Topics, separated by commas; one that starts with ^ is a regular expression
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    topics: Option<Vec<String>>,
+    #[arg(long, value_name = "LIST")]
+    topics: Option<String>,
     /// The recording: a new directory, or one to continue
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -85,7 +85,8 @@ impl Arguments {
         let text = |t: Option<String>| t.map(Scalar::Text);
         let flags = CaptureConfig {
             from: self.from,
-            topics: self.topics,
+            // The list is split where it is understood: a comma can be part of a pattern.
+            topics: self.topics.map(|list| vec![list]),
             out: self.out,
             start: self.start,
             until: self.until,
