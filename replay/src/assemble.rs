@@ -40,6 +40,7 @@ pub(crate) struct Ended {
     pub(crate) recorder: RecorderBooks,
     pub(crate) totals: Totals,
     pub(crate) input_error: Option<String>,
+    pub(crate) damages: Vec<String>,
     pub(crate) client_error: Option<String>,
     pub(crate) clock_step_ns: u64,
     pub(crate) rows_lost: u64,
@@ -164,6 +165,7 @@ fn facts(ended: &Ended, ledger: &Ledger) -> Facts {
         skipped_by_generator: pacer.skipped_by_generator,
         clock_step_ns: ended.clock_step_ns,
         input_error: ended.input_error.clone(),
+        damages: ended.damages.clone(),
         client_error: ended.client_error.clone(),
         rows_lost: ended.rows_lost,
     }

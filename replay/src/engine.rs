@@ -160,7 +160,10 @@ where
         classes: class_of_target,
     };
     let ended = std::thread::scope(|scope| -> Result<Ended, RunError> {
-        let planning = scope.spawn(|| Planner::new(planner).run(feed, &shared.ring));
+        let planning = scope.spawn(|| {
+            Planner::new(planner).run(feed, &shared.ring);
+            feed.damages()
+        });
         let anchor = prime(&shared);
         let t0_ns = shared.clock.now_ns() + LEAD_NS;
         let t0_unix_ns = anchor.wall_at(t0_ns);
@@ -177,7 +180,7 @@ where
         let clock_step_ns = watch_until_done(&shared, &warnings, anchor, t0_ns, watch);
         let pacer = join(pacing, "pacer")?;
         shared.ring.close();
-        join(planning, "planner")?;
+        let damages = join(planning, "planner")?;
         let (recorder, client_error) = join(completing, "completion")?;
         let totals = join(saving, "saving")??;
         let input_error = shared.ring.take_error().map(|e| e.to_string());
@@ -190,6 +193,7 @@ where
             recorder,
             totals,
             input_error,
+            damages,
             client_error,
             clock_step_ns,
             rows_lost,

@@ -81,7 +81,7 @@ pub struct Facts {
     pub peak_per_s: u64,
     /// How often the ring was empty with its next record late already.
     pub dry_count: u64,
-    /// How late the latest of these was.
+    /// The most lateness that this caused at a stretch.
     pub dry_late_max_ns: u64,
     /// The most lateness that no hold explains.
     pub late_max_ns: u64,
@@ -91,6 +91,8 @@ pub struct Facts {
     pub clock_step_ns: u64,
     /// Why the recording could not be read on.
     pub input_error: Option<String>,
+    /// What of the recording was damaged and left out, in words.
+    pub damages: Vec<String>,
     /// Why the client gave up.
     pub client_error: Option<String>,
     /// Rows of measurements that were lost because the disk was too slow.
@@ -138,6 +140,10 @@ pub fn judge(facts: &Facts) -> Trust {
     let mut add = |reason: &str, cause, detail: String| reasons.push(Reason { reason: reason.to_owned(), cause, detail });
     if let Some(error) = &facts.input_error {
         add("recording unreadable", Cause::Input, format!("the run ended where the recording could not be read on: {error}"));
+    }
+    if let Some(first) = facts.damages.first() {
+        let more = if facts.damages.len() > 1 { format!(" (and {} more)", facts.damages.len() - 1) } else { String::new() };
+        add("recording damaged", Cause::Input, format!("records are missing from what was replayed: {first}{more}"));
     }
     if let Some(error) = &facts.client_error {
         add("client failed", Cause::Run, error.clone());
@@ -367,6 +373,7 @@ mod tests {
             (Facts { duration_ns: 99_999_999, ..good() }, "too short", Cause::Run),
             (Facts { clock_step_ns: CLOCK_STEP_NS + 1, ..good() }, "clock step", Cause::Run),
             (Facts { input_error: Some("x".into()), ..good() }, "recording unreadable", Cause::Input),
+            (Facts { damages: vec!["x".into()], ..good() }, "recording damaged", Cause::Input),
             (Facts { client_error: Some("x".into()), ..good() }, "client failed", Cause::Run),
             (Facts { imbalances: vec!["x".into()], ..good() }, "unbalanced ledger", Cause::Run),
             (Facts { skipped_by_generator: 1, ..good() }, "late pacer", Cause::Generator),
