@@ -2,6 +2,8 @@
 
 mod commands;
 mod progress;
+#[cfg(any(feature = "capture", feature = "replay"))]
+mod stop;
 
 use std::process::ExitCode;
 

@@ -106,6 +106,8 @@ rabbitmq_answers() {
 rabbitmq_epmd() {
   local dir=$state/rabbitmq/epmd port
   proc_pid "$dir/pid" >/dev/null && return 0
+  # A node registers when it starts: one that outlived its epmd cannot be found by its tools, so it starts anew.
+  proc_stop 30 "$state"/rabbitmq/{prod,staging}/pid
   mkdir -p "$dir"
   port=$(remembered_port "$dir/epmd.port")
   proc_launch "$dir/pid" "$dir/log" epmd -port "$port" -address 127.0.0.1

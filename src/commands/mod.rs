@@ -1,5 +1,7 @@
 //! The commands: one thin file each. What they do is in the crates; here arguments become calls, and results become text.
 
+#[cfg(all(feature = "capture", feature = "kafka"))]
+mod capture;
 mod export;
 mod import;
 mod inspect;
@@ -10,6 +12,9 @@ use dejaq_shared::outcome::Outcome;
 /// What was asked for.
 #[derive(clap::Subcommand)]
 pub enum Command {
+    /// Record a broker's traffic
+    #[cfg(all(feature = "capture", feature = "kafka"))]
+    Capture(Box<capture::Arguments>),
     /// Show what is in a recording: streams, rates, sizes, gaps
     Inspect(inspect::Arguments),
     /// Check a recording: checksums, missing segments, gaps, books
@@ -24,6 +29,8 @@ impl Command {
     /// Runs it.
     pub fn run(self) -> anyhow::Result<Outcome> {
         match self {
+            #[cfg(all(feature = "capture", feature = "kafka"))]
+            Self::Capture(arguments) => capture::run(*arguments),
             Self::Inspect(arguments) => inspect::run(&arguments),
             Self::Verify(arguments) => verify::run(&arguments),
             Self::Export(arguments) => export::run(&arguments),
@@ -68,4 +75,13 @@ fn print(text: &str) -> anyhow::Result<()> {
 /// Writes a value as indented JSON to stdout.
 fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+}
+
+/// Splits a `-X key=value`.
+#[cfg(feature = "kafka")]
+fn parse_property(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE, for example client.rack=eu-1a".to_owned()),
+    }
 }

@@ -83,7 +83,7 @@ impl Peer {
     /// When it cannot be started.
     pub(crate) fn start(args: &[&str]) -> Running {
         let child = Self::command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("tests/peer/peer starts");
-        Running { args: args.iter().map(|&a| a.to_owned()).collect(), child }
+        Running { args: args.iter().map(|&a| a.to_owned()).collect(), child: Some(child) }
     }
 
     /// Makes a topic with a unique name that begins with `what`, and returns the name. `configs` is
@@ -113,7 +113,8 @@ impl Peer {
 #[derive(Debug)]
 pub(crate) struct Running {
     args: Vec<String>,
-    child: std::process::Child,
+    /// Taken by [`Running::wait`].
+    child: Option<std::process::Child>,
 }
 
 impl Running {
@@ -123,14 +124,8 @@ impl Running {
     /// When it failed, with what it said.
     pub(crate) fn wait(mut self) -> Value {
         let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
-        let mut output = Output { status: self.child.wait().expect("its end"), stdout: Vec::new(), stderr: Vec::new() };
-        // It prints a few lines, far less than a pipe holds, so reading after the end cannot block it.
-        for (pipe, into) in [
-            (self.child.stdout.take().map(|p| Box::new(p) as Box<dyn std::io::Read>), &mut output.stdout),
-            (self.child.stderr.take().map(|p| Box::new(p) as Box<dyn std::io::Read>), &mut output.stderr),
-        ] {
-            pipe.expect("piped").read_to_end(into).expect("its output");
-        }
+        let child = self.child.take().expect("only this takes it");
+        let output = child.wait_with_output().expect("its output");
         assert!(output.status.success(), "{}", report(&args, &output));
         parse(&args, &output)
     }
@@ -138,9 +133,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Already ended is fine: then there is nothing to kill.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Some(mut child) = self.child.take() {
+            // Already ended is fine: then there is nothing to kill.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 //! # What it guarantees
 //! - The truth is in the segments; `recording.toml` is for people.
 //! - Streams are told apart by identity (cluster, topic, topic id, partition), whatever numbers the segments give them,
-//!   and are numbered in a fixed order: that of the segments, then of their first mention.
+//!   and are numbered in a fixed order: that of the segments, then of their first mention. A writer that introduces an
+//!   identity again begins another stream: its log was cut back, and positions come again with other records.
 //! - A missing segment is seen by the numbers of the others.
 //! - A segment that is still being written is read to its last whole frame.
 //!
@@ -141,13 +142,16 @@ impl Recording {
         Ok(recording)
     }
 
-    fn add(&mut self, reader: SegmentReader, known: &mut HashMap<Stream, StreamIx>) -> Result<(), SegmentError> {
+    fn add(&mut self, reader: SegmentReader, known: &mut HashMap<(Stream, u32), StreamIx>) -> Result<(), SegmentError> {
         let SegmentReader { path, header, facts, state, damages } = reader;
         let index = u32::try_from(self.segments.len()).unwrap_or(u32::MAX);
         let mut numbers = HashMap::new();
+        let mut mentions: HashMap<Stream, u32> = HashMap::new();
         for row in &facts.streams {
             let stream = row.stream();
-            let ix = *known.entry(stream.clone()).or_insert_with(|| {
+            // Each segment mentions all streams, in the same order.
+            let mention = mentions.entry(stream.clone()).and_modify(|n| *n += 1).or_default();
+            let ix = *known.entry((stream.clone(), *mention)).or_insert_with(|| {
                 let books = StreamBooksV1 {
                     id: row.id,
                     next: row.start,

@@ -204,7 +204,8 @@ pub fn sink_properties(endpoint: &KafkaEndpoint, options: &SinkOptions) -> Resul
 pub(super) fn embedded_properties() -> Properties {
     let mut p = Properties(BTreeMap::new());
     p.set("client.id", "dejaq-embedded");
-    // Nobody polls this client.
+    // Nobody polls this client, so it shall have nothing to say.
+    p.set("log.queue", "true");
     p.set("log_level", "0");
     p.set("enable.metrics.push", "false");
     p

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::ffi::admin::About;
 use super::ffi::{Client, Code, Queue, Told};
 use crate::broker::BrokerError;
 use crate::broker::endpoint::KafkaEndpoint;
@@ -25,7 +24,18 @@ pub(super) fn await_cluster(
     let mut last_words = String::new();
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let answered = client.metadata(About::Brokers, left.min(STEP)).is_ok();
+        let asked = Instant::now();
+        if let Some(cluster) = client.cluster_id(left.min(STEP)) {
+            return Ok(cluster);
+        }
+        if left > STEP && asked.elapsed() < STEP / 2 {
+            // Metadata has come, and no id in it.
+            return Err(BrokerError::Request {
+                request: format!("asking {} for its cluster's id", endpoint.addresses()),
+                reason: "the broker tells none; Kafka 0.10.1 or later is needed".to_owned(),
+                retryable: false,
+            });
+        }
         while let Some(event) = queue.poll(Duration::ZERO) {
             if let Told::Error { code, text } = event.told() {
                 if code == Code::AUTHENTICATION || code == Code::SSL {
@@ -35,13 +45,6 @@ pub(super) fn await_cluster(
                     last_words = text;
                 }
             }
-        }
-        if answered {
-            return client.cluster_id(Duration::ZERO).ok_or_else(|| BrokerError::Request {
-                request: format!("asking {} for its cluster's id", endpoint.addresses()),
-                reason: "the broker tells none; Kafka 0.10.1 or later is needed".to_owned(),
-                retryable: false,
-            });
         }
         if left.is_zero() {
             let last = if last_words.is_empty() { String::new() } else { format!(" ({last_words})") };

@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use rdkafka::bindings as rd;
 
-use super::admin::PartitionList;
-use super::{Client, Code, Queue, lossy, millis, take_error};
+use super::partitions::PartitionList;
+use super::{Client, Code, Queue, lossy, millis};
 use crate::broker::BrokerError;
 use crate::record::{BrokerTime, HeadersBuf};
 
 unsafe extern "C" {
+    fn rd_kafka_error_code(error: *const rd::rd_kafka_error_t) -> i32;
     fn rd_kafka_message_headers(message: *const rd::rd_kafka_message_t, headers: *mut *mut rd::rd_kafka_headers_t) -> i32;
     fn rd_kafka_message_timestamp(message: *const rd::rd_kafka_message_t, kind: *mut u32) -> i64;
 }
@@ -249,4 +250,25 @@ unsafe fn bytes<'a>(pointer: *mut std::ffi::c_void, length: usize) -> Option<&'a
     }
     // SAFETY: by the contract of this function.
     Some(unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), length) })
+}
+
+/// Takes an `rd_kafka_error_t`, if there is one.
+///
+/// # Safety
+/// `error` is null or owned by the caller, who gives it up.
+unsafe fn take_error(error: *mut rd::rd_kafka_error_t, request: &str) -> Result<(), BrokerError> {
+    if error.is_null() {
+        return Ok(());
+    }
+    // SAFETY: not null, ours, and freed once, here.
+    let (code, reason) = unsafe {
+        let code = Code(rd_kafka_error_code(error));
+        let reason = lossy(rd::rd_kafka_error_string(error));
+        rd::rd_kafka_error_destroy(error);
+        (code, reason)
+    };
+    if code == Code::FATAL {
+        return Err(BrokerError::Fatal(format!("{request}: {reason}")));
+    }
+    Err(BrokerError::Request { request: request.to_owned(), reason, retryable: code.is_retryable() })
 }

@@ -1,0 +1,158 @@
+//! One value each, from text.
+
+use std::fmt;
+use std::time::{Duration, UNIX_EPOCH};
+
+use dejaq_shared::broker::source::{StartAt, TopicSelection};
+
+use super::{Compress, ConfigError, DEFAULT_LEVEL, Replayed, Scalar, WATCH_EVERY_MAX};
+
+impl fmt::Display for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(n) => n.fmt(f),
+            Self::Truth(t) => t.fmt(f),
+            Self::Text(t) => f.write_str(t),
+        }
+    }
+}
+
+fn refuse<T>(key: &'static str, found: impl fmt::Display, expected: &str) -> Result<T, ConfigError> {
+    Err(ConfigError::Value { key, found: found.to_string(), expected: expected.to_owned() })
+}
+
+pub(super) fn topics(list: &[String]) -> Result<TopicSelection, ConfigError> {
+    let names: Vec<&str> =
+        list.iter().flat_map(|item| if item.starts_with('^') { vec![item.as_str()] } else { item.split(',').collect() }).collect();
+    if names.iter().any(|n| n.trim().is_empty()) {
+        return refuse("topics", list.join(","), "names and ^patterns, none of them empty");
+    }
+    TopicSelection::parse(names.iter().map(|n| n.trim())).map_err(|e| ConfigError::Value {
+        key: "topics",
+        found: e.pattern.clone(),
+        expected: format!("a regular expression ({})", e.reason),
+    })
+}
+
+pub(super) fn start(text: Option<&str>) -> Result<StartAt, ConfigError> {
+    match text {
+        None | Some("end") => Ok(StartAt::End),
+        Some("beginning") => Ok(StartAt::Beginning),
+        Some(time) => match humantime::parse_rfc3339(time).ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()) {
+            Some(since) => Ok(StartAt::Time(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))),
+            None => refuse("start", time, "\"end\", \"beginning\" or a time like 2026-01-31T12:00:00Z"),
+        },
+    }
+}
+
+pub(super) fn until(text: Option<&str>) -> Result<bool, ConfigError> {
+    match text {
+        None => Ok(false),
+        Some("end") => Ok(true),
+        Some(other) => refuse("until", other, "\"end\" (for a time use --for, for a number --records)"),
+    }
+}
+
+pub(super) fn records(number: Option<u64>) -> Result<Option<u64>, ConfigError> {
+    match number {
+        Some(0) => refuse("records", 0, "at least 1"),
+        other => Ok(other),
+    }
+}
+
+pub(super) fn replayed(text: Option<&str>) -> Result<Replayed, ConfigError> {
+    match text {
+        None | Some("stop") => Ok(Replayed::Stop),
+        Some("include") => Ok(Replayed::Include),
+        Some(other) => refuse("replayed", other, "\"stop\" or \"include\""),
+    }
+}
+
+pub(super) fn compress(value: Option<&Scalar>) -> Result<Compress, ConfigError> {
+    let Some(value) = value else { return Ok(Compress::Level(DEFAULT_LEVEL)) };
+    let text = value.to_string();
+    match text.as_str() {
+        "none" => return Ok(Compress::None),
+        "auto" => return Ok(Compress::Auto),
+        _ => {}
+    }
+    match text.parse::<i32>() {
+        Ok(level) if (1..=19).contains(&level) => Ok(Compress::Level(level)),
+        _ => refuse("compress", text, "a zstd level from 1 to 19, \"none\" or \"auto\""),
+    }
+}
+
+pub(super) fn duration(key: &'static str, text: &str) -> Result<Duration, ConfigError> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => refuse(key, text, "a time like 30s, 10m or 24h"),
+    }
+}
+
+pub(super) fn watch_every(text: Option<&str>) -> Result<Duration, ConfigError> {
+    let every = text.map_or(Ok(WATCH_EVERY_MAX), |t| duration("watch_every", t))?;
+    if every > WATCH_EVERY_MAX || every < Duration::from_millis(10) {
+        return refuse("watch_every", humantime::format_duration(every), "10ms to 30s: a new partition is looked for that often");
+    }
+    Ok(every)
+}
+
+pub(super) fn rate(key: &'static str, value: Option<&Scalar>) -> Result<Option<u64>, ConfigError> {
+    let Some(value) = value else { return Ok(None) };
+    let text = value.to_string();
+    match size(text.trim().trim_end_matches("/s")) {
+        Some(bytes) if bytes >= 10 << 10 => Ok(Some(bytes)),
+        _ => refuse(key, text, "a rate like 50MB/s or 20MiB/s, at least 10KiB/s"),
+    }
+}
+
+pub(super) fn bytes(key: &'static str, value: Option<&Scalar>) -> Result<Option<u64>, ConfigError> {
+    let Some(value) = value else { return Ok(None) };
+    let text = value.to_string();
+    match size(&text) {
+        Some(bytes) if bytes > 0 => Ok(Some(bytes)),
+        _ => refuse(key, text, "a size like 500MB, 64MiB or 1048576"),
+    }
+}
+
+/// A size: digits, perhaps a point, a unit of 1000 (kB, MB, GB, TB) or 1024 (KiB, MiB, GiB, TiB).
+fn size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" => 1_000,
+        "m" | "mb" => 1_000_000,
+        "g" | "gb" => 1_000_000_000,
+        "t" | "tb" => 1_000_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "tib" => 1 << 40,
+        _ => return None,
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let whole = whole.parse::<u64>().ok()?.checked_mul(factor)?;
+    if fraction.is_empty() {
+        return (!number.ends_with('.')).then_some(whole);
+    }
+    // At most six digits after the point: no overflow for any unit above.
+    let scale = 10u64.checked_pow(u32::try_from(fraction.len()).ok().filter(|n| *n <= 6)?)?;
+    whole.checked_add(fraction.parse::<u64>().ok()?.checked_mul(factor)? / scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        assert_eq!(size("1048576"), Some(1 << 20));
+        assert_eq!(size("64MiB"), Some(64 << 20));
+        assert_eq!(size("1.5 GB"), Some(1_500_000_000));
+        for bad in ["", "MB", "1.MB", "-1", "1e9", "5 parsecs", "99999999999999999999"] {
+            assert_eq!(size(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! One capture while it runs: the loop that polls the source, does what the decisions ask for, and watches.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use dejaq_shared::broker::BrokerError;
+use dejaq_shared::broker::source::{ReadFrom, Source, StartAt};
+use dejaq_shared::clock::{Clock, WallAnchor};
+use dejaq_shared::record::{Stream, StreamIx};
+use dejaq_shared::segment::codec::Compression;
+
+use crate::books::Books;
+use crate::config::CapturePlan;
+use crate::intake::{NewLane, Phase};
+use crate::pace::Pace;
+use crate::pipeline::{Broken, Figures};
+use crate::report::{Progress, Report};
+use crate::taker::{Taker, Todo};
+use crate::takeup::{Begin, Cluster};
+use crate::throttle::Throttles;
+use crate::until::{Standing, StopReason, Until};
+use crate::watch::Watch;
+
+mod attach;
+mod look;
+
+/// How long a request at the start may take.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a look at the metadata may keep the reader from polling.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Records a poll brings at most: a few milliseconds of work.
+const POLL_RECORDS: usize = 10_000;
+/// How long a poll waits for the first record, and so how late a signal is seen.
+const POLL_WAIT: Duration = Duration::from_millis(100);
+/// A stream that cannot be read is looked after this soon.
+const GONE_LOOK: Duration = Duration::from_secs(1);
+/// After so many looks at the metadata a stream that cannot be read no longer holds up `--until end`.
+const ATTEMPTS: u32 = 3;
+
+/// Why the loop ended.
+pub(crate) enum Ended {
+    /// As planned.
+    Stopped(StopReason),
+    /// The source is broken.
+    Broker(BrokerError),
+    /// The pipeline is; it knows why.
+    Pipeline,
+}
+
+impl From<BrokerError> for Ended {
+    fn from(error: BrokerError) -> Self {
+        Self::Broker(error)
+    }
+}
+
+pub(crate) struct Session<'a, S: Source> {
+    pub(crate) source: S,
+    pub(crate) taker: Taker,
+    plan: &'a CapturePlan,
+    clock: Arc<dyn Clock>,
+    anchor: WallAnchor,
+    observer: &'a mut dyn FnMut(&Report<'_>),
+    watch: Watch,
+    pub(crate) until: Until,
+    throttles: Throttles,
+    pace: Pace,
+    /// How often a stream was found unreadable.
+    attempts: HashMap<StreamIx, (u32, String)>,
+    look_at_ns: u64,
+    disk_bound: bool,
+    began_ns: u64,
+    stored_before: u64,
+}
+
+impl<'a, S: Source> Session<'a, S> {
+    pub(crate) fn new(
+        source: S,
+        taker: Taker,
+        plan: &'a CapturePlan,
+        clock: Arc<dyn Clock>,
+        anchor: WallAnchor,
+        observer: &'a mut dyn FnMut(&Report<'_>),
+    ) -> Self {
+        let now = clock.now_ns();
+        let stored_before = Figures::get(&taker.pipeline.figures.bytes_stored);
+        let deadline_ns = plan.run_for.map(|d| now.saturating_add(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)));
+        Self {
+            source,
+            taker,
+            plan,
+            anchor,
+            observer,
+            watch: Watch::default(),
+            until: Until { end: plan.until_end, deadline_ns },
+            throttles: Throttles::new(plan.fetch_rate, plan.catch_up_rate, &clock),
+            pace: Pace::new(now, plan.compress),
+            attempts: HashMap::new(),
+            look_at_ns: now.saturating_add(nanos(plan.watch_every)),
+            disk_bound: false,
+            began_ns: now,
+            stored_before,
+            clock,
+        }
+    }
+
+    /// Begins streams: finds their positions, writes them down, and only then reads. `until_end`: they have an end to reach.
+    pub(crate) fn begin(&mut self, begin: &[Begin], cluster: &Cluster, until_end: bool) -> Result<(), Ended> {
+        let (old, new): (Vec<&Begin>, Vec<&Begin>) = begin.iter().partition(|b| b.at == StartAt::Beginning);
+        for (group, at) in [(old, StartAt::Beginning), (new, self.plan.start)] {
+            if group.is_empty() {
+                continue;
+            }
+            let lanes: Vec<(String, i32)> = group.iter().map(|b| (b.stream.topic().to_owned(), b.stream.partition())).collect();
+            let starts = self.source.positions(&lanes, at, REQUEST_TIMEOUT)?;
+            let rows: Vec<(Stream, i64)> = group.iter().zip(starts).map(|(b, start)| (b.stream.clone(), start)).collect();
+            let numbers = self.register(&rows, |stream, start| cluster.end(stream).unwrap_or(start), until_end)?;
+            let now = self.taker.wall_now();
+            let gaps: Vec<_> = group.iter().zip(&rows).zip(&numbers).filter_map(|((b, (_, start)), ix)| b.gap(*ix, *start, now)).collect();
+            gaps.into_iter().for_each(|gap| self.taker.gap(gap));
+            self.read(&numbers)?;
+        }
+        Ok(())
+    }
+
+    /// Writes down where streams begin, and takes them in.
+    fn register(&mut self, rows: &[(Stream, i64)], end: impl Fn(&Stream, i64) -> i64, until_end: bool) -> Result<Vec<StreamIx>, Ended> {
+        let numbers = self.taker.pipeline.add_streams(rows.to_vec()).map_err(|Broken| Ended::Pipeline)?;
+        for (stream, start) in rows {
+            let end = end(stream, *start);
+            let until = until_end.then_some(end);
+            self.taker.intake.add(NewLane { stream: stream.clone(), books: Books::new(*start), end, until, phase: Phase::Reading });
+        }
+        Ok(numbers)
+    }
+
+    /// Reads streams from where intake says.
+    pub(crate) fn read(&mut self, streams: &[StreamIx]) -> Result<(), Ended> {
+        let lanes: Vec<ReadFrom> = streams.iter().filter_map(|ix| self.taker.intake.read_from(*ix)).collect();
+        if !lanes.is_empty() {
+            self.source.start(&lanes)?;
+        }
+        Ok(())
+    }
+
+    /// Runs until it is time to stop.
+    pub(crate) fn run(&mut self, stop: &AtomicBool) -> Ended {
+        loop {
+            match self.turn(stop) {
+                Ok(None) => {}
+                Ok(Some(reason)) => return Ended::Stopped(reason),
+                Err(ended) => return ended,
+            }
+        }
+    }
+
+    fn turn(&mut self, stop: &AtomicBool) -> Result<Option<StopReason>, Ended> {
+        self.follow_up()?;
+        self.measure();
+        let now = self.clock.now_ns();
+        let standing = Standing {
+            now_ns: now,
+            unfinished: self.taker.intake.unfinished(),
+            records_left: self.taker.intake.records_left(),
+            asked: stop.load(Ordering::Relaxed),
+            disk_bound: self.disk_bound,
+        };
+        if self.taker.broken {
+            return Err(Ended::Pipeline);
+        }
+        if let Some(reason) = self.until.reached(standing) {
+            return Ok(Some(reason));
+        }
+        let patience = nanos(POLL_WAIT).min(self.until.deadline_ns.map_or(u64::MAX, |at| at.saturating_sub(now)));
+        let held = nanos(self.throttles.wait());
+        if held > 0 {
+            self.clock.sleep_until(now.saturating_add(held.min(patience)));
+        } else {
+            self.poll(Duration::from_nanos(patience))?;
+        }
+        self.taker.close_if_due();
+        if self.clock.now_ns() >= self.look_at_ns {
+            self.look()?;
+        }
+        Ok(None)
+    }
+
+    fn poll(&mut self, patience: Duration) -> Result<(), Ended> {
+        let left = self.taker.intake.records_left().and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
+        let before = self.taker.bytes_raw();
+        let (clock, anchor) = (Arc::clone(&self.clock), self.anchor);
+        self.source.poll(POLL_RECORDS.min(left), patience, &mut || anchor.wall_at(clock.now_ns()), &mut self.taker)?;
+        self.throttles.took(self.taker.bytes_raw() - before, self.pace.is_behind());
+        Ok(())
+    }
+
+    /// Does what records and notices have asked for, and passes on what there is to say.
+    fn follow_up(&mut self) -> Result<(), Ended> {
+        let done = self.taker.intake.take_to_stop();
+        if !done.is_empty() {
+            self.source.stop(&done)?;
+        }
+        // What is done here can ask for more; one that must wait is put back for the next turn.
+        for todo in std::mem::take(&mut self.taker.todo) {
+            match todo {
+                Todo::Restart(ix) => self.read(&[ix])?,
+                Todo::Rewind { stream, at } => self.rewind(stream, at)?,
+                Todo::FindCut { stream, detail } => self.find_cut(stream, detail)?,
+                Todo::Gone { stream, detail } => {
+                    let name = self.taker.intake.stream(stream).map_or_else(String::new, Stream::name);
+                    self.taker.warnings.push(format!("{name} cannot be read, it is tried again: {detail}"));
+                    let attempt = self.attempts.entry(stream).or_default();
+                    *attempt = (attempt.0 + 1, detail);
+                    self.look_at_ns = self.look_at_ns.min(self.clock.now_ns().saturating_add(nanos(GONE_LOOK)));
+                }
+            }
+        }
+        for warning in std::mem::take(&mut self.taker.warnings) {
+            (self.observer)(&Report::Warning(&warning));
+        }
+        Ok(())
+    }
+
+    /// Begins a stream anew where its log was cut back to.
+    fn rewind(&mut self, stream: StreamIx, at: i64) -> Result<(), Ended> {
+        let Some(identity) = self.taker.intake.stream(stream).cloned() else { return Ok(()) };
+        let until = self.taker.intake.until(stream);
+        let numbers = self.register(&[(identity, at)], |_, start| until.unwrap_or(start), until.is_some())?;
+        self.read(&numbers)
+    }
+
+    fn find_cut(&mut self, stream: StreamIx, detail: String) -> Result<(), Ended> {
+        let Some(identity) = self.taker.intake.stream(stream) else { return Ok(()) };
+        let lane = (identity.topic().to_owned(), identity.partition());
+        match self.source.positions(&[lane], StartAt::End, LOOK_TIMEOUT) {
+            Ok(ends) => self.taker.cut_somewhere(stream, ends.first().copied().unwrap_or(0), &detail),
+            Err(error) if error.is_retryable() => {
+                self.taker.warnings.push(format!("where a log was cut back could not be asked yet: {error}"));
+                self.taker.todo.push(Todo::FindCut { stream, detail });
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Once a second: lag, compression, disk, progress.
+    fn measure(&mut self) {
+        let now = self.clock.now_ns();
+        if !self.pace.is_due(now) {
+            return;
+        }
+        let lag = self.source.lag();
+        let (records, bytes_raw) = (self.taker.records, self.taker.bytes_raw());
+        let rates = self.pace.measure(now, records, bytes_raw, lag, self.taker.intake.any_catching_up());
+        self.adapt(now);
+        let figures = Arc::clone(&self.taker.pipeline.figures);
+        let disk_free = disk_free(&self.plan.out);
+        let stored = Figures::get(&figures.bytes_stored);
+        self.disk_bound = self.plan.disk_max.is_some_and(|max| stored >= max)
+            || self.plan.disk_free_min.zip(disk_free).is_some_and(|(min, free)| free <= min);
+        (self.observer)(&Report::Progress(&Progress {
+            elapsed: Duration::from_nanos(now.saturating_sub(self.began_ns)),
+            records,
+            bytes_raw,
+            records_per_s: rates.records_per_s,
+            bytes_per_s: rates.bytes_per_s,
+            lag,
+            behind: self.pace.is_behind(),
+            gaps: Figures::get(&figures.gaps),
+            streams: self.taker.intake.in_phase(Phase::Reading).count(),
+            bytes_stored: stored.saturating_sub(self.stored_before),
+            disk_free,
+            records_synced: Figures::get(&figures.records_synced),
+        }));
+    }
+
+    /// Fits flags and compression to the pace.
+    fn adapt(&mut self, now_ns: u64) {
+        self.taker.intake.set_behind(self.pace.is_lagging());
+        if let Some(level) = self.pace.change_level(now_ns) {
+            self.taker.compression = Compression::Zstd(level);
+            self.attach_level(level, self.pace.is_behind());
+        }
+    }
+
+    /// Says that reading has begun. `resumed`: the records that were there already.
+    pub(crate) fn started(&mut self, resumed: Option<u64>) {
+        let streams = self.taker.intake.in_phase(Phase::Reading).count();
+        (self.observer)(&Report::Started { streams, resumed });
+    }
+
+    /// Takes the pace for the first time, before anything is read: a resumed capture is behind from its first record on.
+    pub(crate) fn first_pace(&mut self) {
+        let now = self.clock.now_ns();
+        let _ = self.pace.measure(now, 0, 0, None, self.taker.intake.any_catching_up());
+        self.adapt(now);
+    }
+}
+
+/// Nanoseconds of a duration; 584 years at most.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn disk_free(dir: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(dir).ok()?;
+    stat.f_bavail.checked_mul(stat.f_frsize)
+}

@@ -1,0 +1,252 @@
+//! Takes what the source delivers: asks intake about it, puts records into blocks, sends full blocks on.
+//!
+//! Per record: one copy of its bytes into the block; no allocation, no lock, no log line, no look at the clock.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use dejaq_shared::broker::mark::Mark;
+use dejaq_shared::broker::source::{Notice, SourceHandler};
+use dejaq_shared::clock::{Clock, WallAnchor};
+use dejaq_shared::record::{Gap, Headers, MARK_HEADER, Record, StreamIx};
+use dejaq_shared::segment::codec::Compression;
+
+use crate::checkpoint::{BLOCK_BYTES, BLOCK_RECORDS, BlockAge};
+use crate::intake::{Intake, Recovery, Verdict};
+use crate::pipeline::{Broken, Event, Pipeline, Slot};
+
+/// Something that needs the source, to be done when it has handed over what it had.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Todo {
+    /// Read this stream on from where intake says.
+    Restart(StreamIx),
+    /// Begin a new stream of this one's identity there.
+    Rewind { stream: StreamIx, at: i64 },
+    /// The log was cut back, nobody says where: ask for its end.
+    FindCut { stream: StreamIx, detail: String },
+    /// The stream cannot be read.
+    Gone { stream: StreamIx, detail: String },
+}
+
+pub(crate) struct Taker {
+    pub(crate) intake: Intake,
+    pub(crate) pipeline: Pipeline,
+    /// The compression of the blocks to come.
+    pub(crate) compression: Compression,
+    /// Records taken so far.
+    pub(crate) records: u64,
+    bytes_closed: u64,
+    pub(crate) todo: Vec<Todo>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) broken: bool,
+    slot: Option<Slot>,
+    age: BlockAge,
+    ancestors: HashSet<String>,
+    clock: Arc<dyn Clock>,
+    anchor: WallAnchor,
+}
+
+impl Taker {
+    pub(crate) fn new(intake: Intake, pipeline: Pipeline, compression: Compression, clock: Arc<dyn Clock>, anchor: WallAnchor) -> Self {
+        Self {
+            intake,
+            pipeline,
+            compression,
+            records: 0,
+            bytes_closed: 0,
+            todo: Vec::new(),
+            warnings: Vec::new(),
+            broken: false,
+            slot: None,
+            age: BlockAge::default(),
+            ancestors: HashSet::new(),
+            clock,
+            anchor,
+        }
+    }
+
+    /// Wall time now, by the monotonic clock.
+    pub(crate) fn wall_now(&self) -> i64 {
+        self.anchor.wall_at(self.clock.now_ns())
+    }
+
+    /// Key, value and header bytes taken so far.
+    pub(crate) fn bytes_raw(&self) -> u64 {
+        self.bytes_closed + self.slot.as_ref().map_or(0, |s| s.builder.bytes_raw() as u64)
+    }
+
+    /// Writes a gap, after everything that was taken before it.
+    pub(crate) fn gap(&mut self, gap: Gap) {
+        self.warnings.push(format!("gap in {}: {}: {}", gap.scope, gap.reason.name(), gap.detail));
+        self.event(Event::Gap(gap));
+    }
+
+    /// Writes an event after everything that was taken before it.
+    pub(crate) fn event(&mut self, event: Event) {
+        if self.ensure_slot().is_ok()
+            && let Some(slot) = &mut self.slot
+        {
+            slot.after.push(event);
+            self.close_block();
+        }
+    }
+
+    /// Closes the open block if it is old enough.
+    pub(crate) fn close_if_due(&mut self) {
+        let now = self.clock.now_ns();
+        if self.slot.as_ref().is_some_and(|s| !s.builder.is_empty()) {
+            self.age.opened(now);
+        } else if self.intake.has_changed() {
+            // Positions moved without a record (holes at a log's end): they travel alone, as late as a block would.
+            self.age.opened(now);
+        }
+        if self.age.is_due(now) {
+            self.close_block();
+        }
+    }
+
+    /// Sends the open block on, with the books as they stand after it.
+    pub(crate) fn close_block(&mut self) {
+        if self.slot.is_none() && (!self.intake.has_changed() || self.ensure_slot().is_err()) {
+            return;
+        }
+        let Some(mut slot) = self.slot.take() else { return };
+        self.intake.drain_changed(&mut slot.books);
+        self.age.closed();
+        if slot.is_empty() {
+            self.slot = Some(slot);
+            return;
+        }
+        slot.compression = self.compression;
+        self.bytes_closed += slot.builder.bytes_raw() as u64;
+        if self.pipeline.send(slot).is_err() {
+            self.broken = true;
+        }
+    }
+
+    fn ensure_slot(&mut self) -> Result<(), Broken> {
+        if self.slot.is_none() && !self.broken {
+            match self.pipeline.slot() {
+                Ok(slot) => self.slot = Some(slot),
+                Err(Broken) => self.broken = true,
+            }
+        }
+        if self.broken { Err(Broken) } else { Ok(()) }
+    }
+
+    /// Makes room, *before* intake counts the record: the books that go with a block must not be ahead of it.
+    #[inline]
+    fn make_room(&mut self, record: &Record<'_>) -> bool {
+        if let Some(slot) = &self.slot {
+            let block = &slot.builder;
+            let bytes = record.value.map_or(0, <[u8]>::len) + record.key.map_or(0, <[u8]>::len) + record.headers.as_bytes().len();
+            let full = !block.is_empty()
+                && (block.bytes_raw() + bytes > BLOCK_BYTES || block.records() >= BLOCK_RECORDS || !block.accepts(record));
+            if full && self.intake.is_next_or_later(record) {
+                self.close_block();
+            }
+        }
+        self.slot.is_some() || self.ensure_slot().is_ok()
+    }
+
+    /// Remembers whose traffic it was that was replayed; before the records, so that no crash can separate them.
+    fn inherit(&mut self, headers: Headers<'_>) {
+        let marks = headers.iter().filter(|(name, _)| *name == MARK_HEADER).filter_map(|(_, value)| Mark::decode(value?));
+        for cluster in marks.flat_map(|m| m.clusters) {
+            if let Some(slot) = self.slot.as_mut().filter(|_| !self.ancestors.contains(&cluster)) {
+                slot.before.push(Event::Ancestor(cluster.clone()));
+                self.ancestors.insert(cluster);
+            }
+        }
+    }
+
+    fn recover(&mut self, stream: StreamIx, recovery: Recovery) {
+        match recovery {
+            Recovery::Nothing => {}
+            Recovery::Restart(gap) => {
+                if let Some(gap) = gap {
+                    self.gap(*gap);
+                }
+                self.todo.push(Todo::Restart(stream));
+            }
+            Recovery::Rewind { gap, at } => {
+                self.gap(*gap);
+                self.todo.push(Todo::Rewind { stream, at });
+            }
+        }
+    }
+
+    /// The log of `stream` was cut back and ends at `high`; where the logs part is not known.
+    pub(crate) fn cut_somewhere(&mut self, stream: StreamIx, high: i64, detail: &str) {
+        let recovery = self.intake.truncated(stream, None, high, detail, self.wall_now());
+        self.recover(stream, recovery);
+    }
+}
+
+fn is_marked(headers: Headers<'_>) -> bool {
+    !headers.is_empty() && headers.iter().any(|(name, _)| name == MARK_HEADER)
+}
+
+impl SourceHandler for Taker {
+    #[inline]
+    fn record(&mut self, record: &Record<'_>) {
+        if self.broken || !self.make_room(record) {
+            return;
+        }
+        let marked = is_marked(record.headers);
+        loop {
+            match self.intake.admit(record, marked) {
+                Verdict::Write(flags) => {
+                    if marked {
+                        self.inherit(record.headers);
+                    }
+                    if let Some(slot) = &mut self.slot {
+                        slot.builder.push(&Record { flags, ..*record });
+                        self.records += 1;
+                        if slot.builder.bytes_raw() >= BLOCK_BYTES {
+                            self.close_block();
+                        }
+                    }
+                    return;
+                }
+                Verdict::Skip => return,
+                Verdict::Lost(gap) => return self.gap(*gap),
+                Verdict::LostBefore(gap) => {
+                    self.gap(*gap);
+                    if !self.make_room(record) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        if self.broken {
+            return;
+        }
+        let now = self.wall_now();
+        match notice {
+            Notice::End { stream, position } => self.intake.end_reached(stream, position),
+            Notice::OutOfRange { stream, low, high } => {
+                let recovery = self.intake.out_of_range(stream, low, high, now);
+                self.recover(stream, recovery);
+            }
+            Notice::Truncated { stream, position: Some(at), detail } => {
+                let recovery = self.intake.truncated(stream, Some(at), at, &detail, now);
+                self.recover(stream, recovery);
+            }
+            Notice::Truncated { stream, position: None, detail } => self.todo.push(Todo::FindCut { stream, detail }),
+            Notice::Unparseable { stream, position, detail } => {
+                if let Some(gap) = self.intake.unparseable(stream, position, &detail, now) {
+                    self.gap(*gap);
+                }
+            }
+            Notice::Gone { stream, detail } => {
+                self.intake.park(stream);
+                self.todo.push(Todo::Gone { stream, detail });
+            }
+            Notice::Warning(words) => self.warnings.push(words),
+        }
+    }
+}

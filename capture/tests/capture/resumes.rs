@@ -1,0 +1,134 @@
+//! A capture that goes on with a recording.
+
+use dejaq_shared::segment::meta::{FiltersV1, SourceV1};
+use dejaq_shared::segment::recording_writer::{NewRecording, RecordingWriter, RollPolicy};
+
+use super::fake::CLUSTER;
+use super::{Bench, values};
+
+#[test]
+fn nothing_is_missing_and_nothing_twice_even_when_the_source_repeats_itself() {
+    let bench = Bench::new(&["a"]);
+    bench.world().topic("a", 1, 2);
+    bench.world().log("a", 0).push_all(0..3);
+    assert_eq!(bench.run().expect("a capture").records, 3);
+    // Partition 1 was idle so far.
+    bench.world().log("a", 1).push_all(3..5);
+    bench.world().log("a", 0).push_all(5..7);
+    bench.world().repeats = 2;
+    let summary = bench.run().expect("a resume");
+    assert_eq!((summary.records, summary.records_total, summary.duplicates, summary.gaps), (4, 7, 2, 0));
+    let mut got = bench.values();
+    got.sort();
+    assert_eq!(got, values(0..7));
+    let flags: Vec<bool> = bench.records().iter().map(|r| r.catch_up).collect();
+    assert_eq!(flags, [true; 7], "all of it was there before it was read");
+}
+
+#[test]
+fn a_writer_that_died_left_its_checkpoint_and_whole_blocks() {
+    let bench = Bench::new(&["a"]);
+    bench.world().topic("a", 1, 2);
+    bench.world().log("a", 0).push_all(0..3);
+    bench.run().expect("a capture");
+    // A second writer dies right after it took the recording up: its segment stays open.
+    let new = NewRecording {
+        source: SourceV1 { broker: "kafka".into(), cluster: CLUSTER.into(), ancestors: Vec::new() },
+        filters: FiltersV1 { topics: vec!["a".into()], replayed: "stop".into(), sampled_one_in: 1 },
+        roll: RollPolicy::default(),
+    };
+    drop(RecordingWriter::resume(&bench.out(), new).expect("a recording"));
+    bench.world().log("a", 0).push_all(3..5);
+    bench.world().log("a", 1).push_all(5..6);
+    let summary = bench.run().expect("a resume");
+    assert_eq!((summary.records, summary.gaps, summary.books_balance), (3, 0, true));
+    assert_eq!(bench.values().len(), 6);
+}
+
+#[test]
+fn what_the_source_deleted_meanwhile_is_a_gap() {
+    let bench = Bench::new(&["a"]);
+    bench.world().topic("a", 1, 1);
+    bench.world().log("a", 0).push_all(0..3);
+    bench.run().expect("a capture");
+    bench.world().log("a", 0).push_all(3..9);
+    bench.world().log("a", 0).delete_before(7);
+    let summary = bench.run().expect("a resume");
+    assert_eq!((summary.records, summary.gaps), (2, 1));
+    assert_eq!(bench.gaps(), [("retention".into(), Some(3), Some(7), Some(4))]);
+    assert_eq!(bench.recording().streams[0].books.lost, 4);
+}
+
+#[test]
+fn a_log_that_is_shorter_than_what_was_read_was_cut_back() {
+    let bench = Bench::new(&["a"]);
+    bench.world().topic("a", 1, 1);
+    bench.world().log("a", 0).push_all(0..5);
+    bench.run().expect("a capture");
+    bench.world().log("a", 0).cut_back_to(2);
+    bench.world().then(|w| {
+        w.log("a", 0).push("other 2");
+    });
+    let summary = bench.run().expect("a resume");
+    assert_eq!((summary.records, summary.gaps, summary.books_balance), (1, 1, true));
+    assert_eq!(bench.gaps(), [("truncation".into(), Some(2), Some(5), None)]);
+    assert_eq!(bench.values().last().map(String::as_str), Some("other 2"));
+}
+
+#[test]
+fn topics_that_were_made_anew_or_added_while_nobody_captured() {
+    let bench = Bench::new(&["^."]);
+    bench.world().topic("a", 1, 1);
+    bench.world().topic("gone", 2, 1);
+    bench.world().log("a", 0).push_all(0..2);
+    bench.run().expect("a capture");
+    bench.world().topics.clear();
+    bench.world().topic("a", 9, 1).logs.get_mut(&0).expect("made").push_all(2..6);
+    bench.world().topic("added", 3, 1).logs.get_mut(&0).expect("made").push_all(6..7);
+    let summary = bench.run().expect("a resume");
+    assert_eq!((summary.records, summary.streams), (5, 4));
+    let mut got = bench.values();
+    got.sort();
+    assert_eq!(got, values(0..7));
+    let reasons: Vec<String> = bench.gaps().into_iter().map(|g| g.0).collect();
+    assert_eq!(reasons, ["truncation", "retention"], "what the old ones still got is not known");
+    // A third capture finds everything in order.
+    assert_eq!(bench.run().expect("a resume").gaps, 0);
+}
+
+#[test]
+fn a_changed_selection_is_a_gap_once() {
+    let mut bench = Bench::new(&["a"]);
+    bench.config.start = Some("end".into());
+    bench.world().topic("a", 1, 1);
+    bench.world().topic("b", 2, 1);
+    bench.world().then(|w| w.log("a", 0).push_all(0..2));
+    bench.run().expect("a capture");
+    bench.world().log("b", 0).push("not asked for yet");
+    bench.config.topics = Some(vec!["b".into()]);
+    bench.world().then(|w| {
+        w.log("a", 0).push("no longer asked for");
+        w.log("b", 0).push_all(2..3);
+    });
+    assert_eq!(bench.run().expect("a resume").gaps, 2);
+    assert_eq!(bench.run().expect("a resume").gaps, 0);
+    assert_eq!(bench.values(), values(0..3));
+    assert_eq!(bench.gaps(), [("filter change".into(), Some(2), None, None), ("filter change".into(), None, Some(1), None)]);
+}
+
+#[test]
+fn a_recording_of_another_cluster_or_under_a_lock_is_refused() {
+    let bench = Bench::new(&["a"]);
+    bench.world().topic("a", 1, 1);
+    let new = NewRecording {
+        source: SourceV1 { broker: "kafka".into(), cluster: "another".into(), ancestors: Vec::new() },
+        filters: FiltersV1 { topics: vec!["a".into()], replayed: "stop".into(), sampled_one_in: 1 },
+        roll: RollPolicy::default(),
+    };
+    let writer = RecordingWriter::create(&bench.out(), new).expect("a recording");
+    let error = bench.run().expect_err("locked").to_string();
+    assert!(error.contains("being written by process"), "{error}");
+    writer.seal().expect("sealed");
+    let error = bench.run().expect_err("another cluster").to_string();
+    assert!(error.contains("\"another\"") && error.contains("fake-cluster"), "{error}");
+}

@@ -1,0 +1,194 @@
+//! `dejaq capture`: broker to recording.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dejaq_capture::config::Scalar;
+use dejaq_capture::{Capture, CaptureConfig, CapturePlan, CaptureSummary, Report};
+use dejaq_shared::broker::AnySource;
+use dejaq_shared::broker::endpoint::Endpoint;
+use dejaq_shared::broker::kafka::config::SourceOptions;
+use dejaq_shared::broker::source::Source as _;
+use dejaq_shared::clock::SystemClock;
+use dejaq_shared::outcome::Outcome;
+use dejaq_shared::units::{format_bytes, format_count, format_duration_ns, format_rate};
+
+use super::{Usage, parse_property};
+use crate::progress::{Progress, talk};
+use crate::stop;
+
+/// How long the cluster may take to answer for the first time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+The capture reads with an identity of its own: it commits nothing, joins no group and steals no message. A directory that holds a
+recording is continued: nothing missing, nothing twice. SIGINT and SIGTERM end it properly.
+
+Secrets: DEJAQ_KAFKA_PASSWORD or DEJAQ_KAFKA_PASSWORD_FILE, for the user named in the URL.
+
+Exit codes: 0 done, 3 done and a gap was recorded, 1 failed (what was captured is whole), 2 usage.
+
+Examples:
+  dejaq capture --from kafka://prod:9092 --topics orders,payments --out rec --for 10m
+  dejaq capture --from kafkas://reader@prod:9093 --topics '^metrics\\.' --out rec --start beginning --until end
+  dejaq capture --config capture.toml --check")]
+pub struct Arguments {
+    /// The broker: kafka://host:port[,host:port…], kafkas://… for TLS
+    #[arg(long, value_name = "URL")]
+    from: Option<String>,
+    /// Topics, separated by commas; one that starts with ^ is a regular expression
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    topics: Option<Vec<String>>,
+    /// The recording: a new directory, or one to continue
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Where to begin in a new recording: end (default), beginning, or a time as RFC 3339
+    #[arg(long, value_name = "WHERE")]
+    start: Option<String>,
+    /// Stop when all that was there at the start has been read: end
+    #[arg(long, value_name = "end")]
+    until: Option<String>,
+    /// Stop after this time: 90s, 10m, 24h
+    #[arg(long = "for", value_name = "DUR")]
+    run_for: Option<String>,
+    /// Stop when the recording holds this many records
+    #[arg(long, value_name = "N")]
+    records: Option<u64>,
+    /// Traffic that dejaq replayed: stop recording its streams (default), or include it
+    #[arg(long, value_name = "stop|include")]
+    replayed: Option<String>,
+    /// zstd level (default 3), none, or auto: lower while behind
+    #[arg(long, value_name = "LEVEL")]
+    compress: Option<String>,
+    /// Fetch at most so many bytes a second: 50MiB/s
+    #[arg(long, value_name = "RATE")]
+    fetch_rate: Option<String>,
+    /// The same, while catching up
+    #[arg(long, value_name = "RATE")]
+    catch_up_rate: Option<String>,
+    /// Settings as TOML; flags override
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A property for librdkafka; may be given several times
+    #[arg(short = 'X', value_name = "KEY=VALUE", value_parser = parse_property)]
+    property: Vec<(String, String)>,
+    /// Connect, print what holds (secrets left out), and capture nothing
+    #[arg(long)]
+    check: bool,
+}
+
+impl Arguments {
+    fn plan(self) -> anyhow::Result<CapturePlan> {
+        let text = |t: Option<String>| t.map(Scalar::Text);
+        let flags = CaptureConfig {
+            from: self.from,
+            topics: self.topics,
+            out: self.out,
+            start: self.start,
+            until: self.until,
+            run_for: self.run_for,
+            records: self.records,
+            replayed: self.replayed,
+            compress: text(self.compress),
+            fetch_rate: text(self.fetch_rate),
+            catch_up_rate: text(self.catch_up_rate),
+            properties: self.property.into_iter().map(|(k, v)| (k, Scalar::Text(v))).collect::<BTreeMap<_, _>>(),
+            ..CaptureConfig::default()
+        };
+        let file = self.config.map_or_else(|| Ok(CaptureConfig::default()), |path| CaptureConfig::read(&path));
+        file.and_then(|file| file.overridden_by(flags).plan()).map_err(Usage::error)
+    }
+}
+
+pub fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
+    let check = arguments.check;
+    let plan = arguments.plan()?;
+    let endpoint = Endpoint::from_url_and_environment(&plan.from).map_err(Usage::error)?;
+    let options = SourceOptions {
+        memory_budget_bytes: usize::try_from(plan.memory.source_queue)?,
+        user: plan.properties.clone().into_iter().collect(),
+        ..SourceOptions::default()
+    };
+    let mut source = AnySource::connect(&endpoint, &options, CONNECT_TIMEOUT)?;
+    if check {
+        return show(&plan, &mut source);
+    }
+    let stop = stop::on_signal("stopping: writing what is in hand and sealing the recording")?;
+    let mut progress = Progress::new();
+    let cluster = source.cluster().to_owned();
+    let clock: Arc<dyn dejaq_shared::clock::Clock> = Arc::new(SystemClock::new());
+    let client = source.describe();
+    let capture = Capture { plan: &plan, client: &client, clock: &clock, stop: &stop };
+    let result = capture.run(source, &mut |report| tell(&mut progress, &cluster, report));
+    progress.end();
+    let summary = result?;
+    talk(format_args!("{}", summary_text(&summary)));
+    Ok(summary.outcome())
+}
+
+fn tell(progress: &mut Progress, cluster: &str, report: &Report<'_>) {
+    match report {
+        Report::Started { streams, resumed: None } => progress.note(format_args!("capturing {streams} streams of cluster {cluster}")),
+        Report::Started { streams, resumed: Some(records) } => {
+            progress.note(format_args!("going on with {streams} streams of cluster {cluster}, after {} records", format_count(*records)));
+        }
+        Report::Warning(text) => progress.note(format_args!("warning: {text}")),
+        Report::Progress(p) => {
+            let lag = p.lag.map_or("?".to_owned(), format_count);
+            let free = p.disk_free.map_or(String::new(), |free| format!(" ({} free)", format_bytes(free)));
+            progress.show(format_args!(
+                "{}  {} records  {}  {}/s  lag {lag}  gaps {}  disk {}{free}  synced {}",
+                format_duration_ns(p.elapsed.as_secs().saturating_mul(1_000_000_000)),
+                format_count(p.records),
+                format_rate(p.records_per_s),
+                format_bytes(p.bytes_per_s as u64),
+                p.gaps,
+                format_bytes(p.bytes_stored),
+                format_count(p.records_synced),
+            ));
+        }
+    }
+}
+
+fn summary_text(summary: &CaptureSummary) -> String {
+    let mut text = format!(
+        "{}: {} records ({} raw, {} on disk) of {} streams in {}; {} holes, {} gaps; books {}",
+        summary.stopped,
+        format_count(summary.records),
+        format_bytes(summary.bytes_raw),
+        format_bytes(summary.bytes_stored),
+        summary.streams,
+        format_duration_ns(u64::try_from(summary.duration.as_nanos()).unwrap_or(u64::MAX)),
+        format_count(summary.holes),
+        summary.gaps,
+        if summary.books_balance { "balance" } else { "DO NOT BALANCE" },
+    );
+    if summary.records_total != summary.records {
+        text.push_str(&format!("; the recording holds {}", format_count(summary.records_total)));
+    }
+    if summary.replayed_streams > 0 {
+        text.push_str(&format!("; {} streams carry replayed traffic", summary.replayed_streams));
+    }
+    text
+}
+
+/// `--check`: what holds, and whether the cluster has what is asked for.
+fn show(plan: &CapturePlan, source: &mut AnySource) -> anyhow::Result<Outcome> {
+    let topics = source.topics(&plan.topics, CONNECT_TIMEOUT)?;
+    let mut text = plan.describe();
+    text.push_str(&plan.describe_memory());
+    text.push_str("\n# the client\n");
+    for (name, value) in source.describe() {
+        text.push_str(&format!("{name} = {value}\n"));
+    }
+    text.push_str(&format!("\n# cluster {}\n", source.cluster()));
+    for topic in &topics {
+        let id = topic.id.map_or("unknown".to_owned(), |id| id.to_string());
+        text.push_str(&format!("topic {} ({} partitions, id {id})\n", topic.name, topic.partitions.len()));
+    }
+    super::print(&text)?;
+    Ok(Outcome::Done)
+}
