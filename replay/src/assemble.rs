@@ -49,10 +49,10 @@ pub(crate) struct Ended {
 }
 
 /// The report of a run that has ended, and its whole ledger.
-pub(crate) fn finished(identity: &RunIdentity, ended: Ended) -> (RunReport, Ledger) {
+pub(crate) fn finished(identity: &RunIdentity, ended: &Ended) -> (RunReport, Ledger) {
     let mut ledger = ended.pacer.ledger.clone();
     ledger.merge(&ended.recorder.ledger);
-    let facts = facts(&ended, &ledger);
+    let facts = facts(ended, &ledger);
     let trust = judge(&facts);
     let counts = *ledger.total();
     let latency = facts.latency;
@@ -79,11 +79,11 @@ pub(crate) fn finished(identity: &RunIdentity, ended: Ended) -> (RunReport, Ledg
             response: ended.scheduled.then_some(latency.response),
             response_without_lateness: ended.scheduled.then_some(latency.response_on_time),
         },
-        rate: rates(&ended, &counts),
+        rate: rates(ended, &counts),
         duration_ns: facts.duration_ns,
         holds: HoldsReport { ceiling_ns: facts.ceiling_ns, full_queue_ns: facts.full_queue_ns, lateness_max_ns: facts.late_max_ns },
         order_violations: ended.pacer.order_violations,
-        topics: topics(identity, &ended, &ledger),
+        topics: topics(identity, ended, &ledger),
         notes,
         ..blank(identity, ended.t0_unix_ns, ended.scheduled)
     };

@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn append_and_create_mix_and_arrival_only_without_catch_up() {
         let (append, create) = (times("a", 9, 9, 0, 0, 9), times("c", 9, 0, 9, 0, 9));
-        assert_eq!(auto(&[append.clone(), create.clone()]), Ok(vec![StreamClock::Append, StreamClock::Create]));
+        assert_eq!(auto(&[append, create.clone()]), Ok(vec![StreamClock::Append, StreamClock::Create]));
         assert_eq!(auto(&[create.clone(), times("n", 9, 0, 0, 0, 0)]), Ok(vec![StreamClock::Create, StreamClock::Arrival]));
         let refused = auto(&[create, times("n", 9, 0, 0, 0, 1)]).expect_err("mixed");
         assert!(refused.to_string().contains("--clock arrival"), "{refused}");

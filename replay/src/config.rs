@@ -341,10 +341,10 @@ impl Options {
     }
 }
 
-/// Whether a property's value is nobody's business.
+/// Whether a property's value is nobody's business. Paths are no secrets.
 fn is_secret(property: &str) -> bool {
-    ["password", "secret", "token", "credential", "jaas", ".key", "pem"].iter().any(|word| property.contains(word))
-        && !property.ends_with(".location")
+    const WORDS: [&str; 7] = ["password", "secret", "token", "credential", "jaas", ".key", "pem"];
+    !property.ends_with(".location") && WORDS.iter().any(|word| property.contains(word))
 }
 
 fn parse<T>(option: &'static str, typed: Option<&str>, read: impl Fn(&str) -> Result<T, UnitError>) -> Result<Option<T>, ConfigError> {
@@ -373,7 +373,7 @@ fn pair(option: &'static str, typed: &str, expected: &'static str) -> Result<(St
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Text {
-    Text(String),
+    Written(String),
     Integer(i64),
     Float(f64),
     Boolean(bool),
@@ -382,7 +382,7 @@ enum Text {
 impl From<Text> for String {
     fn from(text: Text) -> Self {
         match text {
-            Text::Text(text) => text,
+            Text::Written(text) => text,
             Text::Integer(n) => n.to_string(),
             Text::Float(x) => x.to_string(),
             Text::Boolean(b) => b.to_string(),

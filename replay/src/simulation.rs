@@ -21,7 +21,7 @@ use crate::marks::MarkPolicy;
 use crate::measure::collector::Totals;
 use crate::measure::counts::{BucketRow, PaceLog, SecondRow};
 use crate::measure::recorder::{Closed, Recorder};
-use crate::pacer::{Live, Pacer, PacerOptions};
+use crate::pacer::{Live, Pacer, PacerBooks, PacerOptions};
 use crate::planner::{Planner, PlannerOptions};
 use crate::ring::{Batch, Batches, Next, Route};
 use crate::run::report::RunReport;
@@ -229,10 +229,38 @@ impl Simulation {
         }
     }
 
-    pub(crate) fn run(self) -> Outcome {
+    fn planner(&self) -> Planner {
+        Planner::new(PlannerOptions {
+            routes: vec![Some(Route { target: 0, partition: 0 }); self.streams],
+            from_time_ns: None,
+            to_time_ns: None,
+            pace: self.pace,
+            repeat: self.repeat,
+            run_ns: self.run_ns,
+            marks: self.marks,
+            record_bytes_max: 8,
+        })
+    }
+
+    fn pacer_options(&mut self) -> PacerOptions {
+        PacerOptions {
+            t0_ns: T0,
+            scheduled: self.pace.is_scheduled(),
+            run_ns: self.run_ns,
+            late_skip_ns: self.late_skip_ns,
+            ceilings: std::mem::take(&mut self.ceilings),
+            mark: b"mark".to_vec(),
+            mark_bytes: 4,
+            streams: self.streams,
+            classes: vec![0],
+        }
+    }
+
+    pub(crate) fn run(mut self) -> Outcome {
         let scheduled = self.pace.is_scheduled();
         let slots = Arc::new(Slots::new(1_000_001));
-        let world = World {
+        let (planner, options) = (self.planner(), self.pacer_options());
+        let world = Arc::new(Mutex::new(World {
             now: T0,
             answers: BTreeMap::new(),
             in_flight: 0,
@@ -242,67 +270,50 @@ impl Simulation {
             refuse: self.refuse,
             marked: 0,
             sent_at: Vec::new(),
-        };
-        let world = Arc::new(Mutex::new(world));
+        }));
         let recorder = Rc::new(RefCell::new(Recorder::new(Arc::clone(&slots), T0, scheduled, self.streams, 1)));
-        let planner = Planner::new(PlannerOptions {
-            routes: vec![Some(Route { target: 0, partition: 0 }); self.streams],
-            from_time_ns: None,
-            to_time_ns: None,
-            pace: self.pace,
-            repeat: self.repeat,
-            run_ns: self.run_ns,
-            marks: self.marks,
-            record_bytes_max: 8,
-        });
-        let options = PacerOptions {
-            t0_ns: T0,
-            scheduled,
-            run_ns: self.run_ns,
-            late_skip_ns: self.late_skip_ns,
-            ceilings: self.ceilings,
-            mark: b"mark".to_vec(),
-            mark_bytes: 4,
-            streams: self.streams,
-            classes: vec![0],
-        };
-        let hands =
-            SimulatedHands { world: Arc::clone(&world), recorder: Rc::clone(&recorder), oversleep: self.oversleep, tick_ns: self.tick_ns };
-        let last = SimulatedHands { world: Arc::clone(&world), recorder: Rc::clone(&recorder), oversleep: |_| 0, tick_ns: 0 };
+        let hands = |oversleep, tick_ns| SimulatedHands { world: Arc::clone(&world), recorder: Rc::clone(&recorder), oversleep, tick_ns };
         let log = SimulatedLog { recorder: Rc::clone(&recorder), buckets: Rc::default() };
         let mut batches =
             InlineBatches { planner, feed: self.feed, more: true, world: Arc::clone(&world), read_ns: self.read_ns, empty: false };
         let mut sink = SimulatedSink(Arc::clone(&world));
         let stop = AtomicBool::new(false);
-        let pacer = Pacer::new(options, &mut sink, hands, log.clone(), &slots, &stop, Arc::new(Live::default())).run(&mut batches);
-        while last.answer(u64::MAX).is_some() {}
-        let mut recorder = recorder.borrow_mut();
-        recorder.give_up("no answer by the drain deadline", u64::MAX);
-        let books = recorder.finish();
-        let closed: Vec<Closed> = recorder.take_closed().collect();
-        let mut totals = Totals::new(1);
-        closed.iter().for_each(|c| totals.add(c));
-        let ended = Ended {
-            t0_ns: T0,
-            t0_unix_ns: 0,
-            scheduled,
-            pacer,
-            recorder: books,
-            totals,
-            input_error: None,
-            damages: Vec::new(),
-            client_error: None,
-            clock_step_ns: 0,
-            rows_lost: 0,
-            classes: vec!["t".into()],
-            streams: vec!["t/0".into(); self.streams],
-        };
+        let live = Arc::new(Live::default());
+        let pacer = Pacer::new(options, &mut sink, hands(self.oversleep, self.tick_ns), log.clone(), &slots, &stop, live).run(&mut batches);
+        while hands(|_| 0, 0).answer(u64::MAX).is_some() {}
+        let (ended, closed) = end(&recorder, pacer, self.streams, scheduled);
         let identity = RunIdentity { class_of_stream: vec![Some(0); self.streams], ..RunIdentity::default() };
-        let (report, ledger) = finished(&identity, ended);
+        let (report, ledger) = finished(&identity, &ended);
         let world = world.lock().expect("one thread");
         let buckets = log.buckets.borrow().clone();
         Outcome { report, ledger, closed, buckets, sent_at: world.sent_at.clone(), marked: world.marked }
     }
+}
+
+/// Gives up on what is in flight and closes the books, as the engine does.
+fn end(recorder: &RefCell<Recorder>, pacer: PacerBooks, streams: usize, scheduled: bool) -> (Ended, Vec<Closed>) {
+    let mut recorder = recorder.borrow_mut();
+    recorder.give_up("no answer by the drain deadline", u64::MAX);
+    let books = recorder.finish();
+    let closed: Vec<Closed> = recorder.take_closed().collect();
+    let mut totals = Totals::new(1);
+    closed.iter().for_each(|c| totals.add(c));
+    let ended = Ended {
+        t0_ns: T0,
+        t0_unix_ns: 0,
+        scheduled,
+        pacer,
+        recorder: books,
+        totals,
+        input_error: None,
+        damages: Vec::new(),
+        client_error: None,
+        clock_step_ns: 0,
+        rows_lost: 0,
+        classes: vec!["t".into()],
+        streams: vec!["t/0".into(); streams],
+    };
+    (ended, closed)
 }
 
 mod tests;
