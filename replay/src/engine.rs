@@ -147,20 +147,25 @@ where
     };
     let RunSetup { dir, identity, planner, ceilings, late_skip_ns, drain_ns, streams, classes, class_of_target, .. } = setup;
     let scheduled = planner.pace.is_scheduled();
-    let mark = Mark { run: identity.run_id.clone(), clusters: identity.mark_clusters.clone() }.encode();
+    let mark = mark(&identity);
+    let mark_bytes = (MARK_HEADER.len() + mark.len()) as u64;
+    let (run_ns, streams_count) = (planner.run_ns, streams.len());
     let pacer = PacerOptions {
         t0_ns: 0,
         scheduled,
-        run_ns: planner.run_ns,
+        run_ns,
         late_skip_ns,
         ceilings,
-        mark_bytes: (MARK_HEADER.len() + mark.len()) as u64,
+        mark_bytes,
         mark,
-        streams: streams.len(),
+        streams: streams_count,
         classes: class_of_target,
     };
     let ended = std::thread::scope(|scope| -> Result<Ended, RunError> {
-        let planning = scope.spawn(|| Planner::new(planner).run(feed, &shared.ring));
+        let planning = scope.spawn(|| {
+            Planner::new(planner).run(feed, &shared.ring);
+            feed.damages()
+        });
         let anchor = prime(&shared);
         let t0_ns = shared.clock.now_ns() + LEAD_NS;
         let t0_unix_ns = anchor.wall_at(t0_ns);
@@ -177,7 +182,7 @@ where
         let clock_step_ns = watch_until_done(&shared, &warnings, anchor, t0_ns, watch);
         let pacer = join(pacing, "pacer")?;
         shared.ring.close();
-        join(planning, "planner")?;
+        let damages = join(planning, "planner")?;
         let (recorder, client_error) = join(completing, "completion")?;
         let totals = join(saving, "saving")??;
         let input_error = shared.ring.take_error().map(|e| e.to_string());
@@ -190,6 +195,7 @@ where
             recorder,
             totals,
             input_error,
+            damages,
             client_error,
             clock_step_ns,
             rows_lost,
@@ -197,10 +203,15 @@ where
             streams: streams.clone(),
         })
     })?;
-    let (report, ledger) = finished(&identity, ended);
+    let (report, ledger) = finished(&identity, &ended);
     save_streams(&dir, &streams, &ledger)?;
     dir.write_report(&report)?;
     Ok(report)
+}
+
+/// The value of the mark.
+fn mark(identity: &RunIdentity) -> Vec<u8> {
+    Mark { run: identity.run_id.clone(), clusters: identity.mark_clusters.clone() }.encode()
 }
 
 /// Waits until the first records are ready (or there are none), so that the start is not late for reading.

@@ -13,6 +13,7 @@
 pub mod assemble;
 pub mod ceiling;
 pub mod clock_choice;
+pub mod config;
 pub mod engine;
 pub mod feed;
 pub mod guard;
@@ -24,6 +25,8 @@ pub mod marks;
 pub mod measure;
 pub mod pacer;
 pub mod planner;
+pub mod prepare;
+pub mod recorded;
 pub mod remap;
 pub mod ring;
 pub mod run;
@@ -32,5 +35,7 @@ pub mod select;
 pub mod summary;
 pub mod trust;
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod testing;
