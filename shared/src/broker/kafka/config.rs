@@ -1,7 +1,7 @@
 //! Which properties the Kafka client gets.
 //!
 //! Three layers: dejaq's defaults; what a person sets (`-X key=value`, or the config file), which overrides them; and
-//! what the promises depend on, which cannot be set and is refused with the reason ([`REFUSED`]). Names have aliases in
+//! what the promises depend on, which cannot be set and is refused with the reason (`REFUSED`). Names have aliases in
 //! librdkafka (`linger.ms` is `queue.buffering.max.ms`); all are brought to one name first, so that an override
 //! overrides. Secrets are shown as `***` in every text form.
 //!
