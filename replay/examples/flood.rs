@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_queue::ArrayQueue;
 use dejaq_replay::assemble::RunIdentity;
+use dejaq_replay::batch::Route;
 use dejaq_replay::ceiling::Ceilings;
 use dejaq_replay::engine::{RunSetup, run};
 use dejaq_replay::feed::{FeedError, RecordFeed, TakeRecord};
 use dejaq_replay::marks::MarkPolicy;
 use dejaq_replay::planner::PlannerOptions;
-use dejaq_replay::ring::Route;
 use dejaq_replay::run::dir::RunDir;
 use dejaq_replay::schedule::Pace;
 use dejaq_replay::summary::summary;

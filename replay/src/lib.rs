@@ -11,8 +11,11 @@
 //! `engine` the threads.
 
 pub mod assemble;
+pub mod batch;
 pub mod ceiling;
 pub mod clock_choice;
+pub mod clock_watch;
+mod completing;
 pub mod config;
 pub mod engine;
 pub mod feed;

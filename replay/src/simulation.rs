@@ -13,6 +13,7 @@ use dejaq_shared::broker::sink::{Completion, Fate, Outgoing, Refusal, Sink};
 use dejaq_shared::units::Ratio;
 
 use crate::assemble::{Ended, RunIdentity, finished};
+use crate::batch::{Batch, Route};
 use crate::ceiling::Ceilings;
 use crate::hands::Hands;
 use crate::inflight::Slots;
@@ -23,7 +24,7 @@ use crate::measure::counts::{BucketRow, PaceLog, SecondRow};
 use crate::measure::recorder::{Closed, Recorder};
 use crate::pacer::{Live, Pacer, PacerBooks, PacerOptions};
 use crate::planner::{Planner, PlannerOptions};
-use crate::ring::{Batch, Batches, Next, Route};
+use crate::ring::{Batches, Next};
 use crate::run::report::RunReport;
 use crate::schedule::Pace;
 use crate::testing::MemoryFeed;
