@@ -35,13 +35,13 @@ Examples:
   dejaq capture --from kafka://prod:9092 --topics orders,payments --out rec --for 10m
   dejaq capture --from kafkas://reader@prod:9093 --topics '^metrics\\.' --out rec --start beginning --until end
   dejaq capture --config capture.toml --check")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The broker: kafka://host:port[,host:port…], kafkas://… for TLS
     #[arg(long, value_name = "URL")]
     from: Option<String>,
     /// Topics, separated by commas; one that starts with ^ is a regular expression
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    topics: Option<Vec<String>>,
+    #[arg(long, value_name = "LIST")]
+    topics: Option<String>,
     /// The recording: a new directory, or one to continue
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -85,7 +85,8 @@ impl Arguments {
         let text = |t: Option<String>| t.map(Scalar::Text);
         let flags = CaptureConfig {
             from: self.from,
-            topics: self.topics,
+            // The list is split where it is understood: a comma can be part of a pattern.
+            topics: self.topics.map(|list| vec![list]),
             out: self.out,
             start: self.start,
             until: self.until,
@@ -103,7 +104,7 @@ impl Arguments {
     }
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     let check = arguments.check;
     let plan = arguments.plan()?;
     let endpoint = Endpoint::from_url_and_environment(&plan.from).map_err(Usage::error)?;

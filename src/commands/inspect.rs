@@ -21,7 +21,7 @@ Reads the index and the columns of times, no payloads: quick at any size.
 Examples:
   dejaq inspect rec
   dejaq inspect rec --json | jq '.streams[] | {name, records, holes}'")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The recording
     dir: PathBuf,
     /// JSON on stdout
@@ -29,7 +29,7 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let recording = Recording::open(&arguments.dir)?;
     let statistics = measure(&recording)?;
     let clocks = statistics.iter().map(TimeStatistics::preferred_clock).collect();
@@ -81,7 +81,7 @@ fn as_json(recording: &Recording, profile: &Profile) -> serde_json::Value {
 }
 
 /// A gap with the names that scripts may rely on.
-pub fn gap_json(gap: &Gap, recording: Option<&Recording>) -> serde_json::Value {
+pub(crate) fn gap_json(gap: &Gap, recording: Option<&Recording>) -> serde_json::Value {
     let stream = gap.stream.and_then(|s| recording.and_then(|r| r.streams.get(s as usize)).map(|s| s.stream.name()));
     let stream = stream.or_else(|| gap.stream.map(|_| gap.scope.clone()));
     json!({
@@ -99,7 +99,7 @@ pub fn gap_json(gap: &Gap, recording: Option<&Recording>) -> serde_json::Value {
 }
 
 /// A gap in a line for people.
-pub fn gap_text(gap: &Gap) -> String {
+pub(crate) fn gap_text(gap: &Gap) -> String {
     let number = |n: Option<i64>| n.map_or("?".to_owned(), |n| n.to_string());
     let mut text = format!("{}: ", gap.scope);
     match gap.count {
