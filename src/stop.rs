@@ -30,10 +30,7 @@ fn watch(stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the signal thread")?;
     let (mut interrupt, mut terminate) = {
         let _inside = runtime.enter();
-        (
-            signal(SignalKind::interrupt()).context("waiting for SIGINT")?,
-            signal(SignalKind::terminate()).context("waiting for SIGTERM")?,
-        )
+        (signal(SignalKind::interrupt()).context("waiting for SIGINT")?, signal(SignalKind::terminate()).context("waiting for SIGTERM")?)
     };
     let wait = async move {
         loop {

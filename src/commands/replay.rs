@@ -9,8 +9,8 @@ use dejaq_replay::clock_choice::{ClockDecision, StreamTimes, choose};
 use dejaq_replay::config::{Options, RawOptions};
 use dejaq_replay::engine::{self, RunSetup};
 use dejaq_replay::plan::plan;
-use dejaq_replay::prepare::{RecordingFacts, TargetFacts, prepare, queue_limits, source_topics, topics};
-use dejaq_replay::recorded::{RecordedFeed, facts};
+use dejaq_replay::prepare::{RecordingFacts, TargetFacts, prepare, queue_limits, topics};
+use dejaq_replay::recorded::{RecordedFeed, facts, source_topics};
 use dejaq_replay::remap::{self, TopicPlan};
 use dejaq_replay::run::dir::RunDir;
 use dejaq_replay::summary::summary;
@@ -201,7 +201,7 @@ fn ready(choices: &Choices, create: bool) -> anyhow::Result<Ready> {
     let decision = decide(&options, &facts, &plan, &statistics)?;
     let feed = RecordedFeed::open(Arc::clone(&recording), &decision.clocks, &statistics, options.from_time_ns, options.to_time_ns)?;
 
-    let queue = queue_limits(&facts, &options).map_err(Usage::error)?;
+    let queue = queue_limits(&facts, &options);
     let client = SinkOptions { queue, profile: ClientProfile::Precise, user: options.properties.clone() };
     let target = AnyTarget::connect(&endpoint, &client, TIMEOUT)?;
     let names: Vec<String> = plan.topics.iter().map(|t| t.name.clone()).collect();
@@ -242,7 +242,7 @@ fn missing_topics(options: &Options, recording: &Recording, plan: &TopicPlan, at
     if !options.create_topics {
         return Ok(Vec::new());
     }
-    let source = source_topics(&recording.attachments()?);
+    let source = source_topics(recording)?;
     let settings = |topic: &str| source.get(topic).map(|t| t.settings.clone().into_iter().collect()).unwrap_or_default();
     Ok(remap::to_create(plan, at_target, &|topic| source.get(topic).map(|t| t.partitions), &settings))
 }
@@ -261,7 +261,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let stop = stop::on_signal()?;
     let clock = Arc::new(SystemClock::new());
     let mut progress = Progress::new();
-    let result = engine::run(setup, dir, &mut sink, &mut completions, &mut feed, &clock, &stop, &mut |p| {
+    let result = engine::run(setup, &dir, &mut sink, &mut completions, &mut feed, &clock, &stop, &mut |p| {
         if let Some(warning) = &p.warning {
             progress.note(format_args!("warning: {warning}"));
         }

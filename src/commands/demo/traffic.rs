@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use dejaq_shared::broker::AnyTarget;
 use dejaq_shared::broker::endpoint::Endpoint;
 use dejaq_shared::broker::kafka::config::{ClientProfile, SinkOptions};
 use dejaq_shared::broker::sink::{Completions as _, Outgoing, QueueLimits, Refusal, Sink as _};
-use dejaq_shared::broker::AnyTarget;
 use dejaq_shared::record::HeadersBuf;
 
 /// Topics and their partitions.
