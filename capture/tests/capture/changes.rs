@@ -121,7 +121,7 @@ fn an_epoch_that_falls_is_a_gap() {
 
 #[test]
 fn a_stream_with_replayed_traffic_is_stopped_with_a_gap_and_others_go_on() {
-    let bench = Bench::new(&["a"]);
+    let mut bench = Bench::new(&["a"]);
     bench.world().topic("a", 1, 2);
     bench.world().log("a", 0).push("own");
     bench.world().log("a", 0).push("replayed").headers = mark(&["origin"]);
@@ -133,6 +133,12 @@ fn a_stream_with_replayed_traffic_is_stopped_with_a_gap_and_others_go_on() {
     assert_eq!(bench.gaps(), [("replay".into(), Some(1), None, None)]);
     assert!(bench.world().stopped.contains(&0), "the source does not go on fetching it");
     assert!(bench.recording().ancestors.is_empty());
+
+    // Resumed, it is not looked at again, nor is the gap written again; asked for, it goes on where it was stopped.
+    assert_eq!(bench.run().expect("a resume").gaps, 0);
+    bench.config.replayed = Some("include".into());
+    assert_eq!(bench.run().expect("a resume").records, 2);
+    assert_eq!(bench.values(), ["own", "other", "replayed", "after it"]);
 }
 
 #[test]
