@@ -12,7 +12,7 @@ use crate::progress::talk;
 ///
 /// # Errors
 /// When the signals cannot be waited for.
-pub fn on_signal(first: &'static str) -> anyhow::Result<Arc<AtomicBool>> {
+pub(crate) fn on_signal(first: &'static str) -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the signal thread")?;
     let (mut interrupt, mut terminate) = {

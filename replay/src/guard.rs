@@ -13,13 +13,17 @@ pub enum GuardError {
         ancestor: bool,
     },
     /// The recording does not say where (all of) it came from.
-    #[error("this recording does not say which cluster it came from, so nothing shows that the target {target:?} is another one; give --allow-unknown-source if you know that it is (or import with --source-cluster)")]
+    #[error(
+        "this recording does not say which cluster it came from, so nothing shows that the target {target:?} is another one; give --allow-unknown-source if you know that it is (or import with --source-cluster)"
+    )]
     UnknownSource {
         /// The target's identity.
         target: String,
     },
     /// The target does not say who it is.
-    #[error("the target does not tell its cluster's identity, so nothing shows that it is not the source; replay needs a broker that tells it")]
+    #[error(
+        "the target does not tell its cluster's identity, so nothing shows that it is not the source; replay needs a broker that tells it"
+    )]
     UnknownTarget,
 }
 

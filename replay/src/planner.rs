@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 
 use dejaq_shared::record::{Record, StreamIx};
 
+use crate::batch::{Batch, Route};
 use crate::feed::{FeedError, RecordFeed};
 use crate::marks::{MarkPolicy, Marks};
-use crate::ring::{Batch, Ring, Route};
+use crate::ring::Ring;
 use crate::schedule::{Pace, Schedule};
 
 /// A batch is closed when it is this large.

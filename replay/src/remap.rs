@@ -5,7 +5,7 @@ use dejaq_shared::broker::sink::{NewTopic, TargetIx, TargetTopic};
 use dejaq_shared::record::Stream;
 use dejaq_shared::units::format_bytes;
 
-use crate::ring::Route;
+use crate::batch::Route;
 
 /// How partitions are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -115,7 +115,12 @@ pub fn topics(streams: &[Stream], selected: &[bool], map: &[(String, String)]) -
 /// The topics that the target lacks, as wide as at the source (the larger of what is recorded and `source_partitions`,
 /// which the recording's attachments may tell), with `settings` of the first source topic.
 #[must_use]
-pub fn to_create(plan: &TopicPlan, at_target: &[TargetTopic], source_partitions: &dyn Fn(&str) -> Option<u32>, settings: &dyn Fn(&str) -> Vec<(String, String)>) -> Vec<NewTopic> {
+pub fn to_create(
+    plan: &TopicPlan,
+    at_target: &[TargetTopic],
+    source_partitions: &dyn Fn(&str) -> Option<u32>,
+    settings: &dyn Fn(&str) -> Vec<(String, String)>,
+) -> Vec<NewTopic> {
     let missing = plan.topics.iter().filter(|t| partitions_of(&t.name, at_target).is_none());
     missing
         .map(|topic| NewTopic {
@@ -130,8 +135,14 @@ pub fn to_create(plan: &TopicPlan, at_target: &[TargetTopic], source_partitions:
 ///
 /// # Errors
 /// [`RemapError`] when a topic is missing or too narrow.
-pub fn routes(plan: &TopicPlan, streams: &[Stream], at_target: &[TargetTopic], mode: PartitionMode) -> Result<Vec<Option<Route>>, RemapError> {
-    let missing: Vec<String> = plan.topics.iter().filter(|t| partitions_of(&t.name, at_target).is_none()).map(|t| format!("{:?}", t.name)).collect();
+pub fn routes(
+    plan: &TopicPlan,
+    streams: &[Stream],
+    at_target: &[TargetTopic],
+    mode: PartitionMode,
+) -> Result<Vec<Option<Route>>, RemapError> {
+    let missing: Vec<String> =
+        plan.topics.iter().filter(|t| partitions_of(&t.name, at_target).is_none()).map(|t| format!("{:?}", t.name)).collect();
     if !missing.is_empty() {
         return Err(RemapError::Missing(missing));
     }
@@ -197,7 +208,10 @@ mod tests {
         let plan = topics(&streams, &[true; 3], &pairs(&[("b", "bb")])).expect("plan");
         let wide = [target("a", Some(5)), target("bb", Some(1))];
         let found = routes(&plan, &streams, &wide, PartitionMode::Exact).expect("routes");
-        assert_eq!(found, [Some(Route { target: 0, partition: 0 }), Some(Route { target: 0, partition: 4 }), Some(Route { target: 1, partition: 0 })]);
+        assert_eq!(
+            found,
+            [Some(Route { target: 0, partition: 0 }), Some(Route { target: 0, partition: 4 }), Some(Route { target: 1, partition: 0 })]
+        );
         let narrow = [target("a", Some(4)), target("bb", Some(1))];
         let refused = routes(&plan, &streams, &narrow, PartitionMode::Exact).expect_err("narrow");
         assert_eq!(refused, RemapError::TooFewPartitions { topic: "a".into(), have: 4, need: 5 });
@@ -210,7 +224,10 @@ mod tests {
     fn streams_that_are_not_selected_go_nowhere() {
         let streams = [stream("a", 0), stream("b", 0)];
         let plan = topics(&streams, &[false, true], &[]).expect("plan");
-        assert_eq!(routes(&plan, &streams, &[target("b", Some(1))], PartitionMode::Exact), Ok(vec![None, Some(Route { target: 0, partition: 0 })]));
+        assert_eq!(
+            routes(&plan, &streams, &[target("b", Some(1))], PartitionMode::Exact),
+            Ok(vec![None, Some(Route { target: 0, partition: 0 })])
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 mod format;
-pub use format::{format_bytes, format_count, format_duration_ns, format_ns, format_percent, format_rate, format_time};
+pub use format::{format_bytes, format_count, format_duration_ns, format_ns, format_percent, format_rate, format_time_ns};
 
 /// A text that is not what was expected there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -35,7 +35,7 @@ Examples:
   dejaq capture --from kafka://prod:9092 --topics orders,payments --out rec --for 10m
   dejaq capture --from kafkas://reader@prod:9093 --topics '^metrics\\.' --out rec --start beginning --until end
   dejaq capture --config capture.toml --check")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The broker: kafka://host:port[,host:port…], kafkas://… for TLS
     #[arg(long, value_name = "URL")]
     from: Option<String>,
@@ -104,7 +104,7 @@ impl Arguments {
     }
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     let check = arguments.check;
     let plan = arguments.plan()?;
     let endpoint = Endpoint::from_url_and_environment(&plan.from).map_err(Usage::error)?;
@@ -142,7 +142,7 @@ fn tell(progress: &mut Progress, cluster: &str, report: &Report<'_>) {
             let free = p.disk_free.map_or(String::new(), |free| format!(" ({} free)", format_bytes(free)));
             progress.show(format_args!(
                 "{}  {} records  {}  {}/s  lag {lag}  gaps {}  disk {}{free}  synced {}",
-                format_duration_ns(u64::try_from(p.elapsed.as_secs()).unwrap_or(0).saturating_mul(1_000_000_000)),
+                format_duration_ns(p.elapsed.as_secs().saturating_mul(1_000_000_000)),
                 format_count(p.records),
                 format_rate(p.records_per_s),
                 format_bytes(p.bytes_per_s as u64),

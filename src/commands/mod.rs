@@ -11,7 +11,7 @@ use dejaq_shared::outcome::Outcome;
 
 /// What was asked for.
 #[derive(clap::Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Record a broker's traffic
     #[cfg(all(feature = "capture", feature = "kafka"))]
     Capture(Box<capture::Arguments>),
@@ -27,7 +27,7 @@ pub enum Command {
 
 impl Command {
     /// Runs it.
-    pub fn run(self) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
         match self {
             #[cfg(all(feature = "capture", feature = "kafka"))]
             Self::Capture(arguments) => capture::run(*arguments),
@@ -41,7 +41,7 @@ impl Command {
 
 /// An error that is the caller's: exit code 2.
 #[derive(Debug)]
-pub struct Usage(String);
+pub(crate) struct Usage(String);
 
 impl std::fmt::Display for Usage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -53,13 +53,13 @@ impl std::error::Error for Usage {}
 
 impl Usage {
     /// As an [`anyhow::Error`].
-    pub fn error(what: impl std::fmt::Display) -> anyhow::Error {
+    pub(crate) fn error(what: impl std::fmt::Display) -> anyhow::Error {
         anyhow::Error::new(Self(what.to_string()))
     }
 }
 
 /// Whether it only says that nobody reads our output any more (`dejaq export … | head`).
-pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|e| e.downcast_ref::<std::io::Error>()).any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
 }
 

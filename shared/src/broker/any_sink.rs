@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use super::BrokerError;
 use super::endpoint::Endpoint;
-#[cfg(feature = "kafka")]
 use super::kafka::config::SinkOptions;
-#[cfg(feature = "kafka")]
 use super::kafka::sink::{KafkaCompletions, KafkaSink, KafkaTarget};
 use super::sink::{Completion, Completions, NewTopic, Outgoing, Refusal, Sink, TargetTopic};
 
@@ -34,7 +32,6 @@ pub enum AnyCompletions {
     Kafka(KafkaCompletions),
 }
 
-#[cfg(feature = "kafka")]
 impl AnyTarget {
     /// Connects, and waits for the first answer. Nothing is sent.
     ///
@@ -96,7 +93,6 @@ impl AnyTarget {
     }
 }
 
-#[cfg(feature = "kafka")]
 impl AnySink {
     /// Sends what the client holds back, and waits at most `timeout` until all is answered. The other half must be polled
     /// meanwhile.
@@ -114,7 +110,6 @@ impl AnySink {
     }
 }
 
-#[cfg(feature = "kafka")]
 impl Sink for AnySink {
     #[inline]
     fn submit(&mut self, message: &Outgoing<'_>) -> Result<(), Refusal> {
@@ -130,7 +125,6 @@ impl Sink for AnySink {
     }
 }
 
-#[cfg(feature = "kafka")]
 impl Completions for AnyCompletions {
     fn poll(&mut self, timeout: Duration, handler: &mut dyn FnMut(&[Completion])) -> Result<(), BrokerError> {
         match self {

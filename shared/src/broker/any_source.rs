@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::BrokerError;
 use super::endpoint::Endpoint;
-#[cfg(feature = "kafka")]
 use super::kafka::config::SourceOptions;
 use super::source::{ReadFrom, Source, SourceHandler, StartAt, TopicInfo, TopicSelection, TopicSettings};
 use crate::record::StreamIx;
@@ -17,7 +16,6 @@ pub enum AnySource {
     Kafka(Box<super::kafka::source::KafkaSource>),
 }
 
-#[cfg(feature = "kafka")]
 impl AnySource {
     /// Connects, and waits for the first answer.
     ///
@@ -40,7 +38,6 @@ impl AnySource {
     }
 }
 
-#[cfg(feature = "kafka")]
 impl Source for AnySource {
     fn cluster(&self) -> &str {
         match self {

@@ -8,18 +8,19 @@ pub mod endpoint;
 pub mod kafka;
 pub mod mark;
 
-#[cfg(feature = "sink")]
+// Without any broker there is nothing to choose from.
+#[cfg(all(feature = "sink", feature = "kafka"))]
 mod any_sink;
-#[cfg(feature = "source")]
+#[cfg(all(feature = "source", feature = "kafka"))]
 mod any_source;
 #[cfg(feature = "sink")]
 pub mod sink;
 #[cfg(feature = "source")]
 pub mod source;
 
-#[cfg(feature = "sink")]
+#[cfg(all(feature = "sink", feature = "kafka"))]
 pub use any_sink::{AnyCompletions, AnySink, AnyTarget};
-#[cfg(feature = "source")]
+#[cfg(all(feature = "source", feature = "kafka"))]
 pub use any_source::AnySource;
 
 /// Why a broker could not do what it was asked for. The text names the address and what to do.

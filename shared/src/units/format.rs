@@ -82,7 +82,7 @@ pub fn format_percent(share: f64) -> String {
 
 /// A time in nanoseconds since 1970 as RFC 3339 in UTC, with as many digits as it has; before 1970, the number.
 #[must_use]
-pub fn format_time(ns: i64) -> String {
+pub fn format_time_ns(ns: i64) -> String {
     if ns < 0 {
         return format!("{ns} ns since 1970");
     }

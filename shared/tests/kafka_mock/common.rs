@@ -75,6 +75,7 @@ impl Sending {
 pub(crate) struct Owned {
     pub(crate) stream: u32,
     pub(crate) position: i64,
+    pub(crate) leader_epoch: i32,
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) value: Option<Vec<u8>>,
     pub(crate) headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
@@ -96,6 +97,7 @@ impl SourceHandler for Seen {
         self.records.push(Owned {
             stream: r.stream,
             position: r.position,
+            leader_epoch: r.leader_epoch,
             key: r.key.map(<[u8]>::to_vec),
             value: r.value.map(<[u8]>::to_vec),
             headers,
@@ -131,7 +133,13 @@ pub(crate) struct Reading {
 impl Reading {
     /// The embedded cluster answers an empty fetch only after the whole wait, so that is made short.
     pub(crate) fn connect(kafka: &EmbeddedKafka) -> Self {
-        let options = SourceOptions { user: pairs(&[("fetch.wait.max.ms", "10")]), ..SourceOptions::default() };
+        Self::connect_with(kafka, &[])
+    }
+
+    pub(crate) fn connect_with(kafka: &EmbeddedKafka, user: &[(&str, &str)]) -> Self {
+        let mut user = pairs(user);
+        user.extend(pairs(&[("fetch.wait.max.ms", "10")]));
+        let options = SourceOptions { user, ..SourceOptions::default() };
         Self { source: AnySource::connect(&endpoint(kafka), &options, PATIENCE).expect("a source"), seen: Seen::default() }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use dejaq_shared::broker::endpoint::Endpoint;
 use dejaq_shared::broker::kafka::config::SourceOptions;
 use dejaq_shared::broker::kafka::embedded::{Api, EmbeddedKafka};
-use dejaq_shared::broker::source::{Notice, Source as _, StartAt, TopicSelection};
+use dejaq_shared::broker::source::{Notice, ReadFrom, Source as _, StartAt, TopicSelection};
 use dejaq_shared::broker::{AnySource, BrokerError};
 
 use crate::common::{PATIENCE, Reading, Sending};
@@ -203,4 +203,43 @@ fn a_broker_that_goes_and_comes_back_costs_no_record() {
     Sending::open(&kafka, &["t"], &[]).send(0, 0, numbered(3..6));
     reading.until("the rest", |seen| seen.positions(0).len() >= 6);
     assert_eq!(reading.seen.positions(0), [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_topic_that_is_deleted_under_the_source_is_gone() {
+    const UNKNOWN_TOPIC_OR_PARTITION: i32 = 3;
+    let kafka = EmbeddedKafka::start(&[("t", 1), ("other", 1)]).expect("embedded");
+    let user = [("topic.metadata.refresh.interval.ms", "100"), ("topic.metadata.propagation.max.ms", "200")];
+    let mut reading = Reading::connect_with(&kafka, &user);
+    reading.start(0, "t", 0, 0);
+    reading.start(1, "other", 0, 0);
+    reading.until("both ends", |seen| seen.ended(0).is_some() && seen.ended(1).is_some());
+    kafka.fail_topic("t", UNKNOWN_TOPIC_OR_PARTITION).expect("a topic");
+    reading.until("the notice", |seen| seen.notices.iter().any(|n| matches!(n, Notice::Gone { stream: 0, .. })));
+    assert!(!reading.seen.notices.iter().any(|n| matches!(n, Notice::Gone { stream: 1, .. })));
+}
+
+#[test]
+fn a_log_that_was_cut_back_is_told_by_its_epoch() {
+    let kafka = EmbeddedKafka::start_brokers(2, &[("t", 1)]).expect("embedded");
+    kafka.set_leader("t", 0, 1).expect("a leader");
+    let mut sending = Sending::open(&kafka, &["t"], &[]);
+    sending.send(0, 0, numbered(0..5));
+    let mut reading = Reading::connect(&kafka);
+    reading.start(0, "t", 0, 0);
+    reading.until("the first epoch", |seen| seen.ended(0) == Some(5));
+    let epoch = reading.seen.records[0].leader_epoch;
+    // A new leader, and a log that grew again past where we claim to have been in the old epoch.
+    kafka.set_leader("t", 0, 2).expect("a leader");
+    sending.send(0, 0, numbered(5..15));
+    reading.source.stop(&[0]).expect("stopped");
+    let claim = ReadFrom { stream: 1, topic: "t".to_owned(), partition: 0, position: 10, leader_epoch: epoch };
+    reading.source.start(&[claim]).expect("started");
+    reading.until("the notice", |seen| seen.notices.iter().any(|n| matches!(n, Notice::Truncated { stream: 1, .. })));
+    let position = reading.seen.notices.iter().find_map(|n| match n {
+        Notice::Truncated { position, .. } => Some(*position),
+        _ => None,
+    });
+    assert_eq!(position, Some(Some(5)));
+    assert!(reading.seen.positions(1).is_empty());
 }

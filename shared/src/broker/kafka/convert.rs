@@ -7,7 +7,6 @@ use super::ffi::producer::Publish;
 use super::ffi::{Code, consumer::Message};
 #[cfg(feature = "sink")]
 use crate::broker::sink::{Outgoing, Refusal};
-#[cfg(any(feature = "source", feature = "sink"))]
 use crate::record::MARK_HEADER;
 #[cfg(feature = "source")]
 use crate::record::{HeadersBuf, Record, RecordFlags, StreamIx};

@@ -105,6 +105,14 @@ impl EmbeddedKafka {
         self.cluster.push_errors(api as i16, codes);
     }
 
+    /// Makes metadata answer with this of Kafka's error codes for a topic; 0 ends that.
+    ///
+    /// # Errors
+    /// When the name has a NUL byte in it.
+    pub fn fail_topic(&self, topic: &str, code: i32) -> Result<(), BrokerError> {
+        self.cluster.set_topic_error(topic, code)
+    }
+
     /// Makes `broker` a partition's leader, in a new epoch.
     ///
     /// # Errors

@@ -59,7 +59,7 @@ impl Shared {
 #[derive(Debug, Default)]
 pub(super) struct News {
     pub(super) warnings: Vec<String>,
-    /// Lines of the form `topic [partition]: what`.
+    /// Lines of the form `client: topic [partition]: what`.
     pub(super) partition_errors: Vec<String>,
     /// The client is broken.
     pub(super) fatal: Option<String>,
@@ -125,12 +125,11 @@ fn take(shared: &Shared, client: &Client, told: Told) {
         // No right to describe our own group: it is never used.
         Told::Error { code: Code::GROUP_AUTHORIZATION_FAILED, .. } => {}
         Told::Error { code, text } => shared.warn(&format!("error {}", code.0), text),
-        // "CLIENT-NAME: topic [partition]: what": an error that the batch call writes to the log instead of returning it.
+        // "CLIENT: topic [partition]: what": an error that the batch call writes to the log instead of returning it.
         Told::Log { facility, text, .. } if facility == "ERROR" => {
-            let line = text.split_once(": ").map_or(text.as_str(), |(_, line)| line).to_owned();
             shared.with(|waiting| {
                 if waiting.partition_errors.len() < KEPT_MAX * 16 {
-                    waiting.partition_errors.push(line);
+                    waiting.partition_errors.push(text);
                 }
             });
         }

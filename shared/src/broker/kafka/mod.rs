@@ -9,7 +9,9 @@
 //! UTF-8, lose topic and partition of errors, and take 311 ns a message where the batch call takes 110.
 
 pub mod config;
+#[cfg(any(feature = "source", feature = "sink"))]
 mod connect;
+#[cfg(any(feature = "source", feature = "sink"))]
 mod convert;
 pub mod embedded;
 #[cfg(feature = "sink")]
@@ -25,4 +27,5 @@ pub mod sink;
 pub mod source;
 #[cfg(feature = "sink")]
 mod target;
+#[cfg(any(feature = "source", feature = "sink"))]
 mod warnings;

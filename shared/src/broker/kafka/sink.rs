@@ -118,7 +118,7 @@ impl Completions for KafkaCompletions {
                 }
                 Told::Error { code, text } => self.warn(&format!("error {}", code.0), text),
                 Told::Log { level, facility, text } if level <= LEVEL_WARNING => self.warn(&facility, text),
-                Told::Log { .. } | Told::Statistics(_) | Told::Other => {}
+                _ => {}
             }
             next = self.events.poll(Duration::ZERO);
         }

@@ -6,32 +6,36 @@
 //!
 //! Limits: a header name ends at its first NUL byte (the C API tells no length); producer ids, transaction and batch
 //! bounds are not visible to a client. Asking for watermarks after an out-of-range answer blocks a poll for up to
-//! [`WATERMARKS_TIMEOUT`].
+//! two seconds, and again at the next poll while nobody answers.
 
 use std::collections::{HashMap, VecDeque};
 use std::ffi::CString;
-use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::config::{self, Properties, SourceOptions};
 use super::connect::await_cluster;
 use super::convert;
-use super::ffi::admin::{About, MetadataTopic, PartitionList};
-use super::ffi::consumer::{Message, Messages};
+use super::ffi::admin::{About, MetadataTopic};
+use super::ffi::consumer::Messages;
+use super::ffi::partitions::PartitionList;
 use super::ffi::{Client, Code, Queue, Role, TopicHandle};
-use super::housekeeping::{Housekeeping, News};
-use super::lanes::{Lanes, Unreadable};
+use super::housekeeping::Housekeeping;
+use super::lanes::Lanes;
 use crate::broker::BrokerError;
 use crate::broker::endpoint::KafkaEndpoint;
 use crate::broker::source::{Notice, ReadFrom, Source, SourceHandler, StartAt, TopicInfo, TopicSelection, TopicSettings};
 use crate::record::{HeadersBuf, StreamIx};
 
-/// How long a poll may wait for the watermarks of a partition whose position is not in the log.
-pub const WATERMARKS_TIMEOUT: Duration = Duration::from_secs(2);
+mod troubles;
+
+use troubles::{Trouble, gone_hint, is_gone, report_unreadable, trouble};
 
 /// Up to so many named topics are asked for one by one, which also tells of missing permissions; else all are.
 const ASK_ONE_BY_ONE_MAX: usize = 16;
+
+/// How long starting may wait for the client to begin, before epochs can be checked.
+const EPOCH_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 const OFFSET_BEGINNING: i64 = -2;
 const OFFSET_END: i64 = -1;
@@ -52,15 +56,6 @@ pub struct KafkaSource {
     /// Errors of the batch, to be looked at after it.
     troubles: Vec<Trouble>,
     headers: HeadersBuf,
-}
-
-/// An error about a partition, or about the consumer as a whole.
-struct Trouble {
-    stream: Option<StreamIx>,
-    topic: Option<String>,
-    code: Code,
-    offset: i64,
-    text: String,
 }
 
 impl KafkaSource {
@@ -95,6 +90,35 @@ impl KafkaSource {
         self.properties.describe()
     }
 
+    /// Has the broker check the epochs of positions that were reached under a known one.
+    fn check_epochs(&self, lanes: &[ReadFrom]) -> Result<(), BrokerError> {
+        let deadline = Instant::now() + EPOCH_CHECK_TIMEOUT;
+        let mut unchecked: Vec<&ReadFrom> = lanes.iter().filter(|lane| lane.leader_epoch >= 0 && lane.position > 0).collect();
+        while !unchecked.is_empty() {
+            let mut list = PartitionList::with_capacity(unchecked.len())?;
+            for lane in &unchecked {
+                list.add(&lane.topic, lane.partition, lane.position, lane.leader_epoch)?;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let codes = self.client.seek(&list, left.max(Duration::from_millis(1)))?;
+            // A partition that was assigned a moment ago may not have begun yet.
+            let not_yet = |code: &Code| matches!(*code, Code::STATE | Code::PREVIOUS_IN_PROGRESS | Code::UNKNOWN_PARTITION);
+            let mut failed = codes.iter().copied().find(|code| *code != Code::NONE && !not_yet(code));
+            let mut each = codes.iter();
+            unchecked.retain(|_| each.next().is_some_and(not_yet));
+            if left.is_zero() && failed.is_none() {
+                failed = codes.iter().copied().find(not_yet);
+            }
+            if let Some(code) = failed {
+                return Err(code.request_error("having the leader epochs of partitions checked".to_owned()));
+            }
+            if !unchecked.is_empty() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        Ok(())
+    }
+
     fn metadata(&self, wanted: &TopicSelection, timeout: Duration) -> Result<Vec<MetadataTopic>, BrokerError> {
         let failed = |code: Code| code.request_error("asking for the topics".to_owned());
         if wanted.has_patterns() || wanted.names().len() > ASK_ONE_BY_ONE_MAX {
@@ -106,126 +130,6 @@ impl KafkaSource {
             topics.extend(self.client.metadata(About::Topic(&handle), timeout).map_err(failed)?);
         }
         Ok(topics)
-    }
-
-    /// Takes a partition out of the client and the tables.
-    fn end_lane(&mut self, stream: StreamIx) -> Result<(), BrokerError> {
-        let Some(lane) = self.lanes.remove(stream) else { return Ok(()) };
-        let mut list = PartitionList::with_capacity(1)?;
-        list.add(&lane.topic, lane.partition, OFFSET_END, -1)?;
-        self.client.unassign(&list)?;
-        if !self.lanes.has_topic(&lane.topic) {
-            self.topics.remove(&lane.topic);
-        }
-        Ok(())
-    }
-
-    fn restart(&mut self, stream: StreamIx, position: i64) -> Result<(), BrokerError> {
-        let Some(lane) = self.lanes.by_stream(stream) else { return Ok(()) };
-        let (topic, partition) = (lane.topic.clone(), lane.partition);
-        let mut list = PartitionList::with_capacity(1)?;
-        list.add(&topic, partition, position, crate::record::EPOCH_UNKNOWN)?;
-        self.client.unassign(&list)?;
-        self.client.assign(&list)
-    }
-
-    /// One error, after its batch.
-    fn settle<H: SourceHandler>(&mut self, trouble: Trouble, handler: &mut H) -> Result<(), BrokerError> {
-        let Trouble { stream, topic, code, offset, text } = trouble;
-        if code == Code::FATAL {
-            return Err(BrokerError::Fatal(self.client.fatal_error().unwrap_or(text)));
-        }
-        let Some(stream) = stream else {
-            // No right to describe our own group, which is never used: expected, and told once by the client.
-            if code != Code::GROUP_AUTHORIZATION_FAILED {
-                let about = topic.map_or(String::new(), |topic| format!("{topic}: "));
-                self.house.warn(&format!("error {}", code.0), format!("{about}{text}"));
-            }
-            return Ok(());
-        };
-        match code {
-            Code::AUTO_OFFSET_RESET | Code::OFFSET_OUT_OF_RANGE | Code::LOG_TRUNCATION => {
-                if code == Code::LOG_TRUNCATION || text.contains(&Code::LOG_TRUNCATION.text()) {
-                    self.end_lane(stream)?;
-                    handler.notice(Notice::Truncated { stream, position: end_in(&text), detail: text });
-                } else if !self.out_of_range.contains(&stream) {
-                    self.out_of_range.push_back(stream);
-                }
-            }
-            code if is_gone(code) => {
-                self.end_lane(stream)?;
-                handler.notice(Notice::Gone { stream, detail: format!("{text}{}", gone_hint(code)) });
-            }
-            Code::BAD_MESSAGE | Code::BAD_COMPRESSION | Code::CORRUPT_MESSAGE | Code::NOT_IMPLEMENTED | Code::MESSAGE_TOO_LARGE => {
-                let Some(lane) = self.lanes.by_stream(stream) else { return Ok(()) };
-                if let Unreadable::StepOver(range) = lane.cannot_read(offset) {
-                    let next = range.end;
-                    report_unreadable(handler, stream, range, &text);
-                    self.restart(stream, next)?;
-                }
-            }
-            code => {
-                let name = self.lanes.by_stream(stream).map_or(String::new(), |lane| format!("{}/{}: ", lane.topic, lane.partition));
-                self.house.warn(&format!("error {}", code.0), format!("{name}{text}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Asks for the watermarks of one partition whose position is not in the log.
-    fn settle_out_of_range<H: SourceHandler>(&mut self, handler: &mut H) -> Result<(), BrokerError> {
-        let Some(stream) = self.out_of_range.pop_front() else { return Ok(()) };
-        let Some(lane) = self.lanes.by_stream(stream) else { return Ok(()) };
-        let (topic, partition, next) = (lane.topic.clone(), lane.partition, lane.next);
-        let wanted = [(topic.as_str(), partition, OFFSET_BEGINNING)];
-        let low = self.client.list_offsets(&wanted, WATERMARKS_TIMEOUT).map(|answers| answers.first().copied());
-        let wanted = [(topic.as_str(), partition, OFFSET_END)];
-        let high = self.client.list_offsets(&wanted, WATERMARKS_TIMEOUT).map(|answers| answers.first().copied());
-        let (Ok(Some((low, Code::NONE))), Ok(Some((high, Code::NONE)))) = (low, high) else {
-            // No answer: ask again at the next poll.
-            self.out_of_range.push_back(stream);
-            return Ok(());
-        };
-        if (low..=high).contains(&next) {
-            // A leader that was behind for a moment.
-            self.house.warn("in range", format!("{topic}/{partition}: position {next} was out of range for a moment; reading on from it"));
-            return self.restart(stream, next);
-        }
-        self.end_lane(stream)?;
-        handler.notice(Notice::OutOfRange { stream, low, high });
-        Ok(())
-    }
-
-    fn settle_news<H: SourceHandler>(&mut self, news: News, handler: &mut H) -> Result<(), BrokerError> {
-        if let Some(fatal) = news.fatal {
-            return Err(BrokerError::Fatal(fatal));
-        }
-        for line in news.partition_errors {
-            let concerned = self
-                .lanes
-                .iter()
-                .find(|lane| line.strip_prefix(&lane.topic).is_some_and(|rest| rest.starts_with(&format!(" [{}]: ", lane.partition))));
-            match concerned.map(|lane| lane.stream) {
-                Some(stream)
-                    if [
-                        Code::UNKNOWN_TOPIC_OR_PARTITION,
-                        Code::UNKNOWN_TOPIC,
-                        Code::UNKNOWN_PARTITION,
-                        Code::TOPIC_AUTHORIZATION_FAILED,
-                    ]
-                    .iter()
-                    .any(|code| line.contains(&code.text())) =>
-                {
-                    self.end_lane(stream)?;
-                    handler.notice(Notice::Gone { stream, detail: line });
-                }
-                _ => self.house.warn("client", line),
-            }
-        }
-        for warning in news.warnings {
-            handler.notice(Notice::Warning(warning));
-        }
-        Ok(())
     }
 }
 
@@ -292,6 +196,10 @@ impl Source for KafkaSource {
             list.add(&lane.topic, lane.partition, lane.position, lane.leader_epoch)?;
         }
         self.client.assign(&list)?;
+        if let Err(error) = self.check_epochs(lanes) {
+            self.client.unassign(&list)?;
+            return Err(error);
+        }
         for lane in lanes {
             let address = self.topics.get(&lane.topic).map_or(0, |(handle, _)| handle.address());
             self.lanes.add(address, lane.stream, &lane.topic, lane.partition, lane.position);
@@ -371,17 +279,6 @@ impl Source for KafkaSource {
     }
 }
 
-#[cold]
-fn trouble(message: Message<'_>, code: Code, stream: Option<StreamIx>) -> Trouble {
-    Trouble { stream, topic: message.topic_name(), code, offset: message.offset(), text: message.error_text() }
-}
-
-fn report_unreadable<H: SourceHandler>(handler: &mut H, stream: StreamIx, positions: Range<i64>, detail: &str) {
-    for position in positions {
-        handler.notice(Notice::Unparseable { stream, position, detail: detail.to_owned() });
-    }
-}
-
 /// The offsets, or the first error among them.
 fn checked(wanted: &[(&str, i32, i64)], answers: Vec<(i64, Code)>) -> Result<Vec<i64>, BrokerError> {
     wanted
@@ -392,31 +289,4 @@ fn checked(wanted: &[(&str, i32, i64)], answers: Vec<(i64, Code)>) -> Result<Vec
             code => Err(code.request_error(format!("asking for an offset of {topic}/{partition}"))),
         })
         .collect()
-}
-
-fn is_gone(code: Code) -> bool {
-    matches!(
-        code,
-        Code::UNKNOWN_TOPIC_OR_PARTITION
-            | Code::UNKNOWN_TOPIC
-            | Code::UNKNOWN_PARTITION
-            | Code::UNKNOWN_TOPIC_ID
-            | Code::INVALID_TOPIC
-            | Code::TOPIC_AUTHORIZATION_FAILED
-    )
-}
-
-fn gone_hint(code: Code) -> &'static str {
-    if code == Code::TOPIC_AUTHORIZATION_FAILED {
-        " (the user needs READ and DESCRIBE on the topic)"
-    } else {
-        " (check the name; without the right to DESCRIBE it a topic looks as if it were not there)"
-    }
-}
-
-/// Where the logs part, from the client's words "broker end offset is N".
-fn end_in(text: &str) -> Option<i64> {
-    let (_, rest) = text.split_once("broker end offset is ")?;
-    let digits = rest.find(|c: char| !c.is_ascii_digit()).map_or(rest, |end| &rest[..end]);
-    digits.parse().ok()
 }

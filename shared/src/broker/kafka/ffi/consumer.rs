@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use rdkafka::bindings as rd;
 
-use super::admin::PartitionList;
-use super::{Client, Code, Queue, lossy, millis, take_error};
+use super::partitions::PartitionList;
+use super::{Client, Code, Queue, lossy, millis};
 use crate::broker::BrokerError;
 use crate::record::{BrokerTime, HeadersBuf};
 
 unsafe extern "C" {
+    fn rd_kafka_error_code(error: *const rd::rd_kafka_error_t) -> i32;
     fn rd_kafka_message_headers(message: *const rd::rd_kafka_message_t, headers: *mut *mut rd::rd_kafka_headers_t) -> i32;
     fn rd_kafka_message_timestamp(message: *const rd::rd_kafka_message_t, kind: *mut u32) -> i64;
 }
@@ -34,6 +35,14 @@ impl Client {
     pub(crate) fn assign(&self, lanes: &PartitionList) -> Result<(), BrokerError> {
         // SAFETY: client and list live; the list is copied; the error is ours.
         unsafe { take_error(rd::rd_kafka_incremental_assign(self.ptr(), lanes.as_ptr()), "starting to read partitions") }
+    }
+
+    /// Sets partitions that are being read to their offsets again, so that the broker checks each one's leader epoch: the
+    /// client does that on a seek, not on an assignment. Gives the errors in the list's order.
+    pub(crate) fn seek(&self, lanes: &PartitionList, timeout: Duration) -> Result<Vec<Code>, BrokerError> {
+        // SAFETY: client and list live; the list's error fields are written; the error is ours.
+        unsafe { take_error(rd::rd_kafka_seek_partitions(self.ptr(), lanes.as_ptr(), millis(timeout)), "setting positions")? };
+        Ok(lanes.offsets().into_iter().map(|(_, code)| code).collect())
     }
 
     /// The oldest offset and the one after the newest that the partition's last fetch told, without asking; `None` before
@@ -249,4 +258,25 @@ unsafe fn bytes<'a>(pointer: *mut std::ffi::c_void, length: usize) -> Option<&'a
     }
     // SAFETY: by the contract of this function.
     Some(unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), length) })
+}
+
+/// Takes an `rd_kafka_error_t`, if there is one.
+///
+/// # Safety
+/// `error` is null or owned by the caller, who gives it up.
+unsafe fn take_error(error: *mut rd::rd_kafka_error_t, request: &str) -> Result<(), BrokerError> {
+    if error.is_null() {
+        return Ok(());
+    }
+    // SAFETY: not null, ours, and freed once, here.
+    let (code, reason) = unsafe {
+        let code = Code(rd_kafka_error_code(error));
+        let reason = lossy(rd::rd_kafka_error_string(error));
+        rd::rd_kafka_error_destroy(error);
+        (code, reason)
+    };
+    if code == Code::FATAL {
+        return Err(BrokerError::Fatal(format!("{request}: {reason}")));
+    }
+    Err(BrokerError::Request { request: request.to_owned(), reason, retryable: code.is_retryable() })
 }

@@ -4,7 +4,7 @@
 //! destroyed. The mock's functions are served by its own thread and may be called from any other.
 #![expect(unsafe_code, reason = "the C API of librdkafka; see the safety argument above")]
 
-use std::ffi::c_int;
+use std::ffi::{c_char, c_int};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use crate::broker::BrokerError;
 
 unsafe extern "C" {
     fn rd_kafka_mock_push_request_errors_array(cluster: *mut rd::rd_kafka_mock_cluster_t, api: i16, count: usize, errors: *const c_int);
+    fn rd_kafka_mock_topic_set_error(cluster: *mut rd::rd_kafka_mock_cluster_t, topic: *const c_char, error: c_int);
 }
 
 pub(crate) struct Cluster {
@@ -69,6 +70,14 @@ impl Cluster {
     pub(crate) fn push_errors(&self, api: i16, codes: &[i32]) {
         // SAFETY: the cluster lives; the codes are copied.
         unsafe { rd_kafka_mock_push_request_errors_array(self.ptr(), api, codes.len(), codes.as_ptr()) };
+    }
+
+    /// Makes metadata answer with this code for the topic; 0 ends that.
+    pub(crate) fn set_topic_error(&self, topic: &str, code: i32) -> Result<(), BrokerError> {
+        let name = c_string(topic, "the topic name")?;
+        // SAFETY: the cluster lives; the name is copied.
+        unsafe { rd_kafka_mock_topic_set_error(self.ptr(), name.as_ptr(), code) };
+        Ok(())
     }
 
     /// Makes `broker` the partition's leader, in a new epoch.

@@ -1,0 +1,331 @@
+//! The threads of a run: planner, pacer, completions, saver; and the one that calls, which watches the clock and tells
+//! people. Each obeys a module that decides; this one only wires them, and puts their books together at the end.
+//!
+//! When something breaks (the client, the disk, the recording) the run is stopped, what is in flight is waited for
+//! until the drain deadline, and the report says what happened.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{Scope, ScopedJoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use dejaq_shared::broker::mark::Mark;
+use dejaq_shared::broker::sink::{Completions, QueueLimits, Sink};
+use dejaq_shared::clock::{Clock, WallAnchor, wall_now_ns};
+use dejaq_shared::record::MARK_HEADER;
+
+use crate::assemble::{Ended, RunIdentity, finished, unfinished};
+use crate::ceiling::Ceilings;
+use crate::clock_watch::ClockWatch;
+use crate::completing::Completing;
+use crate::feed::RecordFeed;
+use crate::hands::{Room, ThreadHands};
+use crate::inflight::Slots;
+use crate::measure::collector::Totals;
+use crate::measure::counts::{BucketRow, PaceLog, SecondRow};
+use crate::measure::recorder::Recorder;
+use crate::pacer::{Live, Pacer, PacerBooks, PacerOptions};
+use crate::planner::{Planner, PlannerOptions};
+use crate::ring::{Batches, Ring};
+use crate::run::dir::{RunDir, RunDirError};
+use crate::run::report::RunReport;
+use crate::run::saver::{SaveError, SaverOptions, ToSave, save, save_streams};
+
+/// Everything that is decided before a run.
+#[derive(Debug)]
+pub struct RunSetup {
+    /// Where the run is kept.
+    pub dir: RunDir,
+    /// Who it is.
+    pub identity: RunIdentity,
+    /// What is sent, and when.
+    pub planner: PlannerOptions,
+    /// The ceilings.
+    pub ceilings: Ceilings,
+    /// `--late skip=`, in nanoseconds.
+    pub late_skip_ns: Option<u64>,
+    /// How long answers are waited for after the last sending, in nanoseconds.
+    pub drain_ns: u64,
+    /// The streams of the recording, by name.
+    pub streams: Vec<String>,
+    /// The classes of topics that latency is filed under, by name.
+    pub classes: Vec<String>,
+    /// The class of each target topic.
+    pub class_of_target: Vec<u32>,
+    /// The limits of the client's queue.
+    pub queue: QueueLimits,
+}
+
+/// Why a run has no report.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// What was measured could not be kept.
+    #[error("the run was stopped, since its results cannot be saved: {0}")]
+    Save(#[from] SaveError),
+    /// The end of it could not be written.
+    #[error(transparent)]
+    Dir(#[from] RunDirError),
+    /// A defect in dejaq.
+    #[error("the {0} thread ended unexpectedly: this is a defect in dejaq")]
+    Thread(&'static str),
+}
+
+/// How a run stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Time since the start, in nanoseconds; 0 before it.
+    pub run_ns: u64,
+    /// The intended time of the newest record, nanoseconds after the start.
+    pub due_ns: u64,
+    /// Records scheduled.
+    pub scheduled: u64,
+    /// Messages sent.
+    pub sent: u64,
+    /// Messages without an answer yet.
+    pub in_flight: usize,
+    /// Time held back by a full client queue.
+    pub full_queue_ns: u64,
+    /// The client's newest warning.
+    pub warning: Option<String>,
+}
+
+/// Between priming and the first message: the threads come up.
+const LEAD_NS: u64 = 20_000_000;
+/// How long the start waits before it looks whether it was stopped.
+const POLL: Duration = Duration::from_millis(20);
+/// How often the caller's thread looks.
+const WATCH: Duration = Duration::from_millis(500);
+/// Rows on their way to be written: well over half a minute of them. The closed seconds among them have half a megabyte each.
+const ROWS_MAX: usize = 1_024;
+/// Slots beyond the client's own limit, for completions that are being handled.
+const SLOTS_SPARE: usize = 4_096;
+/// The most slots: 40 bytes each.
+const SLOTS_MAX: usize = 1 << 21;
+
+/// What the threads share.
+pub(crate) struct Shared<'a, C> {
+    pub(crate) clock: Arc<C>,
+    pub(crate) stop: &'a AtomicBool,
+    ring: Ring,
+    pub(crate) slots: Arc<Slots>,
+    pub(crate) room: Arc<Room>,
+    live: Arc<Live>,
+    /// When the pacer ended, on the clock; 0 until then.
+    pub(crate) pacer_ended_ns: AtomicU64,
+    pub(crate) rows_lost: AtomicU64,
+}
+
+/// Runs to the end and returns the report, which is also in the run directory. `watch` is called about twice a second.
+///
+/// # Errors
+/// [`RunError`] when there is no report to trust; a run that merely went wrong has one.
+pub fn run<S, D, F, C>(
+    setup: RunSetup,
+    sink: &mut S,
+    completions: &mut D,
+    feed: &mut F,
+    clock: &Arc<C>,
+    stop: &AtomicBool,
+    watch: &mut dyn FnMut(&Progress),
+) -> Result<RunReport, RunError>
+where
+    S: Sink,
+    D: Completions,
+    F: RecordFeed,
+    C: Clock + 'static,
+{
+    let shared = Shared::new(clock, stop, &setup.queue);
+    let RunSetup { dir, identity, planner, ceilings, late_skip_ns, drain_ns, streams, classes, class_of_target, .. } = setup;
+    let scheduled = planner.pace.is_scheduled();
+    let mark = mark(&identity);
+    let mark_bytes = (MARK_HEADER.len() + mark.len()) as u64;
+    let (run_ns, streams_count) = (planner.run_ns, streams.len());
+    let pacer = PacerOptions {
+        t0_ns: 0,
+        scheduled,
+        run_ns,
+        late_skip_ns,
+        ceilings,
+        mark_bytes,
+        mark,
+        streams: streams_count,
+        classes: class_of_target,
+    };
+    let ended = std::thread::scope(|scope| -> Result<Ended, RunError> {
+        let planning = scope.spawn(|| {
+            Planner::new(planner).run(feed, &shared.ring);
+            feed.damages()
+        });
+        let anchor = prime(&shared);
+        let t0_ns = shared.clock.now_ns() + LEAD_NS;
+        let t0_unix_ns = anchor.wall_at(t0_ns);
+        let (to_saver, saving) = spawn_saver(scope, &shared, &dir, &identity, classes.clone(), t0_unix_ns, scheduled);
+        let (rows, to_recorder) = bounded(ROWS_MAX);
+        let log = ChannelLog { seconds: rows, buckets: to_saver.clone(), lost: &shared.rows_lost };
+        let pacing = spawn_pacer(scope, &shared, PacerOptions { t0_ns, ..pacer }, sink, log);
+        let recorder = Recorder::new(Arc::clone(&shared.slots), t0_ns, scheduled, streams.len(), classes.len());
+        let (warn, warnings) = bounded(16);
+        let completing = {
+            let shared = &shared;
+            scope.spawn(move || Completing { shared, recorder, rows: to_recorder, saver: to_saver, drain_ns, warn }.run(completions))
+        };
+        let clock_step_ns = watch_until_done(&shared, &warnings, anchor, t0_ns, watch);
+        let pacer = join(pacing, "pacer")?;
+        shared.ring.close();
+        let damages = join(planning, "planner")?;
+        let (recorder, client_error) = join(completing, "completion")?;
+        let totals = join(saving, "saving")??;
+        let input_error = shared.ring.take_error().map(|e| e.to_string());
+        let rows_lost = shared.rows_lost.load(Ordering::Relaxed);
+        Ok(Ended {
+            t0_ns,
+            t0_unix_ns,
+            scheduled,
+            pacer,
+            recorder,
+            totals,
+            input_error,
+            damages,
+            client_error,
+            clock_step_ns,
+            rows_lost,
+            classes,
+            streams: streams.clone(),
+        })
+    })?;
+    let (report, ledger) = finished(&identity, &ended);
+    save_streams(&dir, &streams, &ledger)?;
+    dir.write_report(&report)?;
+    Ok(report)
+}
+
+impl<'a, C> Shared<'a, C> {
+    fn new(clock: &Arc<C>, stop: &'a AtomicBool, queue: &QueueLimits) -> Self {
+        let slots = queue.messages_max.saturating_add(SLOTS_SPARE).min(SLOTS_MAX);
+        Self {
+            clock: Arc::clone(clock),
+            stop,
+            ring: Ring::default(),
+            slots: Arc::new(Slots::new(u32::try_from(slots).unwrap_or(u32::MAX))),
+            room: Arc::default(),
+            live: Arc::default(),
+            pacer_ended_ns: AtomicU64::new(0),
+            rows_lost: AtomicU64::new(0),
+        }
+    }
+}
+
+/// The value of the mark.
+fn mark(identity: &RunIdentity) -> Vec<u8> {
+    Mark { run: identity.run_id.clone(), clusters: identity.mark_clusters.clone() }.encode()
+}
+
+/// Waits until the first records are ready (or there are none), so that the start is not late for reading.
+fn prime<C: Clock>(shared: &Shared<'_, C>) -> WallAnchor {
+    while !shared.ring.is_primed() && !shared.stop.load(Ordering::Relaxed) {
+        (&shared.ring).wait(POLL);
+    }
+    WallAnchor::now(shared.clock.as_ref())
+}
+
+type Saving<'s> = ScopedJoinHandle<'s, Result<Totals, SaveError>>;
+
+fn spawn_saver<'s, 'e, C: Clock + 'static>(
+    scope: &'s Scope<'s, 'e>,
+    shared: &'e Shared<'e, C>,
+    dir: &RunDir,
+    identity: &'e RunIdentity,
+    classes: Vec<String>,
+    t0_unix_ns: i64,
+    scheduled: bool,
+) -> (Sender<ToSave>, Saving<'s>) {
+    let (to_saver, incoming) = bounded(ROWS_MAX);
+    let options = SaverOptions { dir: dir.clone(), t0_unix_ns, classes };
+    let live = Arc::clone(&shared.live);
+    let saving = scope.spawn(move || {
+        let totals = save(&options, &incoming, &|totals| unfinished(identity, &live, totals, t0_unix_ns, scheduled));
+        if totals.is_err() {
+            shared.stop.store(true, Ordering::Relaxed);
+        }
+        totals
+    });
+    (to_saver, saving)
+}
+
+fn spawn_pacer<'s, 'e, S: Sink, C: Clock + 'static>(
+    scope: &'s Scope<'s, 'e>,
+    shared: &'e Shared<'e, C>,
+    options: PacerOptions,
+    sink: &'e mut S,
+    log: ChannelLog<'e>,
+) -> ScopedJoinHandle<'s, PacerBooks> {
+    scope.spawn(move || {
+        // Even if this thread should die, the others must hear that nothing more is sent.
+        let _ended = OnDrop(|| {
+            shared.ring.close();
+            shared.pacer_ended_ns.store(shared.clock.now_ns().max(1), Ordering::Release);
+        });
+        let hands = ThreadHands::new(Arc::clone(&shared.clock), Arc::clone(&shared.room));
+        Pacer::new(options, sink, hands, log, &shared.slots, shared.stop, Arc::clone(&shared.live)).run(&mut &shared.ring)
+    })
+}
+
+/// The pacer's rows go to the threads that want them; it never waits for these.
+struct ChannelLog<'a> {
+    seconds: Sender<SecondRow>,
+    buckets: Sender<ToSave>,
+    lost: &'a AtomicU64,
+}
+
+impl PaceLog for ChannelLog<'_> {
+    fn second(&mut self, row: SecondRow) {
+        self.lost.fetch_add(u64::from(self.seconds.try_send(row).is_err()), Ordering::Relaxed);
+    }
+
+    fn bucket(&mut self, row: BucketRow) {
+        self.lost.fetch_add(u64::from(self.buckets.try_send(ToSave::Bucket(row)).is_err()), Ordering::Relaxed);
+    }
+}
+
+/// Looks at the clocks and tells people, until the completing thread is done. Returns the largest step of the wall clock.
+fn watch_until_done<C: Clock>(
+    shared: &Shared<'_, C>,
+    warnings: &Receiver<String>,
+    anchor: WallAnchor,
+    t0_ns: u64,
+    watch: &mut dyn FnMut(&Progress),
+) -> u64 {
+    let mut clocks = ClockWatch::new(anchor.wall_ns, anchor.mono_ns);
+    loop {
+        let warning = match warnings.recv_timeout(WATCH) {
+            Ok(warning) => Some(warning),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return clocks.step_ns(),
+        };
+        let now = shared.clock.now_ns();
+        clocks.look(wall_now_ns(), now);
+        watch(&Progress {
+            run_ns: now.saturating_sub(t0_ns),
+            due_ns: shared.live.due_ns.load(Ordering::Relaxed),
+            scheduled: shared.live.scheduled.load(Ordering::Relaxed),
+            sent: shared.live.sent.load(Ordering::Relaxed),
+            in_flight: shared.slots.in_flight(),
+            full_queue_ns: shared.live.full_queue_ns.load(Ordering::Relaxed),
+            warning,
+        });
+    }
+}
+
+fn join<T>(handle: ScopedJoinHandle<'_, T>, name: &'static str) -> Result<T, RunError> {
+    handle.join().map_err(|_| RunError::Thread(name))
+}
+
+/// Does something when it goes, in a panic as well.
+pub(crate) struct OnDrop<F: FnMut()>(pub(crate) F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}

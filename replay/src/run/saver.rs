@@ -1,0 +1,127 @@
+//! The saving thread: adds up closed intervals and writes them while the run goes on, so that no answer waits for a disk.
+
+use std::io::{BufWriter, Write};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use hdrhistogram::serialization::V2DeflateSerializer;
+
+use super::dir::{COUNTS_CSV, LATENCY_HLOG, RunDir, RunDirError, SECONDS_CSV, STREAMS_CSV};
+use super::report::RunReport;
+use crate::ledger::{Counts, Ledger};
+use crate::measure::collector::Totals;
+use crate::measure::counts::{BUCKET_NS, BucketRow};
+use crate::measure::hlog::{Hlog, HlogError};
+use crate::measure::latency::Latency;
+use crate::measure::recorder::{Closed, ClosedSecond};
+
+/// How often an unfinished `run.json` is written.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+
+/// What the saving thread is given.
+#[derive(Debug)]
+pub enum ToSave {
+    /// A closed interval.
+    Closed(Closed),
+    /// A closed bucket.
+    Bucket(BucketRow),
+}
+
+/// Why a run could not be saved.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    /// A file.
+    #[error(transparent)]
+    Dir(#[from] RunDirError),
+    /// A row.
+    #[error("cannot write to the run directory: {0}")]
+    Io(#[from] std::io::Error),
+    /// The interval log.
+    #[error(transparent)]
+    Hlog(#[from] HlogError),
+}
+
+/// What the saving thread needs to know.
+#[derive(Debug, Clone)]
+pub struct SaverOptions {
+    /// Where.
+    pub dir: RunDir,
+    /// The start of the run, nanoseconds since 1970.
+    pub t0_unix_ns: i64,
+    /// The names of the classes of topics.
+    pub classes: Vec<String>,
+}
+
+/// Writes until nobody sends any more, and returns the totals. `unfinished` makes a report of the totals so far.
+///
+/// # Errors
+/// [`SaveError`]: the run should end, since what it measures cannot be kept.
+pub fn save(options: &SaverOptions, incoming: &Receiver<ToSave>, unfinished: &dyn Fn(&Totals) -> RunReport) -> Result<Totals, SaveError> {
+    let (hlog_file, mut counts, mut seconds) =
+        (options.dir.grow(LATENCY_HLOG)?, BufWriter::new(options.dir.grow(COUNTS_CSV)?), BufWriter::new(options.dir.grow(SECONDS_CSV)?));
+    let mut hlog_out = BufWriter::new(hlog_file);
+    let mut serializer = V2DeflateSerializer::new();
+    let mut hlog = Hlog::begin(&mut hlog_out, &mut serializer, options.t0_unix_ns, options.classes.clone())?;
+    writeln!(counts, "series,start_ms,count")?;
+    writeln!(seconds, "{SECONDS_HEAD}")?;
+    let mut totals = Totals::new(options.classes.len());
+    let mut saved: Option<Instant> = None;
+    loop {
+        match incoming.recv_timeout(SAVE_EVERY) {
+            Ok(ToSave::Closed(closed)) => {
+                totals.add(&closed);
+                hlog.write(&closed)?;
+                if let Closed::Second(second) = &closed {
+                    write_second(&mut seconds, second)?;
+                }
+            }
+            Ok(ToSave::Bucket(row)) => writeln!(counts, "{},{},{}", row.series.name(), row.bucket * (BUCKET_NS / 1_000_000), row.count)?,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        if saved.is_none_or(|at| at.elapsed() >= SAVE_EVERY) {
+            counts.flush()?;
+            seconds.flush()?;
+            options.dir.write_report(&unfinished(&totals))?;
+            saved = Some(Instant::now());
+        }
+    }
+    drop(hlog);
+    for (name, out) in [(LATENCY_HLOG, hlog_out), (COUNTS_CSV, counts), (SECONDS_CSV, seconds)] {
+        let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        options.dir.complete(&file, name)?;
+    }
+    Ok(totals)
+}
+
+/// The columns of `seconds.csv`. Percentiles are of answered messages, in nanoseconds; empty where there is none.
+pub const SECONDS_HEAD: &str = "second,complete,scheduled,skipped,acked,failed,unknown,schedule_error_p99_ns,service_p50_ns,service_p99_ns,service_max_ns,response_p50_ns,response_p99_ns,response_max_ns";
+
+fn write_second(out: &mut impl Write, second: &ClosedSecond) -> std::io::Result<()> {
+    let ClosedSecond { row, acked, failed, unknown, complete, latencies } = second;
+    write!(out, "{},{complete},{},{},{acked},{failed},{unknown}", row.second, row.scheduled, row.skipped)?;
+    let cell = |value: Option<u64>| value.map_or(String::new(), |v| v.to_string());
+    let three = |latency: &Latency<u32>| {
+        let summary = latency.summary(0);
+        format!("{},{},{}", cell(summary.p50_ns), cell(summary.p99_ns), cell(summary.max_ns))
+    };
+    writeln!(out, ",{},{},{}", cell(latencies.schedule_error.summary(0).p99_ns), three(&latencies.service), three(&latencies.response))
+}
+
+/// Writes `streams.csv`: the books of each stream, by name.
+///
+/// # Errors
+/// [`RunDirError`].
+pub fn save_streams(dir: &RunDir, names: &[String], ledger: &Ledger) -> Result<(), RunDirError> {
+    let mut csv = String::from("stream,read,cloned,filtered,scheduled,skipped,sent,acked,failed,unknown\n");
+    for (name, counts) in names.iter().zip(ledger.streams()) {
+        let Counts { read, cloned, filtered, scheduled, skipped, sent, acked, failed, unknown } = counts;
+        csv.push_str(&format!("{},{read},{cloned},{filtered},{scheduled},{skipped},{sent},{acked},{failed},{unknown}\n", csv_text(name)));
+    }
+    dir.replace(STREAMS_CSV, csv.as_bytes())
+}
+
+/// A name as a CSV cell: quoted where it must be.
+fn csv_text(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}

@@ -1,0 +1,114 @@
+//! A run for people: the verdict first, then what limited it, then the numbers.
+
+use std::fmt::Write as _;
+
+use dejaq_shared::units::{format_count, format_duration_ns, format_ns, format_rate};
+
+use crate::measure::latency::LatencySummary;
+use crate::run::report::RunReport;
+use crate::trust::{DELIVERED_MIN, LimitedBy, Verdict, delivered_line};
+
+/// The summary, many lines.
+#[must_use]
+pub fn summary(report: &RunReport) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write(&mut out, report);
+    out
+}
+
+fn write(out: &mut String, report: &RunReport) -> std::fmt::Result {
+    match report.verdict {
+        Verdict::Valid => {
+            writeln!(out, "VALID: nothing speaks against these numbers")?;
+        }
+        Verdict::Invalid => {
+            writeln!(out, "INVALID: do not trust these numbers")?;
+            for reason in &report.trust {
+                writeln!(out, "  {}: {}", reason.reason, reason.detail)?;
+            }
+        }
+    }
+    write_limits(out, report)?;
+    let counts = &report.ledger.counts;
+    writeln!(out)?;
+    writeln!(
+        out,
+        "messages   {} scheduled, {} sent, {} acked",
+        format_count(counts.scheduled),
+        format_count(counts.sent),
+        format_count(counts.acked)
+    )?;
+    for (bucket, reasons) in &report.ledger.reasons {
+        for (reason, count) in reasons {
+            writeln!(out, "           {} {bucket}: {reason}", format_count(*count))?;
+        }
+    }
+    let intended = report.rate.intended_per_s.map(|r| format!("{} intended, ", format_rate(r))).unwrap_or_default();
+    let achieved = report.rate.achieved_per_s.map_or("not known".to_owned(), format_rate);
+    writeln!(out, "rate       {intended}{achieved} achieved over {}", format_duration_ns(report.duration_ns))?;
+    if report.order_violations > 0 {
+        writeln!(out, "order      {} messages were sent out of their stream's order", format_count(report.order_violations))?;
+    }
+    writeln!(out)?;
+    write_latency(out, report)?;
+    for note in &report.notes {
+        writeln!(out, "note: {note}")?;
+    }
+    Ok(())
+}
+
+fn write_limits(out: &mut String, report: &RunReport) -> std::fmt::Result {
+    let held = |ns| format!("sending was held back for {}", format_ns(ns));
+    match report.limited_by {
+        Some(LimitedBy::Target) => {
+            writeln!(out, "limited by the target: {} by a full client queue", held(report.holds.full_queue_ns))?;
+        }
+        Some(LimitedBy::Ceiling) => {
+            writeln!(out, "limited by the ceiling: {} by --max-rate or --max-bytes", held(report.holds.ceiling_ns))?;
+        }
+        Some(LimitedBy::Generator) => writeln!(out, "limited by the generator: dejaq, or the machine it runs on, sent no faster")?,
+        None => {}
+    }
+    match report.delivered {
+        Some(share) if share < DELIVERED_MIN => writeln!(out, "planned load not delivered: {}", delivered_line(share)),
+        Some(share) => writeln!(out, "{}", delivered_line(share)),
+        None => Ok(()),
+    }
+}
+
+fn write_latency(out: &mut String, report: &RunReport) -> std::fmt::Result {
+    writeln!(out, "{:<16}{:>12}{:>12}{:>12}{:>12}{:>12}", "latency", "p50", "p90", "p99", "p99.9", "max")?;
+    let latency = &report.latency;
+    if let Some(response) = &latency.response {
+        write_row(out, "response", response)?;
+    }
+    write_row(out, if report.closed_loop { "service (closed)" } else { "service" }, &latency.service)?;
+    if let Some(error) = &latency.schedule_error {
+        write_row(out, "schedule error", error)?;
+    }
+    if report.closed_loop {
+        writeln!(
+            out,
+            "closed loop: with --max the target's own pace decides when messages are sent, so waiting does not show in these latencies"
+        )?;
+    }
+    Ok(())
+}
+
+fn write_row(out: &mut String, name: &str, summary: &LatencySummary) -> std::fmt::Result {
+    write!(out, "{name:<16}")?;
+    for (_, value) in summary.named() {
+        let cell = match value {
+            Some(ns) => format_ns(ns),
+            None if summary.unanswered > 0 => "> deadline".to_owned(),
+            None if summary.overflow > 0 => "> 1 h".to_owned(),
+            None => "-".to_owned(),
+        };
+        write!(out, "{cell:>12}")?;
+    }
+    if summary.unanswered > 0 {
+        write!(out, "   {} unanswered", format_count(summary.unanswered))?;
+    }
+    writeln!(out)
+}

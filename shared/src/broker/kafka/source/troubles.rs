@@ -1,0 +1,176 @@
+//! What a source does about errors: of a partition, of the consumer, and those that stand in a log line only.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::{KafkaSource, OFFSET_BEGINNING, OFFSET_END};
+use crate::broker::BrokerError;
+use crate::broker::kafka::ffi::Code;
+use crate::broker::kafka::ffi::consumer::Message;
+use crate::broker::kafka::ffi::partitions::PartitionList;
+use crate::broker::kafka::housekeeping::News;
+use crate::broker::kafka::lanes::Unreadable;
+use crate::broker::source::{Notice, SourceHandler};
+use crate::record::{EPOCH_UNKNOWN, StreamIx};
+
+/// How long a poll may wait for the watermarks of a partition whose position is not in the log.
+const WATERMARKS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Errors after which a partition is not to be had.
+const GONE: [Code; 6] = [
+    Code::UNKNOWN_TOPIC_OR_PARTITION,
+    Code::UNKNOWN_TOPIC,
+    Code::UNKNOWN_PARTITION,
+    Code::UNKNOWN_TOPIC_ID,
+    Code::INVALID_TOPIC,
+    Code::TOPIC_AUTHORIZATION_FAILED,
+];
+
+/// An error about a partition, or about the consumer as a whole.
+pub(super) struct Trouble {
+    stream: Option<StreamIx>,
+    topic: Option<String>,
+    code: Code,
+    offset: i64,
+    text: String,
+}
+
+impl KafkaSource {
+    /// Takes a partition out of the client and the tables.
+    pub(super) fn end_lane(&mut self, stream: StreamIx) -> Result<(), BrokerError> {
+        let Some(lane) = self.lanes.remove(stream) else { return Ok(()) };
+        let mut list = PartitionList::with_capacity(1)?;
+        list.add(&lane.topic, lane.partition, OFFSET_END, -1)?;
+        self.client.unassign(&list)?;
+        if !self.lanes.has_topic(&lane.topic) {
+            self.topics.remove(&lane.topic);
+        }
+        Ok(())
+    }
+
+    pub(super) fn restart(&mut self, stream: StreamIx, position: i64) -> Result<(), BrokerError> {
+        let Some(lane) = self.lanes.by_stream(stream) else { return Ok(()) };
+        let (topic, partition) = (lane.topic.clone(), lane.partition);
+        let mut list = PartitionList::with_capacity(1)?;
+        list.add(&topic, partition, position, EPOCH_UNKNOWN)?;
+        self.client.unassign(&list)?;
+        self.client.assign(&list)
+    }
+
+    /// One error, after its batch.
+    pub(super) fn settle<H: SourceHandler>(&mut self, trouble: Trouble, handler: &mut H) -> Result<(), BrokerError> {
+        let Trouble { stream, topic, code, offset, text } = trouble;
+        if code == Code::FATAL {
+            return Err(BrokerError::Fatal(self.client.fatal_error().unwrap_or(text)));
+        }
+        let Some(stream) = stream else {
+            // No right to describe our own group, which is never used: expected, and told once by the client.
+            if code != Code::GROUP_AUTHORIZATION_FAILED {
+                let about = topic.map_or(String::new(), |topic| format!("{topic}: "));
+                self.house.warn(&format!("error {}", code.0), format!("{about}{text}"));
+            }
+            return Ok(());
+        };
+        match code {
+            Code::AUTO_OFFSET_RESET | Code::OFFSET_OUT_OF_RANGE | Code::LOG_TRUNCATION => {
+                if code == Code::LOG_TRUNCATION || text.contains(&Code::LOG_TRUNCATION.text()) {
+                    self.end_lane(stream)?;
+                    handler.notice(Notice::Truncated { stream, position: end_in(&text), detail: text });
+                } else if !self.out_of_range.contains(&stream) {
+                    self.out_of_range.push_back(stream);
+                }
+            }
+            code if is_gone(code) => {
+                self.end_lane(stream)?;
+                handler.notice(Notice::Gone { stream, detail: format!("{text}{}", gone_hint(code)) });
+            }
+            Code::BAD_MESSAGE | Code::BAD_COMPRESSION | Code::CORRUPT_MESSAGE | Code::NOT_IMPLEMENTED | Code::MESSAGE_TOO_LARGE => {
+                let Some(lane) = self.lanes.by_stream(stream) else { return Ok(()) };
+                if let Unreadable::StepOver(range) = lane.cannot_read(offset) {
+                    let next = range.end;
+                    report_unreadable(handler, stream, range, &text);
+                    self.restart(stream, next)?;
+                }
+            }
+            code => {
+                let name = self.lanes.by_stream(stream).map_or(String::new(), |lane| format!("{}/{}: ", lane.topic, lane.partition));
+                self.house.warn(&format!("error {}", code.0), format!("{name}{text}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for the watermarks of one partition whose position is not in the log.
+    pub(super) fn settle_out_of_range<H: SourceHandler>(&mut self, handler: &mut H) -> Result<(), BrokerError> {
+        let Some(stream) = self.out_of_range.pop_front() else { return Ok(()) };
+        let Some(lane) = self.lanes.by_stream(stream) else { return Ok(()) };
+        let (topic, partition, next) = (lane.topic.clone(), lane.partition, lane.next);
+        let wanted = [(topic.as_str(), partition, OFFSET_BEGINNING)];
+        let low = self.client.list_offsets(&wanted, WATERMARKS_TIMEOUT).map(|answers| answers.first().copied());
+        let wanted = [(topic.as_str(), partition, OFFSET_END)];
+        let high = self.client.list_offsets(&wanted, WATERMARKS_TIMEOUT).map(|answers| answers.first().copied());
+        let (Ok(Some((low, Code::NONE))), Ok(Some((high, Code::NONE)))) = (low, high) else {
+            // No answer: ask again at the next poll.
+            self.out_of_range.push_back(stream);
+            return Ok(());
+        };
+        if (low..=high).contains(&next) {
+            // A leader that was behind for a moment.
+            self.house.warn("in range", format!("{topic}/{partition}: position {next} was out of range for a moment; reading on from it"));
+            return self.restart(stream, next);
+        }
+        self.end_lane(stream)?;
+        handler.notice(Notice::OutOfRange { stream, low, high });
+        Ok(())
+    }
+
+    pub(super) fn settle_news<H: SourceHandler>(&mut self, news: News, handler: &mut H) -> Result<(), BrokerError> {
+        if let Some(fatal) = news.fatal {
+            return Err(BrokerError::Fatal(fatal));
+        }
+        for line in news.partition_errors {
+            let concerned = self.lanes.iter().find(|lane| line.contains(&format!(": {} [{}]: ", lane.topic, lane.partition)));
+            match concerned.map(|lane| lane.stream) {
+                Some(stream) if GONE.iter().any(|code| line.contains(&code.text())) => {
+                    self.end_lane(stream)?;
+                    handler.notice(Notice::Gone { stream, detail: line });
+                }
+                _ => self.house.warn("client", line),
+            }
+        }
+        for warning in news.warnings {
+            handler.notice(Notice::Warning(warning));
+        }
+        Ok(())
+    }
+}
+
+#[cold]
+pub(super) fn trouble(message: Message<'_>, code: Code, stream: Option<StreamIx>) -> Trouble {
+    Trouble { stream, topic: message.topic_name(), code, offset: message.offset(), text: message.error_text() }
+}
+
+pub(super) fn report_unreadable<H: SourceHandler>(handler: &mut H, stream: StreamIx, positions: Range<i64>, detail: &str) {
+    for position in positions {
+        handler.notice(Notice::Unparseable { stream, position, detail: detail.to_owned() });
+    }
+}
+
+pub(super) fn is_gone(code: Code) -> bool {
+    GONE.contains(&code)
+}
+
+pub(super) fn gone_hint(code: Code) -> &'static str {
+    if code == Code::TOPIC_AUTHORIZATION_FAILED {
+        " (the user needs READ and DESCRIBE on the topic)"
+    } else {
+        " (check the name; without the right to DESCRIBE it a topic looks as if it were not there)"
+    }
+}
+
+/// Where the logs part, from the client's words "broker end offset is N".
+fn end_in(text: &str) -> Option<i64> {
+    let (_, rest) = text.split_once("broker end offset is ")?;
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).map_or(rest, |end| &rest[..end]);
+    digits.parse().ok()
+}
