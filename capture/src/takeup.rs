@@ -121,6 +121,8 @@ pub(crate) fn take_up(
     before: Option<&TopicSelection>,
     now_ns: i64,
 ) -> Takeup {
+    // A recording without streams was never begun: its capture ended before it knew where.
+    let before = before.filter(|_| !known.is_empty());
     let held: u64 = known.iter().map(|k| k.books.written).sum();
     let mut intake = Intake::new(plan.replayed, plan.records.map(|n| n.saturating_sub(held)));
     for known in known {

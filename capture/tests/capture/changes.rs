@@ -108,6 +108,23 @@ fn a_log_that_is_cut_back_goes_on_as_another_stream_and_survives_a_resume() {
 }
 
 #[test]
+fn a_log_that_is_cut_back_below_its_end_does_not_hold_up_until_end() {
+    let mut bench = Bench::new(&["a"]);
+    bench.world().topic("a", 1, 1);
+    bench.world().log("a", 0).push_all(0..6);
+    bench.run().expect("a capture");
+    bench.config.until = Some("end".into());
+    bench.world().log("a", 0).push_all(6..9);
+    bench.world().repeats = 0;
+    bench.world().notices.push(Notice::Truncated { stream: 0, position: Some(4), detail: "epoch 1".into() });
+    bench.world().cut = Some(5);
+    bench.world().until(|_| false);
+    let summary = bench.run().expect("it ends");
+    assert_eq!((summary.stopped, summary.gaps), ("every stream has reached its end", 1));
+    assert_eq!(bench.recording().streams[1].books.next, 5);
+}
+
+#[test]
 fn an_epoch_that_falls_is_a_gap() {
     let bench = Bench::new(&["a"]);
     bench.world().topic("a", 1, 1);

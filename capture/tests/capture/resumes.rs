@@ -46,6 +46,23 @@ fn a_writer_that_died_left_its_checkpoint_and_whole_blocks() {
 }
 
 #[test]
+fn a_recording_that_was_never_begun_begins_where_it_is_asked_to() {
+    let mut bench = Bench::new(&["a"]);
+    bench.config.start = Some("end".into());
+    bench.world().topic("a", 1, 1);
+    bench.world().log("a", 0).push("before the start");
+    let new = NewRecording {
+        source: SourceV1 { broker: "kafka".into(), cluster: CLUSTER.into(), ancestors: Vec::new() },
+        filters: FiltersV1 { topics: vec!["a".into()], replayed: "stop".into(), sampled_one_in: 1 },
+        roll: RollPolicy::default(),
+    };
+    RecordingWriter::create(&bench.out(), new).and_then(RecordingWriter::seal).expect("an empty recording");
+    bench.world().then(|w| w.log("a", 0).push_all(0..2));
+    assert_eq!(bench.run().expect("a capture").gaps, 0);
+    assert_eq!(bench.values(), values(0..2));
+}
+
+#[test]
 fn what_the_source_deleted_meanwhile_is_a_gap() {
     let bench = Bench::new(&["a"]);
     bench.world().topic("a", 1, 1);
