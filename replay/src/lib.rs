@@ -27,6 +27,7 @@ pub mod ledger;
 pub mod marks;
 pub mod measure;
 pub mod pacer;
+pub mod plan;
 pub mod planner;
 pub mod prepare;
 pub mod recorded;
