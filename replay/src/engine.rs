@@ -35,8 +35,6 @@ use crate::run::saver::{SaveError, SaverOptions, ToSave, save, save_streams};
 /// Everything that is decided before a run.
 #[derive(Debug)]
 pub struct RunSetup {
-    /// Where the run is kept.
-    pub dir: RunDir,
     /// Who it is.
     pub identity: RunIdentity,
     /// What is sent, and when.
@@ -122,6 +120,7 @@ pub(crate) struct Shared<'a, C> {
 /// [`RunError`] when there is no report to trust; a run that merely went wrong has one.
 pub fn run<S, D, F, C>(
     setup: RunSetup,
+    dir: &RunDir,
     sink: &mut S,
     completions: &mut D,
     feed: &mut F,
@@ -136,7 +135,7 @@ where
     C: Clock + 'static,
 {
     let shared = Shared::new(clock, stop, &setup.queue);
-    let RunSetup { dir, identity, planner, ceilings, late_skip_ns, drain_ns, streams, classes, class_of_target, .. } = setup;
+    let RunSetup { identity, planner, ceilings, late_skip_ns, drain_ns, streams, classes, class_of_target, .. } = setup;
     let scheduled = planner.pace.is_scheduled();
     let mark = mark(&identity);
     let mark_bytes = (MARK_HEADER.len() + mark.len()) as u64;
@@ -160,7 +159,7 @@ where
         let anchor = prime(&shared);
         let t0_ns = shared.clock.now_ns() + LEAD_NS;
         let t0_unix_ns = anchor.wall_at(t0_ns);
-        let (to_saver, saving) = spawn_saver(scope, &shared, &dir, &identity, classes.clone(), t0_unix_ns, scheduled);
+        let (to_saver, saving) = spawn_saver(scope, &shared, dir, &identity, classes.clone(), t0_unix_ns, scheduled);
         let (rows, to_recorder) = bounded(ROWS_MAX);
         let log = ChannelLog { seconds: rows, buckets: to_saver.clone(), lost: &shared.rows_lost };
         let pacing = spawn_pacer(scope, &shared, PacerOptions { t0_ns, ..pacer }, sink, log);
@@ -195,7 +194,7 @@ where
         })
     })?;
     let (report, ledger) = finished(&identity, &ended);
-    save_streams(&dir, &streams, &ledger)?;
+    save_streams(dir, &streams, &ledger)?;
     dir.write_report(&report)?;
     Ok(report)
 }

@@ -150,15 +150,12 @@ mod tests {
     use super::*;
     use crate::assemble::RunIdentity;
     use crate::ceiling::Ceilings;
-    use crate::run::dir::RunDir;
     use crate::schedule::Pace;
     use crate::testing::MemoryFeed;
     use dejaq_shared::broker::sink::QueueLimits;
 
     fn setup(planner: PlannerOptions) -> RunSetup {
-        let dir = tempfile::tempdir().expect("tmp");
         RunSetup {
-            dir: RunDir::create(dir.path()).expect("empty"),
             identity: RunIdentity::default(),
             planner,
             ceilings: Ceilings::default(),

@@ -81,8 +81,8 @@ impl Case {
     fn run(mut self, dir: &Path) -> Result<RunReport, RunError> {
         let (to, taken) = bounded(10_000);
         let planner = PlannerOptions { pace: self.pace, repeat: self.repeat, marks: MarkPolicy::First, ..PlannerOptions::of_streams(2) };
+        let kept = RunDir::create(dir).expect("empty");
         let setup = RunSetup {
-            dir: RunDir::create(dir).expect("empty"),
             identity: RunIdentity { class_of_stream: vec![Some(0); 2], run_id: "r1".into(), ..RunIdentity::default() },
             planner,
             ceilings: Ceilings::default(),
@@ -99,7 +99,7 @@ impl Case {
         let mut completions = ClientCompletions { taken, answer: self.answer, number: 0, breaks_at: self.breaks_at };
         let stop = AtomicBool::new(false);
         let clock = Arc::new(SystemClock::new());
-        run(setup, &mut ClientSink(to), &mut completions, &mut self.feed, &clock, &stop, &mut |progress| {
+        run(setup, &kept, &mut ClientSink(to), &mut completions, &mut self.feed, &clock, &stop, &mut |progress| {
             if progress.sent >= self.stop_at {
                 stop.store(true, Ordering::Relaxed);
             }
