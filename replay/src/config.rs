@@ -8,12 +8,15 @@ use std::collections::BTreeMap;
 
 use dejaq_shared::segment::timeline::StreamClock;
 use dejaq_shared::units::{self, Ratio, UnitError, duration_ns};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use crate::clock_choice::ClockOption;
 use crate::marks::MarkPolicy;
 use crate::remap::PartitionMode;
 use crate::schedule::Pace;
+
+mod text;
+use text::{text, texts};
 
 /// Options that make no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -367,35 +370,6 @@ fn pair(option: &'static str, typed: &str, expected: &'static str) -> Result<(St
         Some((key, value)) if !key.is_empty() && (option != "map" || !value.is_empty()) => Ok((key.to_owned(), value.to_owned())),
         _ => Err(ConfigError::Value { option, found: typed.to_owned(), expected }),
     }
-}
-
-/// A TOML value that may be written as text or as a number.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Text {
-    Written(String),
-    Integer(i64),
-    Float(f64),
-    Boolean(bool),
-}
-
-impl From<Text> for String {
-    fn from(text: Text) -> Self {
-        match text {
-            Text::Written(text) => text,
-            Text::Integer(n) => n.to_string(),
-            Text::Float(x) => x.to_string(),
-            Text::Boolean(b) => b.to_string(),
-        }
-    }
-}
-
-fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    Ok(Option::<Text>::deserialize(from)?.map(Into::into))
-}
-
-fn texts<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
-    Ok(BTreeMap::<String, Text>::deserialize(from)?.into_iter().map(|(k, v)| (k, v.into())).collect())
 }
 
 #[cfg(test)]

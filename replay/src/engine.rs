@@ -118,6 +118,10 @@ pub(crate) struct Shared<'a, C> {
 ///
 /// # Errors
 /// [`RunError`] when there is no report to trust; a run that merely went wrong has one.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the two halves of the client, the feed, the clock: each is another thread's, and is lent for the run"
+)]
 pub fn run<S, D, F, C>(
     setup: RunSetup,
     dir: &RunDir,

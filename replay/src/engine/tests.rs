@@ -166,7 +166,7 @@ fn a_client_that_breaks_ends_the_run_with_balanced_books() {
 #[test]
 fn what_is_not_answered_by_the_drain_deadline_is_unknown() {
     let dir = tempfile::tempdir().expect("tmp");
-    let answer = |number: usize| (number % 4 != 0).then_some(Fate::Acked);
+    let answer = |number: usize| (!number.is_multiple_of(4)).then_some(Fate::Acked);
     let report = Case { answer, ..Case::new() }.run(dir.path()).expect("a report");
     assert_eq!(report.ledger.reasons["unknown"]["no answer by the drain deadline"], 500);
     assert_eq!(report.latency.response.map(|r| r.unanswered), Some(500));
