@@ -18,13 +18,16 @@
 use std::hash::{BuildHasher, Hasher as _};
 
 use super::codec::{ColumnEncoder, ColumnEntry, Compression, column};
-use crate::record::{BrokerTime, EPOCH_UNKNOWN, Record, StreamIx};
+use crate::record::{BrokerTime, EPOCH_UNKNOWN, RECORD_BYTES_MAX, Record, StreamIx};
 use crate::varint;
 
 /// The bytes of a body before its head length.
 pub const DURABLE_BYTES: usize = 12;
 /// After so many records a dictionary must have paid, or it is given up.
 const DICTIONARY_TRIAL: usize = 512;
+/// The most records that go into one block here: their numbers (57 bytes each at worst) and [`RECORD_BYTES_MAX`] of keys,
+/// values and header sets stay under [`super::BLOCK_BYTES_MAX`], so that what is written can be read.
+const RECORDS_MAX: usize = 1 << 19;
 
 /// Bits of a stream row's kinds.
 pub mod kind {
@@ -84,6 +87,8 @@ pub struct BlockBuilder {
     slots: Vec<u32>,
     records: usize,
     bytes_raw: usize,
+    /// As `bytes_raw`, but header sets as they are encoded.
+    bytes_encoded: usize,
     base_arrival_ns: i64,
     previous_arrival_ns: i64,
     run: Option<(u32, u64)>,
@@ -115,6 +120,7 @@ impl BlockBuilder {
             slots: Vec::new(),
             records: 0,
             bytes_raw: 0,
+            bytes_encoded: 0,
             base_arrival_ns: 0,
             previous_arrival_ns: 0,
             run: None,
@@ -139,6 +145,7 @@ impl BlockBuilder {
         self.lanes.clear();
         self.records = 0;
         self.bytes_raw = 0;
+        self.bytes_encoded = 0;
         self.run = None;
         self.any_flag = false;
         for column in [&mut self.runs, &mut self.arrivals, &mut self.positions, &mut self.broker_times, &mut self.kinds, &mut self.flags] {
@@ -189,8 +196,7 @@ impl BlockBuilder {
     /// block, its positions rise, and the block has room under the format's limits.
     #[must_use]
     pub fn accepts(&self, record: &Record<'_>) -> bool {
-        let fits = self.records == 0
-            || (self.bytes_raw + record.bytes_raw() <= crate::record::RECORD_BYTES_MAX && (self.records as u64) < super::BLOCK_RECORDS_MAX);
+        let fits = self.records == 0 || (self.bytes_encoded + encoded_bytes(record) <= RECORD_BYTES_MAX && self.records < RECORDS_MAX);
         fits && match self.slots.get(record.stream as usize) {
             Some(&slot) if slot != u32::MAX => {
                 let there = &self.streams[slot as usize];
@@ -248,6 +254,7 @@ impl BlockBuilder {
         row.kinds |= kind::bit(kind_number);
         self.records += 1;
         self.bytes_raw += bytes;
+        self.bytes_encoded += encoded_bytes(record);
     }
 
     #[inline]
@@ -293,6 +300,12 @@ impl BlockBuilder {
             }
         }
     }
+}
+
+/// What a record's key, value and header set take in columns, at most.
+#[inline]
+fn encoded_bytes(record: &Record<'_>) -> usize {
+    record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) + record.headers.as_bytes().len()
 }
 
 /// A block, ready to be written: everything of its body but the first [`DURABLE_BYTES`].

@@ -134,6 +134,9 @@ impl BlockHead {
         if counted != u64::from(self.records) || self.streams.iter().any(|s| s.records == 0) {
             return Err(format!("the block has {} records, its streams have {counted} together", self.records));
         }
+        if let Some(pair) = self.columns.windows(2).find(|pair| pair[0].id >= pair[1].id) {
+            return Err(format!("column {} stands before column {}: their numbers must rise", pair[0].id, pair[1].id));
+        }
         let (mut raw, mut stored) = (0u64, 0u64);
         for entry in &self.columns {
             if entry.raw_bytes > COLUMN_BYTES_MAX {
@@ -341,6 +344,9 @@ impl Block {
         if !load(&self.head, decoder, body, column::FLAGS, &mut self.flags)? {
             self.flags.clear();
             self.flags.resize(records, 0);
+        }
+        if let Some(kind) = self.kinds.iter().find(|k| **k > 2) {
+            return Err(format!("a record has broker time of kind {kind}, 0 to 2 expected").into());
         }
         if self.kinds.len() != records || self.flags.len() != records {
             return Err(format!("the block has {} kinds and {} flags for {records} records", self.kinds.len(), self.flags.len()).into());

@@ -54,7 +54,9 @@ impl SegmentReader {
     /// [`SegmentError`].
     pub fn read(store: &impl ReadAt, path: &Path) -> Result<Self, SegmentError> {
         let (header, _, header_bytes) = read_header(store, path)?;
-        if let Some(offset) = footer::locate(store).map_err(SegmentError::io("reading", path))?.filter(|o| *o >= header_bytes) {
+        if let Some(offset) =
+            footer::locate(store, &header.segment.sync).map_err(SegmentError::io("reading", path))?.filter(|o| *o >= header_bytes)
+        {
             match footer::read(store, offset) {
                 Ok(facts) => return Ok(Self { path: path.to_owned(), header, facts, state: SegmentState::Sealed, damages: Vec::new() }),
                 Err(BodyFault::MustUnderstand(what)) => return Err(SegmentError::MustUnderstand { path: path.to_owned(), offset, what }),

@@ -28,6 +28,10 @@ use crate::record::{Gap, Stream, StreamIx};
 const RESERVE_BYTES: u64 = 2 << 20;
 const RESERVE_FILE: &str = ".reserve";
 
+/// A segment whose index takes more memory is full, however few its bytes: many streams in small blocks, or gaps without
+/// end. So the writer's memory stays flat and the footer far below what a reader accepts.
+const INDEX_BYTES_MAX: u64 = 8 << 20;
+
 /// When a segment is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RollPolicy {
@@ -320,7 +324,8 @@ impl RecordingWriter {
     #[must_use]
     pub fn roll_due(&self) -> bool {
         self.segment.as_ref().is_some_and(|s| {
-            s.facts().records > 0 && (s.bytes() >= self.new.roll.bytes_max || self.began.elapsed() >= self.new.roll.age_max)
+            s.index_bytes() >= INDEX_BYTES_MAX
+                || (s.facts().records > 0 && (s.bytes() >= self.new.roll.bytes_max || self.began.elapsed() >= self.new.roll.age_max))
         })
     }
 

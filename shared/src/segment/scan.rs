@@ -111,7 +111,7 @@ impl<'s, S: ReadAt> Scanner<'s, S> {
         let mut end = store.bytes().map_err(SegmentError::io("reading", path))?;
         let mut pending = None;
         let mut found = None;
-        if let Some(offset) = footer::locate(store).map_err(SegmentError::io("reading", path))?.filter(|o| *o >= at) {
+        if let Some(offset) = footer::locate(store, &header.segment.sync).map_err(SegmentError::io("reading", path))?.filter(|o| *o >= at) {
             match footer::read(store, offset) {
                 Ok(facts) => found = Some(Box::new(facts)),
                 Err(BodyFault::Damaged(what)) => pending = Some(Damage { from: offset, to: end, what }),

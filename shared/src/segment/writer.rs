@@ -9,7 +9,7 @@ use super::block::EncodedBlock;
 use super::block_read::BlockHead;
 use super::facts::{Body, SegmentFacts};
 use super::frame::{FrameHead, SegmentHeader, frame_type, seal_metadata};
-use super::meta::{self, AncestorV1, AttachmentV1, CheckpointV1, GapV1, KafkaStreamV1, StreamBooksV1, tag};
+use super::meta::{self, AncestorV1, AttachmentV1, CheckpointV1, FrameEntryV1, GapV1, KafkaStreamV1, StreamBooksV1, tag};
 use super::store::Append;
 use super::{MUST_UNDERSTAND, SegmentError, footer};
 use crate::record::Gap;
@@ -23,6 +23,7 @@ pub struct SegmentWriter<S> {
     bytes: u64,
     facts: SegmentFacts,
     frames_durable: u64,
+    index_bytes: u64,
 }
 
 impl<S: Append> SegmentWriter<S> {
@@ -34,7 +35,15 @@ impl<S: Append> SegmentWriter<S> {
         let bytes = header.encode().map_err(|what| SegmentError::Damaged { path: path.to_owned(), offset: 0, what })?;
         store.append(&bytes).map_err(SegmentError::io("writing to", path))?;
         let facts = SegmentFacts { last_head_crc: crc32c::crc32c(&bytes[..bytes.len() - 4]), ..SegmentFacts::default() };
-        Ok(Self { store, path: path.to_owned(), sync: header.segment.sync, bytes: bytes.len() as u64, facts, frames_durable: 0 })
+        Ok(Self {
+            store,
+            path: path.to_owned(),
+            sync: header.segment.sync,
+            bytes: bytes.len() as u64,
+            facts,
+            frames_durable: 0,
+            index_bytes: 0,
+        })
     }
 
     /// Goes on with a segment that was read to its last whole frame, which ends at byte `bytes`; what follows is cut.
@@ -44,7 +53,7 @@ impl<S: Append> SegmentWriter<S> {
     pub fn go_on(mut store: S, path: &Path, header: &SegmentHeader, facts: SegmentFacts, bytes: u64) -> Result<Self, SegmentError> {
         store.truncate(bytes).map_err(SegmentError::io("cutting the torn tail of", path))?;
         let frames_durable = facts.next_number;
-        Ok(Self { store, path: path.to_owned(), sync: header.segment.sync, bytes, facts, frames_durable })
+        Ok(Self { store, path: path.to_owned(), sync: header.segment.sync, bytes, facts, frames_durable, index_bytes: 0 })
     }
 
     fn frame(&mut self, frame_type: u16, parts: &[&[u8]], body: &Body) -> Result<(), SegmentError> {
@@ -70,6 +79,11 @@ impl<S: Append> SegmentWriter<S> {
         }
         let head = FrameHead { frame_type, flags: MUST_UNDERSTAND, number, previous: self.facts.last_head_crc, body_bytes, crc };
         self.facts.absorb(self.bytes, &head, body);
+        self.index_bytes += match body {
+            Body::Records(block) => size_of::<FrameEntryV1>() + block.streams.len() * size_of::<(u32, i64, i64)>(),
+            Body::Gap(gap) => size_of::<FrameEntryV1>() + size_of::<Gap>() + gap.scope.len() + gap.detail.len(),
+            _ => size_of::<FrameEntryV1>(),
+        } as u64;
         self.bytes += (super::frame::HEAD_BYTES + length) as u64;
         Ok(())
     }
@@ -166,6 +180,13 @@ impl<S: Append> SegmentWriter<S> {
         self.bytes
     }
 
+    /// About the memory that the index of what was written here takes, in bytes. It grows with frames, with the streams in
+    /// each block and with gaps, not with bytes stored: whoever writes for long ends the segment before it is large.
+    #[must_use]
+    pub fn index_bytes(&self) -> u64 {
+        self.index_bytes
+    }
+
     /// How many of its frames are durable.
     #[must_use]
     pub fn frames_durable(&self) -> u64 {
@@ -184,8 +205,11 @@ impl<S: Append> SegmentWriter<S> {
     /// [`SegmentError`]; the segment stays open then.
     pub fn seal(mut self, recovered: bool) -> Result<S, SegmentError> {
         self.facts.recovered = recovered;
-        let bytes =
-            footer::encode(&self.facts).map_err(|what| SegmentError::Damaged { path: self.path.clone(), offset: self.bytes, what })?;
+        let bytes = footer::encode(&self.facts, &self.sync).map_err(|what| SegmentError::Damaged {
+            path: self.path.clone(),
+            offset: self.bytes,
+            what,
+        })?;
         if let Err(source) = self.store.append(&bytes) {
             // As in `frame`: a footer that is cut is no footer.
             let _ = self.store.truncate(self.bytes);

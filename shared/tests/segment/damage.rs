@@ -5,6 +5,7 @@ use std::path::Path;
 use dejaq_shared::segment::SegmentError;
 use dejaq_shared::segment::frame::{FrameHead, HEAD_BYTES};
 use dejaq_shared::segment::reader::SegmentReader;
+use dejaq_shared::segment::recovery::recover;
 use dejaq_shared::segment::scan::read_header;
 use dejaq_shared::segment::verify::verify_segment;
 use proptest::prelude::*;
@@ -157,4 +158,83 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_damaged_footer_costs_no_frame_in_reading_nor_in_recovery() {
+    let (bytes, records) = small();
+    let reader = SegmentReader::read(&bytes, Path::new("memory")).expect("whole");
+    let last = reader.facts.frames.last().expect("a block");
+    let frames_end = last.offset + HEAD_BYTES as u64 + u64::from(last.body_bytes);
+    for at in usize::try_from(frames_end).expect("small")..bytes.len() {
+        for bit in 0..8 {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << bit;
+            assert!(is_seen(&flipped), "byte {at}, bit {bit}");
+            assert_eq!(read_all(&flipped).expect("the frames say it all"), records, "byte {at}, bit {bit}");
+            let recovered = recover(&flipped, Path::new("memory")).expect("readable");
+            assert_eq!((recovered.sealed, recovered.keep_bytes), (false, frames_end), "byte {at}, bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn a_payload_that_is_a_whole_segment_does_not_seal_the_one_it_is_in() {
+    let (mut inner, _) = small();
+    // Another segment: another sync.
+    let other = [7u8; 16];
+    while let Some(at) = inner.windows(16).position(|w| *w == header().segment.sync) {
+        inner[at..at + 16].copy_from_slice(&other);
+    }
+    let end = inner.len() - 12;
+    let footer = inner.windows(8).rposition(|w| *w == dejaq_shared::segment::FOOTER_MAGIC).expect("sealed");
+    let crc = crc32c::crc32c(&inner[footer..end]).to_le_bytes();
+    inner[end..end + 4].copy_from_slice(&crc);
+    let records = vec![Owned { value: Some(inner), ..Owned::at(0, 0) }];
+    let mut writer = begin(1);
+    writer.block(&encode(&records, dejaq_shared::segment::codec::Compression::None)).expect("memory");
+    let bytes = writer.store().clone();
+    assert!(bytes.ends_with(&dejaq_shared::segment::END_MAGIC));
+    let report = verify_segment(&bytes, Path::new("memory")).expect("readable");
+    assert!(!report.sealed && report.damages.is_empty(), "{report:?}");
+    assert_eq!(read_all(&bytes).expect("open"), records);
+}
+
+#[test]
+fn what_a_block_accepts_can_be_read() {
+    use dejaq_shared::segment::block::{BlockBuilder, BlockEncoder, EncodedBlock};
+    use dejaq_shared::segment::block_read::{Block, Wanted};
+    let mut builder = BlockBuilder::new();
+    // No payload, and numbers as long as they get: nothing but the count of records can close it.
+    let mut state = 1u64;
+    let mut position = i64::MIN;
+    loop {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        position += 1 << 43;
+        let record = dejaq_shared::record::Record {
+            stream: u32::from(state >> 63 == 1),
+            position,
+            leader_epoch: 0,
+            arrival_ns: state.cast_signed(),
+            broker_time: dejaq_shared::record::BrokerTime::Create(state.cast_signed()),
+            key: None,
+            value: None,
+            headers: dejaq_shared::record::Headers::EMPTY,
+            flags: dejaq_shared::record::RecordFlags(1),
+        };
+        if !builder.accepts(&record) {
+            break;
+        }
+        builder.push(&record);
+    }
+    let mut encoded = EncodedBlock::default();
+    BlockEncoder::new().expect("zstd").encode(&builder, dejaq_shared::segment::codec::Compression::None, &mut encoded).expect("memory");
+    let mut writer = begin(2);
+    writer.block(&encoded).expect("memory");
+    let reader = SegmentReader::read(writer.store(), Path::new("memory")).expect("open");
+    let offset = reader.facts.frames.last().expect("a block").offset;
+    let mut blocks = dejaq_shared::segment::reader::BlockReader::new().expect("zstd");
+    let mut block = Block::default();
+    blocks.read(writer.store(), Path::new("memory"), &header().segment.sync, offset, Wanted::ALL, &mut block).expect("readable");
+    assert_eq!(block.len(), builder.records());
 }

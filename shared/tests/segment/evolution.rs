@@ -109,3 +109,12 @@ fn an_unknown_column_that_must_be_understood_is_refused() {
     let error = read_all(&with_unknown_column(1)).expect_err("must be understood");
     assert!(error.to_string().contains("column 99"), "{error}");
 }
+
+#[test]
+fn an_unknown_frame_is_checked_by_the_checksum_that_closes_it() {
+    let mut bytes = with_unknown_frame(0);
+    let at = bytes.windows(8).position(|w| w == b"whatever").expect("the unknown body");
+    bytes[at] ^= 1;
+    let report = verify_segment(&bytes, Path::new("memory")).expect("readable");
+    assert_eq!(report.damages.len(), 1, "{report:?}");
+}

@@ -178,3 +178,26 @@ fn files_are_private() {
         assert_eq!(entry.metadata().expect("metadata").permissions().mode() & 0o777, 0o600, "{:?}", entry.file_name());
     }
 }
+
+#[test]
+fn a_segment_is_full_when_its_index_is() {
+    let scratch = tempfile::tempdir().expect("temporary directory");
+    let mut writer = RecordingWriter::create(&scratch.path().join("r"), new_recording()).expect("new");
+    let gap = dejaq_shared::record::Gap {
+        stream: None,
+        scope: "all streams".into(),
+        from: None,
+        to: None,
+        from_time_ns: Some(1),
+        to_time_ns: Some(2),
+        count: None,
+        exact: false,
+        reason: dejaq_shared::record::GapReason::Unparseable,
+        detail: "x".repeat(1 << 20),
+    };
+    let gaps = (0..100).take_while(|_| {
+        writer.gap(&gap).expect("gap");
+        !writer.roll_due()
+    });
+    assert!(gaps.count() < 9, "gaps alone fill a segment");
+}
