@@ -9,20 +9,20 @@ use std::time::{Duration, Instant};
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
 /// Writes a line for people.
-pub fn talk(line: fmt::Arguments<'_>) {
+pub(crate) fn talk(line: fmt::Arguments<'_>) {
     // Nobody to talk to is no reason to fail.
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// Progress of long work.
-pub struct Progress {
+pub(crate) struct Progress {
     bar: Option<indicatif::ProgressBar>,
     last: Option<Instant>,
 }
 
 impl Progress {
     /// Nothing is shown before the first [`Progress::show`].
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = indicatif::ProgressBar::new_spinner();
             // The template is a constant; the default one serves if it were refused.
@@ -35,7 +35,7 @@ impl Progress {
     }
 
     /// Shows the newest state: at once on a terminal, every few seconds otherwise.
-    pub fn show(&mut self, line: fmt::Arguments<'_>) {
+    pub(crate) fn show(&mut self, line: fmt::Arguments<'_>) {
         match &self.bar {
             Some(bar) => {
                 bar.set_message(line.to_string());
@@ -50,7 +50,7 @@ impl Progress {
     }
 
     /// Writes a line that stays, without disturbing the one that moves.
-    pub fn note(&self, line: fmt::Arguments<'_>) {
+    pub(crate) fn note(&self, line: fmt::Arguments<'_>) {
         match &self.bar {
             Some(bar) => bar.suspend(|| talk(line)),
             None => talk(line),
@@ -58,7 +58,7 @@ impl Progress {
     }
 
     /// Takes the moving line away.
-    pub fn end(self) {
+    pub(crate) fn end(self) {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
         }

@@ -81,12 +81,12 @@ pub struct CaptureConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("reading {path}: {source}", path = path.display())]
+    #[error("reading {path}: {reason}", path = path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// The system's words.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The file is no such TOML.
     #[error("{path}: {reason}", path = path.display())]
@@ -195,7 +195,7 @@ impl CaptureConfig {
     /// # Errors
     /// [`ConfigError::Read`], [`ConfigError::Toml`].
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|reason| ConfigError::Read { path: path.to_owned(), reason })?;
         toml::from_str(&text).map_err(|e| ConfigError::Toml { path: path.to_owned(), reason: e.to_string().trim_end().to_owned() })
     }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use dejaq_shared::broker::source::{Source, TopicSelection};
 use dejaq_shared::clock::{Clock, WallAnchor};
-use dejaq_shared::record::StreamIx;
+use dejaq_shared::record::{GapReason, StreamIx};
 use dejaq_shared::segment::codec::Compression;
 use dejaq_shared::segment::meta::{FiltersV1, SourceV1};
 use dejaq_shared::segment::recording::{Recording, segment_paths};
@@ -142,8 +142,9 @@ fn open(plan: &CapturePlan, cluster: &str, resumes: bool) -> Result<Opened<Recor
     if !resumes {
         return Ok(Opened { recorder: RecordingWriter::create(&plan.out, new)?, streams: Vec::new(), before: None });
     }
-    // The headers, before a new segment with our own filters is there.
-    let filters = Recording::open(&plan.out)?.segments.pop().map(|s| s.header.filters.topics).unwrap_or_default();
+    // Before a new segment with our own filters is there.
+    let mut recording = Recording::open(&plan.out)?;
+    let filters = recording.segments.pop().map(|s| s.header.filters.topics).unwrap_or_default();
     let (recorder, states) = RecordingWriter::resume(&plan.out, new)?;
     let streams = states.into_iter().map(|state| {
         let b = state.books;
@@ -156,7 +157,11 @@ fn open(plan: &CapturePlan, cluster: &str, resumes: bool) -> Result<Opened<Recor
             lost: b.lost,
             filtered: b.filtered,
         };
-        KnownStream { stream: state.stream, books, ended: b.ended }
+        let replay_follows = recording
+            .gaps
+            .iter()
+            .any(|g| g.stream == Some(state.ix) && g.reason == GapReason::Replay && g.from == Some(b.next) && g.to.is_none());
+        KnownStream { stream: state.stream, books, ended: b.ended, replay_follows }
     });
     // They were valid when they were written; an unknown form selects nothing, and then all topics count as newly asked for.
     let before = TopicSelection::parse(filters.iter().map(String::as_str)).ok();

@@ -75,7 +75,7 @@ pub struct NewLane {
     pub end: i64,
     /// Where to stop, if anywhere: the position after the last one wanted.
     pub until: Option<i64>,
-    /// [`Phase::Reading`], or [`Phase::Ended`] for one that the recording knows and the source no longer has.
+    /// [`Phase::Reading`]; for one that the recording knows also [`Phase::Ended`] or [`Phase::Stopped`].
     pub phase: Phase,
 }
 

@@ -101,7 +101,7 @@ impl CaptureSummary {
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
     /// The source, before or while it was read.
-    #[error("{0}")]
+    #[error(transparent)]
     Broker(#[from] BrokerError),
     /// The source, while it was read.
     #[error("{error}; {kept}")]
@@ -120,7 +120,7 @@ pub enum CaptureError {
         patterns: String,
     },
     /// The recording cannot be opened.
-    #[error("{0}")]
+    #[error(transparent)]
     Recording(SegmentError),
     /// The disk is full.
     #[error("the disk is full ({error}); {kept}")]

@@ -226,8 +226,11 @@ impl<'a, S: Source> Session<'a, S> {
     /// Begins a stream anew where its log was cut back to.
     fn rewind(&mut self, stream: StreamIx, at: i64) -> Result<(), Ended> {
         let Some(identity) = self.taker.intake.stream(stream).cloned() else { return Ok(()) };
-        let until = self.taker.intake.until(stream);
-        let numbers = self.register(&[(identity, at)], |_, start| until.unwrap_or(start), until.is_some())?;
+        let until_end = self.taker.intake.until(stream).is_some();
+        let lane = (identity.topic().to_owned(), identity.partition());
+        // The end that it had at the start is no more; without an answer, what is there now counts as not wanted.
+        let end = self.source.positions(&[lane], StartAt::End, LOOK_TIMEOUT).ok().and_then(|ends| ends.first().copied());
+        let numbers = self.register(&[(identity, at)], |_, start| end.unwrap_or(start), until_end)?;
         self.read(&numbers)
     }
 

@@ -40,6 +40,8 @@ pub(crate) struct Taker {
     pub(crate) warnings: Vec<String>,
     pub(crate) broken: bool,
     slot: Option<Slot>,
+    /// A gap that the next notice may lengthen: a damaged batch is told position by position.
+    growing: Option<Gap>,
     age: BlockAge,
     ancestors: HashSet<String>,
     clock: Arc<dyn Clock>,
@@ -58,6 +60,7 @@ impl Taker {
             warnings: Vec::new(),
             broken: false,
             slot: None,
+            growing: None,
             age: BlockAge::default(),
             ancestors: HashSet::new(),
             clock,
@@ -77,17 +80,52 @@ impl Taker {
 
     /// Writes a gap, after everything that was taken before it.
     pub(crate) fn gap(&mut self, gap: Gap) {
-        self.warnings.push(format!("gap in {}: {}: {}", gap.scope, gap.reason.name(), gap.detail));
-        self.event(Event::Gap(gap));
+        self.end_growing();
+        self.put_gap(gap);
+        self.close_block();
     }
 
     /// Writes an event after everything that was taken before it.
     pub(crate) fn event(&mut self, event: Event) {
+        self.end_growing();
+        self.put(event);
+        self.close_block();
+    }
+
+    fn put_gap(&mut self, gap: Gap) {
+        self.warnings.push(format!("gap in {}: {}: {}", gap.scope, gap.reason.name(), gap.detail));
+        self.put(Event::Gap(gap));
+    }
+
+    fn put(&mut self, event: Event) {
         if self.ensure_slot().is_ok()
             && let Some(slot) = &mut self.slot
         {
             slot.after.push(event);
-            self.close_block();
+        }
+    }
+
+    /// Takes a gap that begins where the growing one ends together with it.
+    fn grow(&mut self, gap: Gap) {
+        match &mut self.growing {
+            Some(growing) if growing.stream == gap.stream && growing.reason == gap.reason && growing.to == gap.from => {
+                growing.to = gap.to;
+                growing.to_time_ns = gap.to_time_ns;
+                growing.count = growing.count.zip(gap.count).map(|(a, b)| a + b);
+            }
+            _ => {
+                if self.growing.is_some() {
+                    self.close_block();
+                }
+                self.growing = Some(gap);
+            }
+        }
+    }
+
+    /// A gap must be in the slot whose books are past it.
+    fn end_growing(&mut self) {
+        if let Some(gap) = self.growing.take() {
+            self.put_gap(gap);
         }
     }
 
@@ -107,6 +145,7 @@ impl Taker {
 
     /// Sends the open block on, with the books as they stand after it.
     pub(crate) fn close_block(&mut self) {
+        self.end_growing();
         if self.slot.is_none() && (!self.intake.has_changed() || self.ensure_slot().is_err()) {
             return;
         }
@@ -190,6 +229,9 @@ fn is_marked(headers: Headers<'_>) -> bool {
 impl SourceHandler for Taker {
     #[inline]
     fn record(&mut self, record: &Record<'_>) {
+        if self.growing.is_some() {
+            self.close_block();
+        }
         if self.broken || !self.make_room(record) {
             return;
         }
@@ -239,7 +281,7 @@ impl SourceHandler for Taker {
             Notice::Truncated { stream, position: None, detail } => self.todo.push(Todo::FindCut { stream, detail }),
             Notice::Unparseable { stream, position, detail } => {
                 if let Some(gap) = self.intake.unparseable(stream, position, &detail, now) {
-                    self.gap(*gap);
+                    self.grow(*gap);
                 }
             }
             Notice::Gone { stream, detail } => {

@@ -8,7 +8,7 @@ use dejaq_shared::broker::source::{Source, StartAt, TopicInfo, TopicSelection};
 use dejaq_shared::record::{Gap, GapReason, Lane, Stream, StreamIx};
 
 use crate::books::Books;
-use crate::config::CapturePlan;
+use crate::config::{CapturePlan, Replayed};
 use crate::intake::{Intake, LaneBooks, NewLane, Phase};
 use crate::watch::{Change, Known, Watch};
 
@@ -18,6 +18,8 @@ pub(crate) struct KnownStream {
     pub(crate) stream: Stream,
     pub(crate) books: Books,
     pub(crate) ended: bool,
+    /// An earlier capture stopped here because replayed traffic follows, and has written the gap.
+    pub(crate) replay_follows: bool,
 }
 
 impl KnownStream {
@@ -119,6 +121,8 @@ pub(crate) fn take_up(
     before: Option<&TopicSelection>,
     now_ns: i64,
 ) -> Takeup {
+    // A recording without streams was never begun: its capture ended before it knew where.
+    let before = before.filter(|_| !known.is_empty());
     let held: u64 = known.iter().map(|k| k.books.written).sum();
     let mut intake = Intake::new(plan.replayed, plan.records.map(|n| n.saturating_sub(held)));
     for known in known {
@@ -128,7 +132,11 @@ pub(crate) fn take_up(
             books: known.books,
             end: end.unwrap_or(known.books.next),
             until: end.filter(|_| plan.until_end),
-            phase: if known.ended { Phase::Ended } else { Phase::Reading },
+            phase: match known {
+                KnownStream { ended: true, .. } => Phase::Ended,
+                KnownStream { replay_follows: true, .. } if plan.replayed == Replayed::Stop => Phase::Stopped,
+                _ => Phase::Reading,
+            },
         });
     }
     let mut gaps = Vec::new();

@@ -40,6 +40,7 @@ pub(crate) struct Ended {
     pub(crate) recorder: RecorderBooks,
     pub(crate) totals: Totals,
     pub(crate) input_error: Option<String>,
+    pub(crate) damages: Vec<String>,
     pub(crate) client_error: Option<String>,
     pub(crate) clock_step_ns: u64,
     pub(crate) rows_lost: u64,
@@ -48,10 +49,10 @@ pub(crate) struct Ended {
 }
 
 /// The report of a run that has ended, and its whole ledger.
-pub(crate) fn finished(identity: &RunIdentity, ended: Ended) -> (RunReport, Ledger) {
+pub(crate) fn finished(identity: &RunIdentity, ended: &Ended) -> (RunReport, Ledger) {
     let mut ledger = ended.pacer.ledger.clone();
     ledger.merge(&ended.recorder.ledger);
-    let facts = facts(&ended, &ledger);
+    let facts = facts(ended, &ledger);
     let trust = judge(&facts);
     let counts = *ledger.total();
     let latency = facts.latency;
@@ -78,11 +79,11 @@ pub(crate) fn finished(identity: &RunIdentity, ended: Ended) -> (RunReport, Ledg
             response: ended.scheduled.then_some(latency.response),
             response_without_lateness: ended.scheduled.then_some(latency.response_on_time),
         },
-        rate: rates(&ended, &counts),
+        rate: rates(ended, &counts),
         duration_ns: facts.duration_ns,
         holds: HoldsReport { ceiling_ns: facts.ceiling_ns, full_queue_ns: facts.full_queue_ns, lateness_max_ns: facts.late_max_ns },
         order_violations: ended.pacer.order_violations,
-        topics: topics(identity, &ended, &ledger),
+        topics: topics(identity, ended, &ledger),
         notes,
         ..blank(identity, ended.t0_unix_ns, ended.scheduled)
     };
@@ -164,6 +165,7 @@ fn facts(ended: &Ended, ledger: &Ledger) -> Facts {
         skipped_by_generator: pacer.skipped_by_generator,
         clock_step_ns: ended.clock_step_ns,
         input_error: ended.input_error.clone(),
+        damages: ended.damages.clone(),
         client_error: ended.client_error.clone(),
         rows_lost: ended.rows_lost,
     }

@@ -5,6 +5,7 @@
 //! to arrival, which is wrong after a catch-up. Append and create time may mix across streams; arrival mixes with them
 //! only where no record was read in catch-up, else the choice is refused. Pure.
 
+use dejaq_shared::segment::timeline::{StreamClock, TimeStatistics};
 use dejaq_shared::units::{format_count, format_percent};
 
 /// One stream's times, counted.
@@ -12,39 +13,8 @@ use dejaq_shared::units::{format_count, format_percent};
 pub struct StreamTimes {
     /// Its name, for people.
     pub name: String,
-    /// Its records.
-    pub records: u64,
-    /// Those with append time.
-    pub append: u64,
-    /// Those with create time.
-    pub create: u64,
-    /// Those of `create` that are insane by the rule above.
-    pub insane: u64,
-    /// Records read while the capture was behind, whose arrival time says little.
-    pub catch_up: u64,
-}
-
-/// A clock of a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Clock {
-    /// The broker's clock at appending.
-    Append,
-    /// The producer's clock.
-    Create,
-    /// The capture's clock.
-    Arrival,
-}
-
-impl Clock {
-    /// The name on the command line and in `run.json`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Append => "append",
-            Self::Create => "create",
-            Self::Arrival => "arrival",
-        }
-    }
+    /// What its times are like.
+    pub times: TimeStatistics,
 }
 
 /// What was asked for.
@@ -54,7 +24,7 @@ pub enum ClockOption {
     #[default]
     Auto,
     /// This clock, for every stream.
-    Only(Clock),
+    Only(StreamClock),
 }
 
 impl ClockOption {
@@ -72,7 +42,7 @@ impl ClockOption {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClockDecision {
     /// Each stream's clock, in order; streams without records have one too.
-    pub clocks: Vec<Clock>,
+    pub clocks: Vec<StreamClock>,
     /// What was chosen and why, for people, a line each.
     pub reasons: Vec<String>,
 }
@@ -110,9 +80,6 @@ pub enum ClockError {
     },
 }
 
-/// The share of insane create times that a stream may have, in hundredths.
-const INSANE_PERCENT_MAX: u64 = 1;
-
 /// Decides for the streams that are replayed.
 ///
 /// # Errors
@@ -126,7 +93,7 @@ pub fn choose(option: ClockOption, streams: &[StreamTimes]) -> Result<ClockDecis
             vec![clock; streams.len()]
         }
         ClockOption::Auto => {
-            let clocks: Vec<Clock> = streams.iter().map(|s| automatic(s).0).collect();
+            let clocks: Vec<StreamClock> = streams.iter().map(|s| s.times.preferred_clock()).collect();
             check_mix(&clocks, streams)?;
             clocks
         }
@@ -135,79 +102,69 @@ pub fn choose(option: ClockOption, streams: &[StreamTimes]) -> Result<ClockDecis
     Ok(ClockDecision { clocks, reasons })
 }
 
-/// A stream's clock by the rule, and why in words.
-fn automatic(stream: &StreamTimes) -> (Clock, String) {
-    let StreamTimes { records, append, create, insane, .. } = stream;
-    if *records == 0 {
-        return (Clock::Append, "no records".to_owned());
+/// Why a stream's clock is what the rule makes it, in words.
+fn why(times: &TimeStatistics) -> String {
+    let odd = times.odd();
+    match times.preferred_clock() {
+        StreamClock::Append => "every record has append time".to_owned(),
+        StreamClock::Create if odd == 0 => "its create times are sane".to_owned(),
+        StreamClock::Create => format!("its create times are sane but for {} of {}", format_count(odd), format_count(times.records)),
+        StreamClock::Arrival if times.create + times.append == 0 => "it has no broker time".to_owned(),
+        StreamClock::Arrival => format!("{} of its records have no sane create time", format_percent(odd as f64 / times.records as f64)),
     }
-    if append == records {
-        return (Clock::Append, "every record has append time".to_owned());
-    }
-    // Records without any time count as insane: they take their predecessor's.
-    let odd = insane + (records - append - create);
-    let timed = create + append;
-    if timed > 0 && odd.saturating_mul(100) <= records.saturating_mul(INSANE_PERCENT_MAX) {
-        let sane =
-            if odd == 0 { "its create times are sane".to_owned() } else { format!("its create times are sane but for {odd} of {records}") };
-        return (Clock::Create, sane);
-    }
-    if timed == 0 {
-        return (Clock::Arrival, "it has no broker time".to_owned());
-    }
-    (Clock::Arrival, format!("{} of its create times are not sane", format_percent(odd as f64 / *records as f64)))
 }
 
-fn check_mix(clocks: &[Clock], streams: &[StreamTimes]) -> Result<(), ClockError> {
-    let with_records = || streams.iter().zip(clocks).filter(|(s, _)| s.records > 0);
-    let Some((broker, _)) = with_records().find(|(_, c)| **c != Clock::Arrival) else { return Ok(()) };
-    match with_records().find(|(s, c)| **c == Clock::Arrival && s.catch_up > 0) {
+fn check_mix(clocks: &[StreamClock], streams: &[StreamTimes]) -> Result<(), ClockError> {
+    let with_records = || streams.iter().zip(clocks).filter(|(s, _)| s.times.records > 0);
+    let Some((broker, _)) = with_records().find(|(_, c)| **c != StreamClock::Arrival) else { return Ok(()) };
+    match with_records().find(|(s, c)| **c == StreamClock::Arrival && s.times.catch_up > 0) {
         None => Ok(()),
         Some((arrival, _)) => Err(ClockError::Mixed {
             arrival: arrival.name.clone(),
-            why: automatic(arrival).1,
+            why: why(&arrival.times),
             broker: broker.name.clone(),
-            catch_up: format_count(arrival.catch_up),
+            catch_up: format_count(arrival.times.catch_up),
         }),
     }
 }
 
-fn check_present(clock: Clock, stream: &StreamTimes) -> Result<(), ClockError> {
-    let with = match clock {
-        Clock::Append => stream.append,
-        // Append time answers "when did the broker have it", which create time bounds: a stream may hold both.
-        Clock::Create => stream.create + stream.append,
-        Clock::Arrival => stream.records,
+fn check_present(clock: StreamClock, stream: &StreamTimes) -> Result<(), ClockError> {
+    let times = &stream.times;
+    // Append time is a broker time as well: a topic that was switched holds both. Few records without any time are let
+    // through with create time (they take their predecessor's).
+    let (with, tolerated) = match clock {
+        StreamClock::Append => (times.append, 0),
+        StreamClock::Create => (times.create + times.append, times.records / 100),
+        StreamClock::Arrival => (times.records, 0),
     };
-    // A few without time are let through by create time (they take their predecessor's), not by append time.
-    let without = stream.records.saturating_sub(with);
-    let tolerated = if clock == Clock::Create { stream.records / 100 } else { 0 };
+    let without = times.records.saturating_sub(with);
     if without > tolerated {
-        return Err(ClockError::Absent { clock: clock.name(), stream: stream.name.clone(), without, records: stream.records });
+        return Err(ClockError::Absent { clock: clock.name(), stream: stream.name.clone(), without, records: times.records });
     }
     Ok(())
 }
 
-fn reasons(option: ClockOption, clocks: &[Clock], streams: &[StreamTimes]) -> Vec<String> {
+fn reasons(option: ClockOption, clocks: &[StreamClock], streams: &[StreamTimes]) -> Vec<String> {
     let mut lines = Vec::new();
-    for clock in [Clock::Append, Clock::Create, Clock::Arrival] {
+    for clock in [StreamClock::Append, StreamClock::Create, StreamClock::Arrival] {
         let of_clock: Vec<&StreamTimes> =
-            streams.iter().zip(clocks).filter(|(s, c)| **c == clock && s.records > 0).map(|(s, _)| s).collect();
+            streams.iter().zip(clocks).filter(|(s, c)| **c == clock && s.times.records > 0).map(|(s, _)| s).collect();
         let Some(first) = of_clock.first() else { continue };
-        let why = if option == ClockOption::Auto { automatic(first).1 } else { "asked for with --clock".to_owned() };
+        let why = if option == ClockOption::Auto { why(&first.times) } else { "asked for with --clock".to_owned() };
         let which = match of_clock.len() {
             1 => first.name.clone(),
             more => format!("{} and {} more", first.name, more - 1),
         };
         lines.push(format!("{} time for {which}: {why}", clock.name()));
-        if clock == Clock::Create {
-            let odd: u64 = of_clock.iter().map(|s| s.insane + (s.records - s.append - s.create)).sum();
-            if odd > 0 {
-                lines.push(format!("{} records without a sane create time take their predecessor's", format_count(odd)));
-            }
+        let odd: u64 = of_clock.iter().map(|s| s.times.odd()).sum();
+        if clock == StreamClock::Create && odd > 0 {
+            lines.push(format!("{} records without a sane create time take their predecessor's", format_count(odd)));
         }
-        if clock == Clock::Arrival && of_clock.iter().any(|s| s.catch_up > 0) {
+        if clock == StreamClock::Arrival && of_clock.iter().any(|s| s.times.catch_up > 0) {
             lines.push("part of it was read in catch-up: arrival times show the reading, not the traffic".to_owned());
+        }
+        if clock == StreamClock::Arrival && of_clock.iter().any(|s| s.times.arrival_backwards > 0) {
+            lines.push("the capture's clock was set back between two of its runs: such records take their predecessor's time".to_owned());
         }
     }
     lines
@@ -218,39 +175,40 @@ mod tests {
     use super::*;
 
     fn times(name: &str, records: u64, append: u64, create: u64, insane: u64, catch_up: u64) -> StreamTimes {
-        StreamTimes { name: name.to_owned(), records, append, create, insane, catch_up }
+        let times = TimeStatistics { records, append, create, create_insane: insane, catch_up, ..TimeStatistics::default() };
+        StreamTimes { name: name.to_owned(), times }
     }
 
-    fn auto(streams: &[StreamTimes]) -> Result<Vec<Clock>, ClockError> {
+    fn auto(streams: &[StreamTimes]) -> Result<Vec<StreamClock>, ClockError> {
         choose(ClockOption::Auto, streams).map(|d| d.clocks)
     }
 
     #[test]
     fn append_then_sane_create_then_arrival() {
-        assert_eq!(auto(&[times("a", 100, 100, 0, 0, 50)]), Ok(vec![Clock::Append]));
-        assert_eq!(auto(&[times("a", 100, 0, 100, 1, 50)]), Ok(vec![Clock::Create]));
-        assert_eq!(auto(&[times("a", 100, 0, 100, 2, 0)]), Ok(vec![Clock::Arrival]));
-        assert_eq!(auto(&[times("a", 100, 0, 0, 0, 100)]), Ok(vec![Clock::Arrival]));
+        assert_eq!(auto(&[times("a", 100, 100, 0, 0, 50)]), Ok(vec![StreamClock::Append]));
+        assert_eq!(auto(&[times("a", 100, 0, 100, 1, 50)]), Ok(vec![StreamClock::Create]));
+        assert_eq!(auto(&[times("a", 100, 0, 100, 2, 0)]), Ok(vec![StreamClock::Arrival]));
+        assert_eq!(auto(&[times("a", 100, 0, 0, 0, 100)]), Ok(vec![StreamClock::Arrival]));
     }
 
     #[test]
     fn append_and_create_mix_and_arrival_only_without_catch_up() {
         let (append, create) = (times("a", 9, 9, 0, 0, 9), times("c", 9, 0, 9, 0, 9));
-        assert_eq!(auto(&[append.clone(), create.clone()]), Ok(vec![Clock::Append, Clock::Create]));
-        assert_eq!(auto(&[create.clone(), times("n", 9, 0, 0, 0, 0)]), Ok(vec![Clock::Create, Clock::Arrival]));
+        assert_eq!(auto(&[append, create.clone()]), Ok(vec![StreamClock::Append, StreamClock::Create]));
+        assert_eq!(auto(&[create.clone(), times("n", 9, 0, 0, 0, 0)]), Ok(vec![StreamClock::Create, StreamClock::Arrival]));
         let refused = auto(&[create, times("n", 9, 0, 0, 0, 1)]).expect_err("mixed");
         assert!(refused.to_string().contains("--clock arrival"), "{refused}");
         // A stream without records mixes with anything.
-        assert_eq!(auto(&[times("e", 0, 0, 0, 0, 0), times("n", 9, 0, 0, 0, 5)]), Ok(vec![Clock::Append, Clock::Arrival]));
+        assert_eq!(auto(&[times("e", 0, 0, 0, 0, 0), times("n", 9, 0, 0, 0, 5)]), Ok(vec![StreamClock::Append, StreamClock::Arrival]));
     }
 
     #[test]
     fn a_clock_that_is_not_there_is_refused() {
         let stream = [times("a/0", 10, 0, 10, 0, 0)];
-        let refused = choose(ClockOption::Only(Clock::Append), &stream).expect_err("no append time");
+        let refused = choose(ClockOption::Only(StreamClock::Append), &stream).expect_err("no append time");
         assert_eq!(refused, ClockError::Absent { clock: "append", stream: "a/0".into(), without: 10, records: 10 });
-        assert_eq!(choose(ClockOption::Only(Clock::Arrival), &stream).map(|d| d.clocks), Ok(vec![Clock::Arrival]));
-        assert_eq!(choose(ClockOption::Only(Clock::Create), &stream).map(|d| d.clocks), Ok(vec![Clock::Create]));
+        assert_eq!(choose(ClockOption::Only(StreamClock::Arrival), &stream).map(|d| d.clocks), Ok(vec![StreamClock::Arrival]));
+        assert_eq!(choose(ClockOption::Only(StreamClock::Create), &stream).map(|d| d.clocks), Ok(vec![StreamClock::Create]));
     }
 
     #[test]

@@ -31,6 +31,11 @@ pub trait RecordFeed: Send {
     /// # Errors
     /// [`FeedError`].
     fn rewind(&mut self) -> Result<(), FeedError>;
+
+    /// What could not be read and was left out so far, in words.
+    fn damages(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 impl<F: RecordFeed + ?Sized> RecordFeed for Box<F> {
@@ -40,5 +45,9 @@ impl<F: RecordFeed + ?Sized> RecordFeed for Box<F> {
 
     fn rewind(&mut self) -> Result<(), FeedError> {
         (**self).rewind()
+    }
+
+    fn damages(&self) -> Vec<String> {
+        (**self).damages()
     }
 }

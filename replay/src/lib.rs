@@ -11,8 +11,12 @@
 //! `engine` the threads.
 
 pub mod assemble;
+pub mod batch;
 pub mod ceiling;
 pub mod clock_choice;
+pub mod clock_watch;
+mod completing;
+pub mod config;
 pub mod engine;
 pub mod feed;
 pub mod guard;
@@ -23,7 +27,10 @@ pub mod ledger;
 pub mod marks;
 pub mod measure;
 pub mod pacer;
+pub mod plan;
 pub mod planner;
+pub mod prepare;
+pub mod recorded;
 pub mod remap;
 pub mod ring;
 pub mod run;
@@ -32,5 +39,7 @@ pub mod select;
 pub mod summary;
 pub mod trust;
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod testing;

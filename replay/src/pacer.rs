@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use dejaq_shared::broker::sink::{Outgoing, Refusal, Sink};
 
+use crate::batch::{Batch, Item};
 use crate::ceiling::Ceilings;
 use crate::hands::Hands;
 use crate::holds::{HoldCause, Holds};
 use crate::inflight::{Sent, Slots};
 use crate::ledger::Ledger;
 use crate::measure::counts::{PaceLog, Tally};
-use crate::ring::{Batch, Batches, Item, Next};
+use crate::ring::{Batches, Next};
 
 /// A message sent within this of its intended time counts as delivered; one that is due when the run's time is over may
 /// still be sent within it.
@@ -79,7 +80,7 @@ pub struct PacerBooks {
     pub peak_per_s: u64,
     /// How often the ring was empty when its next record was already late.
     pub dry_count: u64,
-    /// How late the latest of these was.
+    /// The most lateness that an empty ring caused before the pacer was on time again.
     pub dry_late_max_ns: u64,
     /// The most that no hold explains.
     pub late_max_ns: u64,
@@ -123,6 +124,8 @@ pub struct Pacer<'a, S, H, L> {
     newest: Vec<(u32, i64)>,
     stopped_ns: Option<u64>,
     dry_since: Option<u64>,
+    /// Lateness that an empty ring has caused since the pacer was last on time.
+    dry_debt_ns: u64,
 }
 
 impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
@@ -132,7 +135,7 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
         let books = PacerBooks { ledger: Ledger::new(streams), ..PacerBooks::default() };
         let newest = vec![(u32::MAX, i64::MIN); streams];
         let tally = Tally::new(options.scheduled);
-        Self { options, sink, hands, log, slots, stop, live, books, tally, newest, stopped_ns: None, dry_since: None }
+        Self { options, sink, hands, log, slots, stop, live, books, tally, newest, stopped_ns: None, dry_since: None, dry_debt_ns: 0 }
     }
 
     /// Sends until the batches end, the run's time is over, or it is stopped.
@@ -173,7 +176,8 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
         let late = now.saturating_sub(due.max(since));
         if self.options.scheduled && late > LATE_NS {
             self.books.dry_count += 1;
-            self.books.dry_late_max_ns = self.books.dry_late_max_ns.max(late);
+            self.dry_debt_ns += late;
+            self.books.dry_late_max_ns = self.books.dry_late_max_ns.max(self.dry_debt_ns);
         }
     }
 
@@ -225,6 +229,9 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
         let due = self.options.t0_ns.saturating_add(item.due_ns);
         if self.stopped_ns.is_some_and(|stopped| due > stopped) {
             return None;
+        }
+        if now < due {
+            self.dry_debt_ns = 0;
         }
         while now < due {
             self.hands.wait_until(due.min(now + NAP_NS));

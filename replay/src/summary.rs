@@ -19,7 +19,9 @@ pub fn summary(report: &RunReport) -> String {
 
 fn write(out: &mut String, report: &RunReport) -> std::fmt::Result {
     match report.verdict {
-        Verdict::Valid => writeln!(out, "VALID: nothing speaks against these numbers")?,
+        Verdict::Valid => {
+            writeln!(out, "VALID: nothing speaks against these numbers")?;
+        }
         Verdict::Invalid => {
             writeln!(out, "INVALID: do not trust these numbers")?;
             for reason in &report.trust {
@@ -59,9 +61,11 @@ fn write(out: &mut String, report: &RunReport) -> std::fmt::Result {
 fn write_limits(out: &mut String, report: &RunReport) -> std::fmt::Result {
     let held = |ns| format!("sending was held back for {}", format_ns(ns));
     match report.limited_by {
-        Some(LimitedBy::Target) => writeln!(out, "limited by the target: {} by a full client queue", held(report.holds.full_queue_ns))?,
+        Some(LimitedBy::Target) => {
+            writeln!(out, "limited by the target: {} by a full client queue", held(report.holds.full_queue_ns))?;
+        }
         Some(LimitedBy::Ceiling) => {
-            writeln!(out, "limited by the ceiling: {} by --max-rate or --max-bytes", held(report.holds.ceiling_ns))?
+            writeln!(out, "limited by the ceiling: {} by --max-rate or --max-bytes", held(report.holds.ceiling_ns))?;
         }
         Some(LimitedBy::Generator) => writeln!(out, "limited by the generator: dejaq, or the machine it runs on, sent no faster")?,
         None => {}

@@ -81,7 +81,7 @@ pub struct Facts {
     pub peak_per_s: u64,
     /// How often the ring was empty with its next record late already.
     pub dry_count: u64,
-    /// How late the latest of these was.
+    /// The most lateness that this caused at a stretch.
     pub dry_late_max_ns: u64,
     /// The most lateness that no hold explains.
     pub late_max_ns: u64,
@@ -91,6 +91,8 @@ pub struct Facts {
     pub clock_step_ns: u64,
     /// Why the recording could not be read on.
     pub input_error: Option<String>,
+    /// What of the recording was damaged and left out, in words.
+    pub damages: Vec<String>,
     /// Why the client gave up.
     pub client_error: Option<String>,
     /// Rows of measurements that were lost because the disk was too slow.
@@ -134,75 +136,80 @@ pub const DELIVERED_MIN: f64 = 0.99;
 /// Judges a run.
 #[must_use]
 pub fn judge(facts: &Facts) -> Trust {
-    let mut reasons = Vec::new();
-    let mut add = |reason: &str, cause, detail: String| reasons.push(Reason { reason: reason.to_owned(), cause, detail });
-    if let Some(error) = &facts.input_error {
-        add("recording unreadable", Cause::Input, format!("the run ended where the recording could not be read on: {error}"));
-    }
-    if let Some(error) = &facts.client_error {
-        add("client failed", Cause::Run, error.clone());
-    }
     let late = late_percentiles(facts);
+    let mut reasons = input_reasons(facts);
+    reasons.extend(generator_reasons(facts, &late));
+    reasons.extend(run_reasons(facts));
+    Trust { reasons, limited_by: limited_by(facts, !late.is_empty()), delivered: delivered(facts) }
+}
+
+fn reason(reason: &str, cause: Cause, detail: String) -> Reason {
+    Reason { reason: reason.to_owned(), cause, detail }
+}
+
+fn input_reasons(facts: &Facts) -> Vec<Reason> {
+    let mut found = Vec::new();
+    if let Some(error) = &facts.input_error {
+        let detail = format!("the run ended where the recording could not be read on: {error}");
+        found.push(reason("recording unreadable", Cause::Input, detail));
+    }
+    if let Some(first) = facts.damages.first() {
+        let more = if facts.damages.len() > 1 { format!(" (and {} more)", facts.damages.len() - 1) } else { String::new() };
+        let detail = format!("records are missing from what was replayed: {first}{more}");
+        found.push(reason("recording damaged", Cause::Input, detail));
+    }
+    found
+}
+
+fn generator_reasons(facts: &Facts, late: &[String]) -> Vec<Reason> {
+    let mut found = Vec::new();
     let dry = facts.dry_count > 0 && facts.dry_late_max_ns >= facts.late_max_ns / 2;
     if !late.is_empty() && dry {
         let (count, latest) = (format_count(facts.dry_count), format_ns(facts.dry_late_max_ns));
-        add(
-            "recording ran dry",
-            Cause::Input,
-            format!("reading the recording did not keep up {count} times, by up to {latest}; {}", late.join("; ")),
-        );
+        let detail = format!("reading the recording did not keep up {count} times, by up to {latest}; {}", late.join("; "));
+        found.push(reason("recording ran dry", Cause::Input, detail));
     } else if !late.is_empty() {
-        add(
-            "late pacer",
-            Cause::Generator,
-            format!("the generator was late by up to {}; {}", format_ns(facts.late_max_ns), late.join("; ")),
-        );
+        let detail = format!("the generator was late by up to {}; {}", format_ns(facts.late_max_ns), late.join("; "));
+        found.push(reason("late pacer", Cause::Generator, detail));
     }
     if facts.skipped_by_generator > 0 {
-        let count = format_count(facts.skipped_by_generator);
-        add("late pacer", Cause::Generator, format!("{count} messages were left out because the generator itself was late"));
+        let detail = format!("{} messages were left out because the generator itself was late", format_count(facts.skipped_by_generator));
+        found.push(reason("late pacer", Cause::Generator, detail));
     }
     if queue_too_small(facts) {
-        let (held, peak) = (facts.queue_full_at.unwrap_or(0) as u64, facts.peak_per_s);
-        add(
-            "client queue too small",
-            Cause::Generator,
-            format!(
-                "the client's queue was full with {} messages, less than {QUEUE_SECONDS_MIN} s of the planned peak of {} per second: enlarge it (queue.buffering.max.messages, queue.buffering.max.kbytes)",
-                format_count(held),
-                format_count(peak)
-            ),
+        let (held, peak) = (format_count(facts.queue_full_at.unwrap_or(0) as u64), format_count(facts.peak_per_s));
+        let detail = format!(
+            "the client's queue was full with {held} messages, less than {QUEUE_SECONDS_MIN} s of the planned peak of {peak} per second: enlarge it (queue.buffering.max.messages, queue.buffering.max.kbytes)"
         );
-    }
-    if facts.messages < MESSAGES_MIN || facts.duration_ns < DURATION_NS_MIN {
-        let (count, time) = (format_count(facts.messages), format_ns(facts.duration_ns));
-        add(
-            "too short",
-            Cause::Run,
-            format!("{count} messages in {time}: a run needs {MESSAGES_MIN} messages and {} to say something", format_ns(DURATION_NS_MIN)),
-        );
-    }
-    if facts.clock_step_ns > CLOCK_STEP_NS {
-        add(
-            "clock step",
-            Cause::Run,
-            format!(
-                "the wall clock moved by {} against the monotonic clock: it was set, or the machine was suspended",
-                format_ns(facts.clock_step_ns)
-            ),
-        );
+        found.push(reason("client queue too small", Cause::Generator, detail));
     }
     if facts.rows_lost > 0 {
-        add(
-            "measurements lost",
-            Cause::Generator,
-            format!("{} intervals could not be written in time: the run directory's disk is too slow", format_count(facts.rows_lost)),
-        );
+        let count = format_count(facts.rows_lost);
+        let detail = format!("{count} intervals could not be written in time: the run directory's disk is too slow");
+        found.push(reason("measurements lost", Cause::Generator, detail));
+    }
+    found
+}
+
+fn run_reasons(facts: &Facts) -> Vec<Reason> {
+    let mut found = Vec::new();
+    if let Some(error) = &facts.client_error {
+        found.push(reason("client failed", Cause::Run, error.clone()));
+    }
+    if facts.messages < MESSAGES_MIN || facts.duration_ns < DURATION_NS_MIN {
+        let (count, time, least) = (format_count(facts.messages), format_ns(facts.duration_ns), format_ns(DURATION_NS_MIN));
+        let detail = format!("{count} messages in {time}: a run needs {MESSAGES_MIN} messages and {least} to say something");
+        found.push(reason("too short", Cause::Run, detail));
+    }
+    if facts.clock_step_ns > CLOCK_STEP_NS {
+        let step = format_ns(facts.clock_step_ns);
+        let detail = format!("the wall clock moved by {step} against the monotonic clock: it was set, or the machine was suspended");
+        found.push(reason("clock step", Cause::Run, detail));
     }
     if !facts.imbalances.is_empty() {
-        add("unbalanced ledger", Cause::Run, facts.imbalances.join("; "));
+        found.push(reason("unbalanced ledger", Cause::Run, facts.imbalances.join("; ")));
     }
-    Trust { reasons, limited_by: limited_by(facts, !late.is_empty()), delivered: delivered(facts) }
+    found
 }
 
 /// The percentiles that lateness changed, in words.
@@ -221,7 +228,7 @@ fn late_percentiles(facts: &Facts) -> Vec<String> {
                 }
             }
             (None, Some(without)) => {
-                found.push(format!("{name} of response is over an hour, without that lateness {}", format_ns(without)))
+                found.push(format!("{name} of response is over an hour, without that lateness {}", format_ns(without)));
             }
             _ => {}
         }
@@ -231,7 +238,7 @@ fn late_percentiles(facts: &Facts) -> Vec<String> {
 
 fn queue_too_small(facts: &Facts) -> bool {
     let needed = facts.peak_per_s.saturating_mul(QUEUE_SECONDS_MIN);
-    facts.scheduled && facts.full_queue_ns > 0 && facts.queue_full_at.is_some_and(|held| (held as u64) < needed)
+    facts.scheduled && facts.full_queue_ns > LATE_NS && facts.queue_full_at.is_some_and(|held| (held as u64) < needed)
 }
 
 fn delivered(facts: &Facts) -> Option<f64> {
@@ -255,36 +262,6 @@ fn limited_by(facts: &Facts, late: bool) -> Option<LimitedBy> {
     }
     // A flood that nothing held back went as fast as dejaq could.
     (!facts.scheduled || undelivered).then_some(LimitedBy::Generator)
-}
-
-/// Looks at the wall clock beside the monotonic one, again and again, and remembers the largest step.
-#[derive(Debug, Clone, Copy)]
-pub struct ClockWatch {
-    wall_ns: i64,
-    mono_ns: u64,
-    step_ns: u64,
-}
-
-impl ClockWatch {
-    /// The first look.
-    #[must_use]
-    pub fn new(wall_ns: i64, mono_ns: u64) -> Self {
-        Self { wall_ns, mono_ns, step_ns: 0 }
-    }
-
-    /// Another look. A slow drift (NTP slewing) is no step: each look counts from the one before.
-    pub fn look(&mut self, wall_ns: i64, mono_ns: u64) {
-        let wall = i128::from(wall_ns) - i128::from(self.wall_ns);
-        let mono = i128::from(mono_ns) - i128::from(self.mono_ns);
-        let step = u64::try_from((wall - mono).unsigned_abs()).unwrap_or(u64::MAX);
-        *self = Self { wall_ns, mono_ns, step_ns: self.step_ns.max(step) };
-    }
-
-    /// The largest step so far.
-    #[must_use]
-    pub fn step_ns(&self) -> u64 {
-        self.step_ns
-    }
 }
 
 /// A line for people about `delivered`.
@@ -367,6 +344,7 @@ mod tests {
             (Facts { duration_ns: 99_999_999, ..good() }, "too short", Cause::Run),
             (Facts { clock_step_ns: CLOCK_STEP_NS + 1, ..good() }, "clock step", Cause::Run),
             (Facts { input_error: Some("x".into()), ..good() }, "recording unreadable", Cause::Input),
+            (Facts { damages: vec!["x".into()], ..good() }, "recording damaged", Cause::Input),
             (Facts { client_error: Some("x".into()), ..good() }, "client failed", Cause::Run),
             (Facts { imbalances: vec!["x".into()], ..good() }, "unbalanced ledger", Cause::Run),
             (Facts { skipped_by_generator: 1, ..good() }, "late pacer", Cause::Generator),
@@ -389,16 +367,5 @@ mod tests {
         );
         let held = judge(&Facts { ceiling_ns: 9_000_000_000, ..flood });
         assert_eq!((held.limited_by, held.delivered, held.verdict()), (Some(LimitedBy::Ceiling), None, Verdict::Valid));
-    }
-
-    #[test]
-    fn slow_drift_is_no_step() {
-        let mut watch = ClockWatch::new(0, 0);
-        for second in 1..1_000i64 {
-            watch.look(second * 1_000_500_000, second.unsigned_abs() * 1_000_000_000);
-        }
-        assert!(watch.step_ns() <= 500_000);
-        watch.look(0, 1_000_000_000_000);
-        assert!(watch.step_ns() > CLOCK_STEP_NS);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dejaq_capture::config::Scalar;
-use dejaq_capture::{CaptureConfig, CapturePlan, CaptureSummary, Report};
+use dejaq_capture::{Capture, CaptureConfig, CapturePlan, CaptureSummary, Report};
 use dejaq_shared::broker::AnySource;
 use dejaq_shared::broker::endpoint::Endpoint;
 use dejaq_shared::broker::kafka::config::SourceOptions;
@@ -35,13 +35,13 @@ Examples:
   dejaq capture --from kafka://prod:9092 --topics orders,payments --out rec --for 10m
   dejaq capture --from kafkas://reader@prod:9093 --topics '^metrics\\.' --out rec --start beginning --until end
   dejaq capture --config capture.toml --check")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The broker: kafka://host:port[,host:port…], kafkas://… for TLS
     #[arg(long, value_name = "URL")]
     from: Option<String>,
     /// Topics, separated by commas; one that starts with ^ is a regular expression
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    topics: Option<Vec<String>>,
+    #[arg(long, value_name = "LIST")]
+    topics: Option<String>,
     /// The recording: a new directory, or one to continue
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -85,7 +85,8 @@ impl Arguments {
         let text = |t: Option<String>| t.map(Scalar::Text);
         let flags = CaptureConfig {
             from: self.from,
-            topics: self.topics,
+            // The list is split where it is understood: a comma can be part of a pattern.
+            topics: self.topics.map(|list| vec![list]),
             out: self.out,
             start: self.start,
             until: self.until,
@@ -103,7 +104,7 @@ impl Arguments {
     }
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     let check = arguments.check;
     let plan = arguments.plan()?;
     let endpoint = Endpoint::from_url_and_environment(&plan.from).map_err(Usage::error)?;
@@ -116,11 +117,13 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     if check {
         return show(&plan, &mut source);
     }
-    let stop = stop::on_signal("stopping: writing what is in hand and sealing the recording")?;
+    let stop = stop::on_signal()?;
     let mut progress = Progress::new();
     let cluster = source.cluster().to_owned();
     let clock: Arc<dyn dejaq_shared::clock::Clock> = Arc::new(SystemClock::new());
-    let result = dejaq_capture::run(source, &plan, &clock, &stop, &mut |report| tell(&mut progress, &cluster, &report));
+    let client = source.describe();
+    let capture = Capture { plan: &plan, client: &client, clock: &clock, stop: &stop };
+    let result = capture.run(source, &mut |report| tell(&mut progress, &cluster, report));
     progress.end();
     let summary = result?;
     talk(format_args!("{}", summary_text(&summary)));
@@ -139,7 +142,7 @@ fn tell(progress: &mut Progress, cluster: &str, report: &Report<'_>) {
             let free = p.disk_free.map_or(String::new(), |free| format!(" ({} free)", format_bytes(free)));
             progress.show(format_args!(
                 "{}  {} records  {}  {}/s  lag {lag}  gaps {}  disk {}{free}  synced {}",
-                format_duration_ns(u64::try_from(p.elapsed.as_secs()).unwrap_or(0).saturating_mul(1_000_000_000)),
+                format_duration_ns(p.elapsed.as_secs().saturating_mul(1_000_000_000)),
                 format_count(p.records),
                 format_rate(p.records_per_s),
                 format_bytes(p.bytes_per_s as u64),

@@ -17,7 +17,7 @@ attachments are not written (inspect shows gaps).
 Examples:
   dejaq export rec --format ndjson > rec.ndjson
   dejaq export rec | head -1 | jq .")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The recording
     dir: PathBuf,
     /// One JSON object a line
@@ -30,7 +30,7 @@ enum Format {
     Ndjson,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let Format::Ndjson = arguments.format;
     let recording = Recording::open(&arguments.dir)?;
     let mut out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());

@@ -18,7 +18,7 @@ null. \"broker_ts\" is in milliseconds, \"arrival_ns\" in nanoseconds since 1970
 Examples:
   dejaq export rec | zstd > rec.ndjson.zst && dejaq import rec.ndjson.zst --out copy
   dejaq import archive.ndjson --out rec --source-cluster MkU3OEVBNTcwNTJENDM2Qg")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The lines; a name that ends with .zst is decompressed, - is stdin
     file: PathBuf,
     /// The recording to make; must not exist
@@ -29,7 +29,7 @@ pub struct Arguments {
     source_cluster: Option<String>,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let name = arguments.file.display().to_string();
     let open = || File::open(&arguments.file).with_context(|| format!("opening {name}"));
     let input: Box<dyn BufRead> = if name == "-" {
@@ -40,7 +40,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Box::new(BufReader::with_capacity(1 << 20, open()?))
     };
     let mut progress = Progress::new();
-    let result = import(input, &name, &arguments.out, arguments.source_cluster.as_deref(), |records| progress.show(format_args!("{records} records")));
+    let result = import(input, &name, &arguments.out, arguments.source_cluster.as_deref(), |records| {
+        progress.show(format_args!("{records} records"))
+    });
     progress.end();
     let summary = result?;
     talk(format_args!("{} records of {} streams in {}", summary.records, summary.streams, arguments.out.display()));

@@ -8,7 +8,7 @@ use dejaq_shared::record::Gap;
 use dejaq_shared::segment::profile::Profile;
 use dejaq_shared::segment::recording::Recording;
 use dejaq_shared::segment::timeline::{TimeStatistics, measure};
-use dejaq_shared::units::{format_bytes, format_count, format_duration_ns, format_time};
+use dejaq_shared::units::{format_bytes, format_count, format_duration_ns, format_time_ns};
 use serde_json::json;
 
 /// Streams listed for people; `--json` has all.
@@ -21,7 +21,7 @@ Reads the index and the columns of times, no payloads: quick at any size.
 Examples:
   dejaq inspect rec
   dejaq inspect rec --json | jq '.streams[] | {name, records, holes}'")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The recording
     dir: PathBuf,
     /// JSON on stdout
@@ -29,7 +29,7 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let recording = Recording::open(&arguments.dir)?;
     let statistics = measure(&recording)?;
     let clocks = statistics.iter().map(TimeStatistics::preferred_clock).collect();
@@ -81,7 +81,7 @@ fn as_json(recording: &Recording, profile: &Profile) -> serde_json::Value {
 }
 
 /// A gap with the names that scripts may rely on.
-pub fn gap_json(gap: &Gap, recording: Option<&Recording>) -> serde_json::Value {
+pub(crate) fn gap_json(gap: &Gap, recording: Option<&Recording>) -> serde_json::Value {
     let stream = gap.stream.and_then(|s| recording.and_then(|r| r.streams.get(s as usize)).map(|s| s.stream.name()));
     let stream = stream.or_else(|| gap.stream.map(|_| gap.scope.clone()));
     json!({
@@ -99,7 +99,7 @@ pub fn gap_json(gap: &Gap, recording: Option<&Recording>) -> serde_json::Value {
 }
 
 /// A gap in a line for people.
-pub fn gap_text(gap: &Gap) -> String {
+pub(crate) fn gap_text(gap: &Gap) -> String {
     let number = |n: Option<i64>| n.map_or("?".to_owned(), |n| n.to_string());
     let mut text = format!("{}: ", gap.scope);
     match gap.count {
@@ -122,7 +122,9 @@ fn as_text(recording: &Recording, profile: &Profile) -> String {
     let mut text = String::new();
     let (records, raw, stored) = (recording.records(), recording.bytes_raw(), recording.bytes_stored());
     let _ = writeln!(text, "recording {} ({})", recording.id_text(), recording.dir.display());
-    let known = |clusters: Vec<String>| clusters.into_iter().map(|c| if c.is_empty() { "unknown".to_owned() } else { c }).collect::<Vec<_>>().join(", ");
+    let known = |clusters: Vec<String>| {
+        clusters.into_iter().map(|c| if c.is_empty() { "unknown".to_owned() } else { c }).collect::<Vec<_>>().join(", ")
+    };
     let _ = writeln!(text, "  source    {} cluster {}", recording.broker(), known(recording.clusters()));
     if !recording.ancestors.is_empty() {
         let _ = writeln!(text, "  ancestors {} (replayed traffic is in it)", recording.ancestors.join(", "));
@@ -130,11 +132,24 @@ fn as_text(recording: &Recording, profile: &Profile) -> String {
     let ratio = if stored == 0 { 0.0 } else { raw as f64 / stored as f64 };
     let live = if recording.live { ", being written" } else { "" };
     let _ = writeln!(text, "  records   {} in {} streams", format_count(records), recording.streams.len());
-    let _ = writeln!(text, "  size      {} raw, {} stored in {} segments ({ratio:.1} x){live}", format_bytes(raw), format_bytes(stored), recording.segments.len());
+    let _ = writeln!(
+        text,
+        "  size      {} raw, {} stored in {} segments ({ratio:.1} x){live}",
+        format_bytes(raw),
+        format_bytes(stored),
+        recording.segments.len()
+    );
     if let Some((first, last)) = profile.span {
         let span = u64::try_from(last - first).unwrap_or(0);
         let per_s = if span == 0 { 0.0 } else { records as f64 * 1e9 / span as f64 };
-        let _ = writeln!(text, "  time      {} .. {} ({}), {} time", format_time(first), format_time(last), format_duration_ns(span), profile.clock_name());
+        let _ = writeln!(
+            text,
+            "  time      {} .. {} ({}), {} time",
+            format_time_ns(first),
+            format_time_ns(last),
+            format_duration_ns(span),
+            profile.clock_name()
+        );
         let _ = writeln!(text, "  rate      {per_s:.1}/s mean, {}/s in the fullest second", format_count(profile.peak_per_s));
     }
     let holes: u64 = recording.streams.iter().map(|s| s.books.holes).sum();

@@ -2,19 +2,29 @@
 
 #[cfg(all(feature = "capture", feature = "kafka"))]
 mod capture;
+#[cfg(all(feature = "capture", feature = "replay", feature = "kafka"))]
+mod demo;
 mod export;
 mod import;
 mod inspect;
+#[cfg(all(feature = "replay", feature = "kafka"))]
+mod replay;
 mod verify;
 
 use dejaq_shared::outcome::Outcome;
 
 /// What was asked for.
 #[derive(clap::Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Record a broker's traffic
     #[cfg(all(feature = "capture", feature = "kafka"))]
     Capture(Box<capture::Arguments>),
+    /// Say what replay would do, without doing it
+    #[cfg(all(feature = "replay", feature = "kafka"))]
+    Plan(Box<replay::PlanArguments>),
+    /// Send a recording into a broker, on time, and measure it
+    #[cfg(all(feature = "replay", feature = "kafka"))]
+    Replay(Box<replay::Arguments>),
     /// Show what is in a recording: streams, rates, sizes, gaps
     Inspect(inspect::Arguments),
     /// Check a recording: checksums, missing segments, gaps, books
@@ -23,25 +33,34 @@ pub enum Command {
     Export(export::Arguments),
     /// Make a recording from lines of JSON (what export writes)
     Import(import::Arguments),
+    /// See the whole loop at once: nothing needed, under a minute
+    #[cfg(all(feature = "capture", feature = "replay", feature = "kafka"))]
+    Demo(demo::Arguments),
 }
 
 impl Command {
     /// Runs it.
-    pub fn run(self) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
         match self {
             #[cfg(all(feature = "capture", feature = "kafka"))]
             Self::Capture(arguments) => capture::run(*arguments),
+            #[cfg(all(feature = "replay", feature = "kafka"))]
+            Self::Plan(arguments) => replay::run_plan(&arguments),
+            #[cfg(all(feature = "replay", feature = "kafka"))]
+            Self::Replay(arguments) => replay::run(&arguments),
             Self::Inspect(arguments) => inspect::run(&arguments),
             Self::Verify(arguments) => verify::run(&arguments),
             Self::Export(arguments) => export::run(&arguments),
             Self::Import(arguments) => import::run(&arguments),
+            #[cfg(all(feature = "capture", feature = "replay", feature = "kafka"))]
+            Self::Demo(arguments) => demo::run(&arguments),
         }
     }
 }
 
 /// An error that is the caller's: exit code 2.
 #[derive(Debug)]
-pub struct Usage(String);
+pub(crate) struct Usage(String);
 
 impl std::fmt::Display for Usage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -53,13 +72,13 @@ impl std::error::Error for Usage {}
 
 impl Usage {
     /// As an [`anyhow::Error`].
-    pub fn error(what: impl std::fmt::Display) -> anyhow::Error {
+    pub(crate) fn error(what: impl std::fmt::Display) -> anyhow::Error {
         anyhow::Error::new(Self(what.to_string()))
     }
 }
 
 /// Whether it only says that nobody reads our output any more (`dejaq export … | head`).
-pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|e| e.downcast_ref::<std::io::Error>()).any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
@@ -84,4 +103,10 @@ fn parse_property(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE, for example client.rack=eu-1a".to_owned()),
     }
+}
+
+/// An identity for a run.
+#[cfg(feature = "replay")]
+fn new_id() -> String {
+    uuid::Uuid::new_v4().to_string()
 }

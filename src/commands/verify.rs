@@ -19,7 +19,7 @@ unsealed segment that nobody holds; 1 it cannot be read at all.
 Examples:
   dejaq verify rec
   dejaq verify rec --json | jq .clean")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The recording
     dir: PathBuf,
     /// JSON on stdout
@@ -27,7 +27,7 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let mut progress = Progress::new();
     let mut done = 0u64;
     let report = verify_recording(&arguments.dir, |segment| {

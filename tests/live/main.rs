@@ -4,5 +4,9 @@
 //! Each test works on topics of its own ([`peer::unique`]), so all of them may run at once and on clusters that hold other
 //! data too.
 
+#![expect(clippy::panic, reason = "a panic is how a test and its helpers say what went wrong")]
+
+mod capture;
 mod clusters;
+mod dejaq;
 mod peer;

@@ -1,8 +1,6 @@
 //! The tests' independent client: Apache Kafka's Java client behind `tests/peer/peer` (see `--help` there). What a test
 //! puts into a cluster and what it reads back goes through it, never through the code under test.
 
-#![expect(clippy::panic, reason = "a test helper: its caller is a test, and a panic is how a test says what went wrong")]
-
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};

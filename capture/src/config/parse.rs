@@ -21,9 +21,28 @@ fn refuse<T>(key: &'static str, found: impl fmt::Display, expected: &str) -> Res
     Err(ConfigError::Value { key, found: found.to_string(), expected: expected.to_owned() })
 }
 
+/// Splits at commas, but not inside a pattern's brackets: `a,^b{1,2},^c` are three.
+fn split(list: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut depth, mut escaped) = (Vec::new(), 0, 0usize, false);
+    for (at, c) in list.char_indices() {
+        match c {
+            _ if escaped => {}
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                parts.push(&list[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    parts.push(&list[start..]);
+    parts
+}
+
 pub(super) fn topics(list: &[String]) -> Result<TopicSelection, ConfigError> {
-    let names: Vec<&str> =
-        list.iter().flat_map(|item| if item.starts_with('^') { vec![item.as_str()] } else { item.split(',').collect() }).collect();
+    let names: Vec<&str> = list.iter().flat_map(|item| split(item)).collect();
     if names.iter().any(|n| n.trim().is_empty()) {
         return refuse("topics", list.join(","), "names and ^patterns, none of them empty");
     }
@@ -144,7 +163,14 @@ fn size(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::size;
+    use super::{size, split};
+
+    #[test]
+    fn a_comma_in_a_patterns_brackets_does_not_end_it() {
+        assert_eq!(split("a,^b{1,2},^c[,x](d,e)"), ["a", "^b{1,2}", "^c[,x](d,e)"]);
+        assert_eq!(split(r"^a\{,b"), [r"^a\{", "b"]);
+        assert_eq!(split(""), [""]);
+    }
 
     #[test]
     fn sizes_are_read_as_people_write_them() {

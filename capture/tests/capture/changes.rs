@@ -108,6 +108,23 @@ fn a_log_that_is_cut_back_goes_on_as_another_stream_and_survives_a_resume() {
 }
 
 #[test]
+fn a_log_that_is_cut_back_below_its_end_does_not_hold_up_until_end() {
+    let mut bench = Bench::new(&["a"]);
+    bench.world().topic("a", 1, 1);
+    bench.world().log("a", 0).push_all(0..6);
+    bench.run().expect("a capture");
+    bench.config.until = Some("end".into());
+    bench.world().log("a", 0).push_all(6..9);
+    bench.world().repeats = 0;
+    bench.world().notices.push(Notice::Truncated { stream: 0, position: Some(4), detail: "epoch 1".into() });
+    bench.world().cut = Some(5);
+    bench.world().until(|_| false);
+    let summary = bench.run().expect("it ends");
+    assert_eq!((summary.stopped, summary.gaps), ("every stream has reached its end", 1));
+    assert_eq!(bench.recording().streams[1].books.next, 5);
+}
+
+#[test]
 fn an_epoch_that_falls_is_a_gap() {
     let bench = Bench::new(&["a"]);
     bench.world().topic("a", 1, 1);
@@ -121,7 +138,7 @@ fn an_epoch_that_falls_is_a_gap() {
 
 #[test]
 fn a_stream_with_replayed_traffic_is_stopped_with_a_gap_and_others_go_on() {
-    let bench = Bench::new(&["a"]);
+    let mut bench = Bench::new(&["a"]);
     bench.world().topic("a", 1, 2);
     bench.world().log("a", 0).push("own");
     bench.world().log("a", 0).push("replayed").headers = mark(&["origin"]);
@@ -133,6 +150,12 @@ fn a_stream_with_replayed_traffic_is_stopped_with_a_gap_and_others_go_on() {
     assert_eq!(bench.gaps(), [("replay".into(), Some(1), None, None)]);
     assert!(bench.world().stopped.contains(&0), "the source does not go on fetching it");
     assert!(bench.recording().ancestors.is_empty());
+
+    // Resumed, it is not looked at again, nor is the gap written again; asked for, it goes on where it was stopped.
+    assert_eq!(bench.run().expect("a resume").gaps, 0);
+    bench.config.replayed = Some("include".into());
+    assert_eq!(bench.run().expect("a resume").records, 2);
+    assert_eq!(bench.values(), ["own", "other", "replayed", "after it"]);
 }
 
 #[test]

@@ -83,6 +83,8 @@ pub(crate) struct World {
     /// Delivers this much once more after each restart or step, as clients may.
     pub(crate) repeats: i64,
     pub(crate) broken_after: Option<usize>,
+    /// Cuts the first log back to this at the first poll.
+    pub(crate) cut: Option<i64>,
     /// A partition that may not be read.
     pub(crate) forbidden: Option<(String, i32)>,
 }
@@ -235,6 +237,9 @@ impl Source for FakeSource {
     ) -> Result<usize, BrokerError> {
         let mut world = Self::world(&self.world);
         let arrival_ns = clock();
+        if let Some(high) = world.cut.take() {
+            world.topics.values_mut().next().and_then(|t| t.logs.get_mut(&0)).expect("the test made it").cut_back_to(high);
+        }
         let mut notices = std::mem::take(&mut world.notices);
         let mut count = 0;
         let mut out = Vec::new();

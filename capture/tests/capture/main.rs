@@ -151,6 +151,27 @@ fn holes_are_counted_and_are_no_gaps() {
 }
 
 #[test]
+fn a_damaged_batch_is_one_gap() {
+    let bench = Bench::new(&["a"]);
+    bench.world().topic("a", 1, 1);
+    let mut world = bench.world();
+    let log = world.log("a", 0);
+    log.push("first");
+    for _ in 0..50 {
+        log.push("bad").unparseable = true;
+    }
+    log.skip(1);
+    log.push("bad, but not beside them").unparseable = true;
+    log.push("second");
+    drop(world);
+    let summary = bench.run().expect("a capture");
+    assert_eq!((summary.records, summary.gaps, summary.books_balance), (2, 2, true));
+    assert_eq!(bench.values(), ["first", "second"]);
+    assert_eq!(bench.gaps(), [("unparseable".into(), Some(1), Some(51), Some(50)), ("unparseable".into(), Some(52), Some(53), Some(1))]);
+    assert_eq!(bench.recording().streams[0].books.lost, 51);
+}
+
+#[test]
 fn what_cannot_be_read_is_a_gap_of_one() {
     let bench = Bench::new(&["a"]);
     bench.world().topic("a", 1, 1);

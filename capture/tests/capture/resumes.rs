@@ -3,6 +3,8 @@
 use dejaq_shared::segment::meta::{FiltersV1, SourceV1};
 use dejaq_shared::segment::recording_writer::{NewRecording, RecordingWriter, RollPolicy};
 
+use dejaq_shared::segment::reader::SegmentReader;
+
 use super::fake::CLUSTER;
 use super::{Bench, values};
 
@@ -43,6 +45,23 @@ fn a_writer_that_died_left_its_checkpoint_and_whole_blocks() {
     let summary = bench.run().expect("a resume");
     assert_eq!((summary.records, summary.gaps, summary.books_balance), (3, 0, true));
     assert_eq!(bench.values().len(), 6);
+}
+
+#[test]
+fn a_recording_that_was_never_begun_begins_where_it_is_asked_to() {
+    let mut bench = Bench::new(&["a"]);
+    bench.config.start = Some("end".into());
+    bench.world().topic("a", 1, 1);
+    bench.world().log("a", 0).push("before the start");
+    let new = NewRecording {
+        source: SourceV1 { broker: "kafka".into(), cluster: CLUSTER.into(), ancestors: Vec::new() },
+        filters: FiltersV1 { topics: vec!["a".into()], replayed: "stop".into(), sampled_one_in: 1 },
+        roll: RollPolicy::default(),
+    };
+    RecordingWriter::create(&bench.out(), new).and_then(RecordingWriter::seal).expect("an empty recording");
+    bench.world().then(|w| w.log("a", 0).push_all(0..2));
+    assert_eq!(bench.run().expect("a capture").gaps, 0);
+    assert_eq!(bench.values(), values(0..2));
 }
 
 #[test]
@@ -131,4 +150,52 @@ fn a_recording_of_another_cluster_or_under_a_lock_is_refused() {
     writer.seal().expect("sealed");
     let error = bench.run().expect_err("another cluster").to_string();
     assert!(error.contains("\"another\"") && error.contains("fake-cluster"), "{error}");
+}
+
+/// A capture that dies leaves a prefix of its segment. From any of them, the next one must come to the same records.
+#[test]
+fn from_every_prefix_of_a_segment_the_same_records_are_reached() {
+    let mut bench = Bench::new(&["a"]);
+    bench.config.until = Some("end".into());
+    bench.world().topic("a", 1, 2);
+    for n in 0..30usize {
+        let mut world = bench.world();
+        let log = world.log("a", i32::from(n % 3 == 0));
+        if n % 4 == 1 {
+            log.skip(2);
+        }
+        if n % 7 == 2 {
+            log.push("bad").unparseable = true;
+        }
+        // Each epoch begins a block.
+        log.push(&format!("value {n}")).epoch = i32::try_from(n / 5).expect("small");
+    }
+    bench.world().log("a", 0).skip(1);
+    let whole = bench.run().expect("a capture");
+    assert_eq!(whole.records, 30);
+    let sorted = |bench: &Bench| {
+        let mut values = bench.values();
+        values.sort();
+        values
+    };
+    let (expected, books): (_, Vec<_>) = (sorted(&bench), bench.recording().streams.iter().map(|s| s.books).collect());
+
+    let path = bench.recording().segments[0].path.clone();
+    let bytes = std::fs::read(&path).expect("a segment");
+    let reader = SegmentReader::open(&path).expect("a segment");
+    // What is on disk before a segment gets its name: its header, the (empty) stream table and the first checkpoint.
+    let begun = reader.facts.frames[2].offset;
+    let ends: Vec<u64> = reader.facts.frames.iter().map(|f| f.offset).filter(|at| *at >= begun).chain([bytes.len() as u64]).collect();
+    let cuts: Vec<u64> = ends.windows(2).flat_map(|w| [w[0], w[0] + 20, w[1] - 1]).collect();
+    assert!(cuts.len() > 40);
+    for cut in cuts {
+        std::fs::remove_dir_all(bench.out()).expect("removed");
+        std::fs::create_dir(bench.out()).expect("made anew");
+        std::fs::write(&path, &bytes[..usize::try_from(cut).expect("small")]).expect("cut");
+        let summary = bench.run().expect("a resume");
+        assert!(summary.books_balance, "cut at {cut}");
+        assert_eq!(sorted(&bench), expected, "cut at {cut}");
+        let again: Vec<_> = bench.recording().streams.iter().map(|s| s.books).collect();
+        assert_eq!(again, books, "cut at {cut}");
+    }
 }

@@ -311,8 +311,8 @@ impl Recorder {
             self.closed.push(Closed::Second(Box::new(closed)));
         }
         // Intervals of topics that lie wholly before the first open second.
-        while let Some(topics) = self.topics.pop_front_if(|t| t.second + TOPIC_SECONDS <= self.first_second) {
-            self.closed.push(Closed::Topics(topics));
+        while self.topics.front().is_some_and(|t| t.second + TOPIC_SECONDS <= self.first_second) {
+            self.closed.extend(self.topics.pop_front().map(Closed::Topics));
         }
     }
 }

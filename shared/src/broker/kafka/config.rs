@@ -1,7 +1,7 @@
 //! Which properties the Kafka client gets.
 //!
 //! Three layers: dejaq's defaults; what a person sets (`-X key=value`, or the config file), which overrides them; and
-//! what the promises depend on, which cannot be set and is refused with the reason ([`REFUSED`]). Names have aliases in
+//! what the promises depend on, which cannot be set and is refused with the reason (`REFUSED`). Names have aliases in
 //! librdkafka (`linger.ms` is `queue.buffering.max.ms`); all are brought to one name first, so that an override
 //! overrides. Secrets are shown as `***` in every text form.
 //!
@@ -19,6 +19,13 @@ pub const GROUP_PREFIX: &str = "dejaq-";
 
 /// Memory that librdkafka takes for a prefetched message beside its payload (measured: 112 + 192 bytes).
 const MESSAGE_OVERHEAD_BYTES: usize = 304;
+
+/// librdkafka's default for `batch.size`.
+#[cfg(feature = "sink")]
+const BATCH_BYTES_DEFAULT: u64 = 1_000_000;
+/// A batch's own bytes, generously.
+#[cfg(feature = "sink")]
+const BATCH_HEAD_BYTES: u64 = 128;
 
 /// Properties that cannot be set, and why.
 const REFUSED: &[(&str, &str)] = &[
@@ -75,6 +82,17 @@ impl Properties {
     #[must_use]
     pub fn describe(&self) -> Vec<(String, String)> {
         self.0.iter().map(|(name, value)| (name.clone(), shown(name, value).to_owned())).collect()
+    }
+
+    /// The same with batches that fit into `bytes`; `None` when they do already, or the person said how large they are.
+    #[cfg(feature = "sink")]
+    pub(super) fn with_batches_of(&self, bytes: u64) -> Option<Self> {
+        if bytes >= BATCH_BYTES_DEFAULT || self.get("batch.size").is_some() {
+            return None;
+        }
+        let mut smaller = self.clone();
+        smaller.set("batch.size", bytes.saturating_sub(BATCH_HEAD_BYTES).max(1).to_string());
+        Some(smaller)
     }
 
     fn set(&mut self, name: &str, value: impl Into<String>) {
@@ -376,5 +394,9 @@ mod tests {
         let p = sink(ClientProfile::ProdLike, &[("request.required.acks", "1")]);
         assert_eq!((p.get("enable.idempotence"), p.get("linger.ms"), p.get("acks")), (Some("false"), None, Some("1")));
         assert_eq!(sink(ClientProfile::Precise, &[("queue.buffering.max.ms", "7")]).get("linger.ms"), Some("7"));
+        let p = sink(ClientProfile::Precise, &[]);
+        assert_eq!(p.with_batches_of(1_048_588), None);
+        assert_eq!(p.with_batches_of(50_000).as_ref().and_then(|p| p.get("batch.size")), Some("49872"));
+        assert_eq!(sink(ClientProfile::ProdLike, &[("batch.size", "9")]).with_batches_of(50_000), None);
     }
 }

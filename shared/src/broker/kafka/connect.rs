@@ -37,13 +37,14 @@ pub(super) fn await_cluster(
             });
         }
         while let Some(event) = queue.poll(Duration::ZERO) {
-            if let Told::Error { code, text } = event.told() {
-                if code == Code::AUTHENTICATION || code == Code::SSL {
-                    return Err(refused(endpoint, code, &text));
-                }
-                if code != Code::ALL_BROKERS_DOWN || last_words.is_empty() {
-                    last_words = text;
-                }
+            match event.told() {
+                Told::Error { code: code @ (Code::AUTHENTICATION | Code::SSL), text } => return Err(refused(endpoint, code, &text)),
+                // "1/1 brokers are down" says less than what came before.
+                Told::Error { code: Code::ALL_BROKERS_DOWN, .. } => {}
+                Told::Error { text, .. } => last_words = text,
+                // A connection that is closed at once (another protocol) stands in the log only.
+                Told::Log { facility, text, .. } if facility == "FAIL" => last_words = text,
+                _ => {}
             }
         }
         if left.is_zero() {

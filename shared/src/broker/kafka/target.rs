@@ -18,6 +18,7 @@ pub struct KafkaTarget {
     client: Arc<Client>,
     cluster: String,
     properties: Properties,
+    endpoint: KafkaEndpoint,
 }
 
 impl KafkaTarget {
@@ -27,11 +28,14 @@ impl KafkaTarget {
     /// [`BrokerError::Unreachable`] when nobody answered in `timeout`; at once when the user is refused, TLS fails or a
     /// property is.
     pub fn connect(endpoint: &KafkaEndpoint, options: &SinkOptions, timeout: Duration) -> Result<Self, BrokerError> {
-        let properties = config::sink_properties(endpoint, options)?;
+        Self::with_properties(endpoint, config::sink_properties(endpoint, options)?, timeout)
+    }
+
+    fn with_properties(endpoint: &KafkaEndpoint, properties: Properties, timeout: Duration) -> Result<Self, BrokerError> {
         let client = Client::new(Role::Producer, &properties)?;
         let events = client.main_queue()?;
         let cluster = await_cluster(&client, &events, endpoint, timeout)?;
-        Ok(Self { events, client, cluster, properties })
+        Ok(Self { events, client, cluster, properties, endpoint: endpoint.clone() })
     }
 
     /// The cluster's own identity.
@@ -95,9 +99,16 @@ impl KafkaTarget {
     /// Begins to publish to these topics; a [`TargetIx`](crate::broker::sink::TargetIx) counts them. All metadata is had
     /// before this returns, so that the first message does not wait for it.
     ///
+    /// A topic may take less at once than the client batches; the broker would then refuse whole batches of messages that
+    /// are small each. So batches are made no larger than the smallest topic takes, unless the person set `batch.size`.
+    ///
     /// # Errors
     /// [`BrokerError::UnknownTopic`]; when the cluster does not answer in `timeout`.
-    pub fn open(self, topics: &[String], timeout: Duration) -> Result<(KafkaSink, KafkaCompletions), BrokerError> {
+    pub fn open(mut self, topics: &[String], timeout: Duration) -> Result<(KafkaSink, KafkaCompletions), BrokerError> {
+        let smallest = self.topics(topics, timeout)?.iter().filter_map(|topic| topic.message_bytes_max).min();
+        if let Some(properties) = smallest.and_then(|bytes| self.properties.with_batches_of(bytes)) {
+            self = Self::with_properties(&self.endpoint, properties, timeout)?;
+        }
         let mut handles = Vec::with_capacity(topics.len());
         for name in topics {
             let handle = TopicHandle::new(&self.client, name)?;

@@ -56,6 +56,8 @@ impl Code {
     pub(crate) const TIMED_OUT: Self = Self(-185);
     pub(crate) const QUEUE_FULL: Self = Self(-184);
     pub(crate) const SSL: Self = Self(-181);
+    pub(crate) const PREVIOUS_IN_PROGRESS: Self = Self(-177);
+    pub(crate) const STATE: Self = Self(-172);
     pub(crate) const NOT_IMPLEMENTED: Self = Self(-170);
     pub(crate) const AUTHENTICATION: Self = Self(-169);
     pub(crate) const TIMED_OUT_QUEUE: Self = Self(-166);

@@ -37,6 +37,14 @@ impl Client {
         unsafe { take_error(rd::rd_kafka_incremental_assign(self.ptr(), lanes.as_ptr()), "starting to read partitions") }
     }
 
+    /// Sets partitions that are being read to their offsets again, so that the broker checks each one's leader epoch: the
+    /// client does that on a seek, not on an assignment. Gives the errors in the list's order.
+    pub(crate) fn seek(&self, lanes: &PartitionList, timeout: Duration) -> Result<Vec<Code>, BrokerError> {
+        // SAFETY: client and list live; the list's error fields are written; the error is ours.
+        unsafe { take_error(rd::rd_kafka_seek_partitions(self.ptr(), lanes.as_ptr(), millis(timeout)), "setting positions")? };
+        Ok(lanes.offsets().into_iter().map(|(_, code)| code).collect())
+    }
+
     /// The oldest offset and the one after the newest that the partition's last fetch told, without asking; `None` before
     /// the first.
     pub(crate) fn cached_watermarks(&self, topic: &CStr, partition: i32) -> Option<(i64, i64)> {

@@ -48,7 +48,7 @@ impl PartitionList {
     }
 
     /// Offset and error of each, in the order of adding.
-    fn offsets(&self) -> Vec<(i64, Code)> {
+    pub(super) fn offsets(&self) -> Vec<(i64, Code)> {
         // SAFETY: the list is ours, with `cnt` elements; the error is an i32 in memory.
         unsafe {
             let count = usize::try_from((*self.as_ptr()).cnt).unwrap_or(0);

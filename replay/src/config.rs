@@ -1,0 +1,376 @@
+//! What was typed → what it means.
+//!
+//! [`RawOptions`] is a configuration file (TOML; unknown keys are errors) or the flags, as text; flags override the file.
+//! [`RawOptions::validate`] turns it into [`Options`], in which nothing contradicts anything and nothing needs to be
+//! checked again. An error names the option, as on the command line, and what is expected.
+
+use std::collections::BTreeMap;
+
+use dejaq_shared::segment::timeline::StreamClock;
+use dejaq_shared::units::{self, Ratio, UnitError, duration_ns};
+use serde::Deserialize;
+
+use crate::clock_choice::ClockOption;
+use crate::marks::MarkPolicy;
+use crate::remap::PartitionMode;
+use crate::schedule::Pace;
+
+mod text;
+use text::{text, texts};
+
+/// Options that make no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A value that cannot be read.
+    #[error("--{option}: {source}")]
+    Unit {
+        /// The option.
+        option: &'static str,
+        /// What is wrong.
+        source: UnitError,
+    },
+    /// A value that is none of the possible ones.
+    #[error("--{option} {found:?}: expected {expected}")]
+    Value {
+        /// The option.
+        option: &'static str,
+        /// What was found.
+        found: String,
+        /// What is expected.
+        expected: &'static str,
+    },
+    /// Two options that exclude each other.
+    #[error("--{0} and --{1} contradict each other: {2}")]
+    Contradiction(&'static str, &'static str, &'static str),
+    /// Not a configuration file.
+    #[error("not a replay configuration: {0}")]
+    Toml(String),
+}
+
+/// Options as typed. In TOML the keys are the flags' names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct RawOptions {
+    /// `--speed N`: the recorded time line, N times as fast.
+    #[serde(deserialize_with = "text")]
+    pub speed: Option<String>,
+    /// `--rate R`: a steady rate.
+    pub rate: Option<String>,
+    /// `--max`: as fast as the target takes it.
+    pub max: bool,
+    /// `--max-rate R`: messages per second that no second exceeds.
+    pub max_rate: Option<String>,
+    /// `--max-bytes R`: bytes per second that no second exceeds.
+    pub max_bytes: Option<String>,
+    /// `--map OLD=NEW`, repeated.
+    pub map: Vec<String>,
+    /// `--streams GLOB`, repeated.
+    pub streams: Vec<String>,
+    /// `--partitions exact|modulo`.
+    pub partitions: Option<String>,
+    /// `--for DUR`: the length of the run.
+    #[serde(rename = "for")]
+    pub run_for: Option<String>,
+    /// `--from-time T`: records from then on.
+    pub from_time: Option<String>,
+    /// `--to-time T`: records before then.
+    pub to_time: Option<String>,
+    /// `--loop`: again from the start at the end.
+    #[serde(rename = "loop")]
+    pub repeat: bool,
+    /// `--clock auto|append|create|arrival`.
+    pub clock: Option<String>,
+    /// `--mark first|all|off`.
+    pub mark: Option<String>,
+    /// `--late skip=DUR`: leave out what is later.
+    pub late: Option<String>,
+    /// `--drain DUR`: how long answers are waited for.
+    pub drain: Option<String>,
+    /// `--seed N`.
+    pub seed: Option<u64>,
+    /// `--create-topics`: make topics that the target lacks.
+    pub create_topics: bool,
+    /// `--measure-topics N`: how many topics have a latency of their own.
+    pub measure_topics: Option<u32>,
+    /// `--allow-unknown-source`.
+    pub allow_unknown_source: bool,
+    /// `-X key=value`, repeated: properties of the client. In TOML a table.
+    #[serde(deserialize_with = "texts")]
+    pub properties: BTreeMap<String, String>,
+}
+
+/// Options that hold together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// What decides due times.
+    pub pace: Pace,
+    /// Ceiling in messages per second.
+    pub max_rate: Option<Ratio>,
+    /// Ceiling in bytes per second.
+    pub max_bytes: Option<u64>,
+    /// Topics to rename.
+    pub map: Vec<(String, String)>,
+    /// Globs of streams; none: all.
+    pub streams: Vec<String>,
+    /// How partitions are chosen.
+    pub partitions: PartitionMode,
+    /// The length of the run, in nanoseconds.
+    pub run_ns: Option<u64>,
+    /// Records from this time on, nanoseconds since 1970.
+    pub from_time_ns: Option<i64>,
+    /// Records before this time.
+    pub to_time_ns: Option<i64>,
+    /// Whether to begin again at the end.
+    pub repeat: bool,
+    /// Which time counts.
+    pub clock: ClockOption,
+    /// Which records are marked.
+    pub mark: MarkPolicy,
+    /// Records later than this are left out, in nanoseconds.
+    pub late_skip_ns: Option<u64>,
+    /// How long answers are waited for, in nanoseconds.
+    pub drain_ns: u64,
+    /// The seed.
+    pub seed: u64,
+    /// Whether topics that the target lacks are made.
+    pub create_topics: bool,
+    /// How many topics have a latency of their own.
+    pub measure_topics: u32,
+    /// Whether a recording of unknown source may be replayed.
+    pub allow_unknown_source: bool,
+    /// Properties of the client.
+    pub properties: Vec<(String, String)>,
+}
+
+const DRAIN_NS: u64 = 30_000_000_000;
+const TOPICS: u32 = 16;
+/// More topics than this would not fit into the memory that is planned for them.
+const TOPICS_MAX: u32 = 256;
+
+impl RawOptions {
+    /// Reads a configuration file's text.
+    ///
+    /// # Errors
+    /// [`ConfigError::Toml`], with line and column.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|e| ConfigError::Toml(e.to_string().trim_end().to_owned()))
+    }
+
+    /// Adds a property as typed, `key=value`; a later one wins.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`].
+    pub fn add_property(&mut self, typed: &str) -> Result<(), ConfigError> {
+        let (key, value) = pair("X", typed, "key=value")?;
+        self.properties.insert(key, value);
+        Ok(())
+    }
+
+    /// These flags over a file's options. Lists replace the file's; properties are added to it.
+    #[must_use]
+    pub fn over(self, file: Self) -> Self {
+        let list = |mine: Vec<String>, theirs: Vec<String>| if mine.is_empty() { theirs } else { mine };
+        // A pace on the command line replaces the file's, whichever kind that is.
+        let own_pace = self.speed.is_some() || self.rate.is_some() || self.max;
+        let file_pace = |theirs: Option<String>| if own_pace { None } else { theirs };
+        let mut properties = file.properties;
+        properties.extend(self.properties);
+        Self {
+            speed: self.speed.or(file_pace(file.speed)),
+            rate: self.rate.or(file_pace(file.rate)),
+            max: self.max || (file.max && !own_pace),
+            max_rate: self.max_rate.or(file.max_rate),
+            max_bytes: self.max_bytes.or(file.max_bytes),
+            map: list(self.map, file.map),
+            streams: list(self.streams, file.streams),
+            partitions: self.partitions.or(file.partitions),
+            run_for: self.run_for.or(file.run_for),
+            from_time: self.from_time.or(file.from_time),
+            to_time: self.to_time.or(file.to_time),
+            repeat: self.repeat || file.repeat,
+            clock: self.clock.or(file.clock),
+            mark: self.mark.or(file.mark),
+            late: self.late.or(file.late),
+            drain: self.drain.or(file.drain),
+            seed: self.seed.or(file.seed),
+            create_topics: self.create_topics || file.create_topics,
+            measure_topics: self.measure_topics.or(file.measure_topics),
+            allow_unknown_source: self.allow_unknown_source || file.allow_unknown_source,
+            properties,
+        }
+    }
+
+    /// Checks everything.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: a usage error.
+    pub fn validate(&self) -> Result<Options, ConfigError> {
+        let pace = self.pace()?;
+        let options = Options {
+            pace,
+            max_rate: parse("max-rate", self.max_rate.as_deref(), units::parse_rate)?,
+            max_bytes: parse("max-bytes", self.max_bytes.as_deref(), units::parse_byte_rate)?,
+            map: self.map.iter().map(|m| pair("map", m, "OLD=NEW")).collect::<Result<_, _>>()?,
+            streams: self.streams.clone(),
+            partitions: choice(
+                "partitions",
+                self.partitions.as_deref(),
+                "exact or modulo",
+                &[("exact", PartitionMode::Exact), ("modulo", PartitionMode::Modulo)],
+            )?,
+            run_ns: parse("for", self.run_for.as_deref(), units::parse_duration)?.map(duration_ns),
+            from_time_ns: parse("from-time", self.from_time.as_deref(), units::parse_time)?,
+            to_time_ns: parse("to-time", self.to_time.as_deref(), units::parse_time)?,
+            repeat: self.repeat,
+            clock: choice("clock", self.clock.as_deref(), "auto, append, create or arrival", &CLOCKS)?,
+            mark: choice(
+                "mark",
+                self.mark.as_deref(),
+                "first, all or off",
+                &[("first", MarkPolicy::First), ("all", MarkPolicy::All), ("off", MarkPolicy::Off)],
+            )?,
+            late_skip_ns: self.late_skip()?,
+            drain_ns: parse("drain", self.drain.as_deref(), units::parse_duration)?.map_or(DRAIN_NS, duration_ns),
+            seed: self.seed.unwrap_or(0),
+            create_topics: self.create_topics,
+            measure_topics: self.measure_topics.unwrap_or(TOPICS),
+            allow_unknown_source: self.allow_unknown_source,
+            properties: self.properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+        };
+        check(&options)?;
+        Ok(options)
+    }
+
+    fn pace(&self) -> Result<Pace, ConfigError> {
+        if self.max && self.speed.is_some() {
+            return Err(ConfigError::Contradiction("max", "speed", "a flood has no time line"));
+        }
+        if self.max && self.rate.is_some() {
+            return Err(ConfigError::Contradiction("max", "rate", "a flood has no rate; for an upper bound give --max-rate"));
+        }
+        if self.speed.is_some() && self.rate.is_some() {
+            return Err(ConfigError::Contradiction("speed", "rate", "a rate replaces the recorded time line"));
+        }
+        if self.max {
+            return Ok(Pace::Max);
+        }
+        if let Some(rate) = parse("rate", self.rate.as_deref(), units::parse_rate)? {
+            return Ok(Pace::Rate(rate));
+        }
+        Ok(Pace::Recorded { speed: parse("speed", self.speed.as_deref(), units::parse_ratio)?.unwrap_or(Ratio::ONE) })
+    }
+
+    fn late_skip(&self) -> Result<Option<u64>, ConfigError> {
+        let Some(late) = &self.late else { return Ok(None) };
+        let duration = late.strip_prefix("skip=").ok_or_else(|| ConfigError::Value {
+            option: "late",
+            found: late.clone(),
+            expected: "skip=DUR, such as skip=5s",
+        })?;
+        parse("late", Some(duration), units::parse_duration).map(|d| d.map(duration_ns))
+    }
+}
+
+const CLOCKS: [(&str, ClockOption); 4] = [
+    ("auto", ClockOption::Auto),
+    ("append", ClockOption::Only(StreamClock::Append)),
+    ("create", ClockOption::Only(StreamClock::Create)),
+    ("arrival", ClockOption::Only(StreamClock::Arrival)),
+];
+
+fn check(options: &Options) -> Result<(), ConfigError> {
+    if options.pace == Pace::Max && options.late_skip_ns.is_some() {
+        return Err(ConfigError::Contradiction("max", "late", "without a schedule nothing is late"));
+    }
+    if let (Some(from), Some(to)) = (options.from_time_ns, options.to_time_ns)
+        && from >= to
+    {
+        return Err(ConfigError::Contradiction("from-time", "to-time", "the time window is empty"));
+    }
+    if options.run_ns == Some(0) {
+        return Err(ConfigError::Value { option: "for", found: "0s".to_owned(), expected: "a duration longer than nothing" });
+    }
+    if options.measure_topics > TOPICS_MAX {
+        return Err(ConfigError::Value {
+            option: "measure-topics",
+            found: options.measure_topics.to_string(),
+            expected: "256 at most (each takes 0.8 MB)",
+        });
+    }
+    let mut old: Vec<&String> = options.map.iter().map(|(old, _)| old).collect();
+    old.sort_unstable();
+    if let Some(twice) = old.windows(2).find(|w| w[0] == w[1]) {
+        return Err(ConfigError::Value { option: "map", found: twice[0].clone(), expected: "one mapping for each topic" });
+    }
+    Ok(())
+}
+
+impl Options {
+    /// Every option as it holds, by its name, for `run.json` and `plan`. Secrets are left out.
+    #[must_use]
+    pub fn describe(&self) -> BTreeMap<String, serde_json::Value> {
+        use serde_json::json;
+        let (speed, rate) = match self.pace {
+            Pace::Recorded { speed } => (json!(speed.to_string()), json!(null)),
+            Pace::Rate(rate) => (json!(null), json!(format!("{rate}/s"))),
+            Pace::Max => (json!(null), json!(null)),
+        };
+        let properties: BTreeMap<&str, &str> =
+            self.properties.iter().map(|(k, v)| (k.as_str(), if is_secret(k) { "***" } else { v.as_str() })).collect();
+        let pairs = [
+            ("speed", speed),
+            ("rate", rate),
+            ("max", json!(self.pace == Pace::Max)),
+            ("max-rate", json!(self.max_rate.map(|r| format!("{r}/s")))),
+            ("max-bytes-per-s", json!(self.max_bytes)),
+            ("map", json!(self.map.iter().map(|(old, new)| format!("{old}={new}")).collect::<Vec<_>>())),
+            ("streams", json!(self.streams)),
+            ("partitions", json!(self.partitions.name())),
+            ("for-ns", json!(self.run_ns)),
+            ("from-time-ns", json!(self.from_time_ns)),
+            ("to-time-ns", json!(self.to_time_ns)),
+            ("loop", json!(self.repeat)),
+            ("clock", json!(self.clock.name())),
+            ("mark", json!(self.mark.name())),
+            ("late-skip-ns", json!(self.late_skip_ns)),
+            ("drain-ns", json!(self.drain_ns)),
+            ("seed", json!(self.seed)),
+            ("create-topics", json!(self.create_topics)),
+            ("measure-topics", json!(self.measure_topics)),
+            ("allow-unknown-source", json!(self.allow_unknown_source)),
+            ("properties", json!(properties)),
+        ];
+        pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+/// Whether a property's value is nobody's business. Paths are no secrets.
+fn is_secret(property: &str) -> bool {
+    const WORDS: [&str; 7] = ["password", "secret", "token", "credential", "jaas", ".key", "pem"];
+    !property.ends_with(".location") && WORDS.iter().any(|word| property.contains(word))
+}
+
+fn parse<T>(option: &'static str, typed: Option<&str>, read: impl Fn(&str) -> Result<T, UnitError>) -> Result<Option<T>, ConfigError> {
+    typed.map(read).transpose().map_err(|source| ConfigError::Unit { option, source })
+}
+
+fn choice<T: Copy + Default>(
+    option: &'static str,
+    typed: Option<&str>,
+    expected: &'static str,
+    known: &[(&str, T)],
+) -> Result<T, ConfigError> {
+    let Some(typed) = typed else { return Ok(T::default()) };
+    let found = known.iter().find(|(name, _)| *name == typed);
+    found.map(|(_, value)| *value).ok_or_else(|| ConfigError::Value { option, found: typed.to_owned(), expected })
+}
+
+fn pair(option: &'static str, typed: &str, expected: &'static str) -> Result<(String, String), ConfigError> {
+    match typed.split_once('=') {
+        Some((key, value)) if !key.is_empty() && (option != "map" || !value.is_empty()) => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(ConfigError::Value { option, found: typed.to_owned(), expected }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

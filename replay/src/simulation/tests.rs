@@ -1,0 +1,280 @@
+use super::*;
+use crate::measure::counts::Series;
+use crate::trust::{LimitedBy, Verdict};
+
+/// A thousand messages a second for this many seconds, over four streams.
+fn steady(seconds: u32) -> Simulation {
+    Simulation::of(MemoryFeed::steady(seconds * 1_000, i64::try_from(MS).expect("small"), 4), 4)
+}
+
+fn near(found: Option<u64>, expected: u64) {
+    let found = found.expect("a value");
+    assert!(found.abs_diff(expected) <= expected / 500 + 1, "{found} is not {expected}");
+}
+
+fn reasons(outcome: &Outcome) -> Vec<&str> {
+    outcome.report.trust.iter().map(|r| r.reason.as_str()).collect()
+}
+
+#[test]
+fn a_good_run_is_valid_and_its_books_balance() {
+    let outcome = steady(10).run();
+    let report = &outcome.report;
+    assert_eq!((report.verdict, report.limited_by, report.delivered), (Verdict::Valid, None, Some(1.0)), "{:?}", report.trust);
+    assert_eq!(outcome.ledger.imbalances(), vec![]);
+    assert_eq!((report.ledger.counts.scheduled, report.ledger.counts.acked), (10_000, 10_000));
+    near(report.latency.response.expect("scheduled").p99_ns, MS);
+    assert_eq!(report.rate.intended_per_s.map(f64::round), Some(1_000.0));
+    assert_eq!(outcome.closed.iter().filter(|c| matches!(c, Closed::Second(_))).count(), 10);
+    assert_eq!(outcome.closed.iter().filter(|c| matches!(c, Closed::Topics(_))).count(), 1);
+    assert_eq!(report.topics[0].response.expect("scheduled").count, 10_000);
+    assert_eq!(report.order_violations, 0);
+}
+
+#[test]
+fn a_stall_of_two_seconds_shows_in_response_exactly() {
+    // What is sent between 5 s and 7 s is answered at 7 s plus a millisecond: 2000 of 20,000 messages, waiting 2 s down
+    // to 0. The 99th percentile is the 200th largest: the one sent 199 ms into the stall.
+    let mut simulation = steady(20);
+    simulation.script = Box::new(|sent, _| {
+        let end = T0 + 7 * S;
+        Some((if (T0 + 5 * S..end).contains(&sent) { end + MS } else { sent + MS }, Fate::Acked))
+    });
+    let report = simulation.run().report;
+    let response = report.latency.response.expect("scheduled");
+    near(response.p99_ns, 2 * S + MS - 200 * MS);
+    near(response.max_ns, 2 * S + MS);
+    near(response.p50_ns, MS);
+    assert_eq!(report.verdict, Verdict::Valid);
+}
+
+/// A target that takes what fits into its window and answers nothing for two seconds.
+fn stalled(capacity: usize) -> Simulation {
+    let mut simulation = steady(20);
+    simulation.capacity = capacity;
+    simulation.script = Box::new(|sent, _| {
+        let end = T0 + 7 * S;
+        Some((if (T0 + 5 * S..end).contains(&sent) { end + MS } else { sent + MS }, Fate::Acked))
+    });
+    simulation
+}
+
+#[test]
+fn a_full_queue_hides_the_stall_from_service_but_not_from_response() {
+    let report = stalled(10).run().report;
+    let response = report.latency.response.expect("scheduled");
+    // The 200th largest was due 200 ms into the stall, and then waited for those before it, ten a millisecond.
+    near(response.p99_ns, 2 * S + MS - 200 * MS + 20 * MS);
+    near(report.latency.service.p99_ns, MS);
+    assert!(report.holds.full_queue_ns > 19 * S / 10, "{:?}", report.holds);
+    assert!(report.holds.lateness_max_ns <= MS, "the holds explain the delay: {:?}", report.holds);
+    // Ten messages are far less than two seconds of a thousand a second.
+    assert_eq!(report.trust.iter().map(|r| r.reason.as_str()).collect::<Vec<_>>(), ["client queue too small"]);
+}
+
+#[test]
+fn a_queue_of_two_seconds_makes_it_the_target_s_doing() {
+    let mut simulation = stalled(2_000);
+    simulation.script = Box::new(|sent, _| {
+        let end = T0 + 10 * S;
+        Some((if (T0 + 5 * S..end).contains(&sent) { end + MS } else { sent + MS }, Fate::Acked))
+    });
+    let outcome = simulation.run();
+    assert_eq!(reasons(&outcome), [] as [&str; 0]);
+    assert_eq!((outcome.report.verdict, outcome.report.limited_by), (Verdict::Valid, Some(LimitedBy::Target)));
+    // Full from 7 s to 10 s: what is due from 7 s to 9 s is more than a second late.
+    let delivered = outcome.report.delivered.expect("scheduled");
+    assert!((delivered - 0.9).abs() < 0.002, "{delivered}");
+    assert_eq!(outcome.report.outcome(), dejaq_shared::outcome::Outcome::Doubtful);
+}
+
+#[test]
+fn a_late_generator_makes_the_run_invalid() {
+    let mut simulation = steady(10);
+    simulation.oversleep = |at| if (T0 + 3 * S..T0 + 4 * S).contains(&at) { 50 * MS } else { 0 };
+    let outcome = simulation.run();
+    assert_eq!(reasons(&outcome), ["late pacer"]);
+    assert_eq!(outcome.report.limited_by, Some(LimitedBy::Generator));
+    assert!(outcome.report.trust[0].detail.contains("p99 of response"), "{}", outcome.report.trust[0].detail);
+}
+
+#[test]
+fn a_slow_reader_is_named() {
+    let mut simulation = steady(10);
+    simulation.read_ns = 400 * MS;
+    assert_eq!(reasons(&simulation.run()), ["recording ran dry"]);
+}
+
+#[test]
+fn the_unanswered_are_in_the_denominator() {
+    let mut simulation = steady(10);
+    simulation.script = Box::new(|sent, number| match number % 50 {
+        0 => None,
+        1 => Some((sent + 2 * MS, Fate::Failed("timed out"))),
+        2 => Some((sent + 2 * MS, Fate::Unknown("connection lost"))),
+        _ => Some((sent + MS, Fate::Acked)),
+    });
+    let outcome = simulation.run();
+    assert_eq!(outcome.ledger.imbalances(), vec![]);
+    let counts = outcome.report.ledger.counts;
+    assert_eq!((counts.acked, counts.failed, counts.unknown), (9_400, 200, 400));
+    let response = outcome.report.latency.response.expect("scheduled");
+    assert_eq!((response.count, response.unanswered), (9_400, 600));
+    near(response.p90_ns, MS);
+    assert_eq!((response.p99_ns, response.max_ns), (None, None), "6 % are infinite");
+    near(outcome.report.latency.service.p99_ns, MS);
+    assert_eq!(outcome.report.ledger.reasons["unknown"]["no answer by the drain deadline"], 200);
+    assert_eq!(outcome.report.outcome(), dejaq_shared::outcome::Outcome::Doubtful);
+}
+
+#[test]
+fn the_client_s_refusals_are_skipped_with_their_reason() {
+    let mut simulation = steady(1);
+    simulation.refuse = |number| (number % 10 == 0).then_some("too large");
+    let outcome = simulation.run();
+    assert_eq!(outcome.ledger.imbalances(), vec![]);
+    assert_eq!(outcome.report.ledger.reasons["skipped"]["too large"], 100);
+    assert_eq!(outcome.report.latency.response.expect("scheduled").unanswered, 100);
+}
+
+#[test]
+fn late_skip_leaves_out_what_is_later() {
+    let mut simulation = stalled(2_000);
+    simulation.late_skip_ns = Some(S);
+    simulation.script = Box::new(|sent, _| {
+        let end = T0 + 10 * S;
+        Some((if (T0 + 5 * S..end).contains(&sent) { end + MS } else { sent + MS }, Fate::Acked))
+    });
+    let outcome = simulation.run();
+    assert_eq!(outcome.ledger.imbalances(), vec![]);
+    let skipped = outcome.report.ledger.reasons["skipped"]["later than --late skip"];
+    assert!((1_995..=2_005).contains(&skipped), "due 7 s to 9 s, sent at 10 s: {skipped}");
+    assert_eq!(reasons(&outcome), [] as [&str; 0], "the target's doing, not the generator's");
+}
+
+#[test]
+fn late_skip_does_not_hide_a_slow_generator() {
+    let mut simulation = steady(10);
+    simulation.late_skip_ns = Some(10 * MS);
+    simulation.oversleep = |at| if at == T0 + 3 * S { S } else { 0 };
+    let outcome = simulation.run();
+    assert!(reasons(&outcome).contains(&"late pacer"), "{:?}", outcome.report.trust);
+}
+
+#[test]
+fn a_run_of_a_given_length_counts_what_is_due_in_it() {
+    let mut simulation = stalled(10);
+    simulation.run_ns = Some(6 * S);
+    let outcome = simulation.run();
+    let counts = outcome.report.ledger.counts;
+    assert_eq!((counts.read, counts.scheduled), (6_000, 6_000));
+    // From 5 s on the queue is full. At the end, 6 s, what is due stays due for the second of grace, then is left out.
+    let left_out = outcome.report.ledger.reasons["skipped"]["not sent when the run ended"];
+    assert!((900..1_000).contains(&left_out), "{left_out}");
+    assert_eq!(outcome.ledger.imbalances(), vec![]);
+}
+
+#[test]
+fn a_loop_goes_on_without_a_jump() {
+    let mut simulation = steady(1);
+    simulation.repeat = true;
+    simulation.run_ns = Some(3 * S);
+    let outcome = simulation.run();
+    let gaps: Vec<u64> = outcome.sent_at.windows(2).map(|w| w[1] - w[0]).collect();
+    assert_eq!(outcome.sent_at.len(), 3_000);
+    assert!(gaps.iter().all(|g| *g == MS), "the seam is the mean gap");
+    assert_eq!(outcome.report.order_violations, 0, "a new pass begins its positions anew");
+}
+
+#[test]
+fn a_ceiling_holds_and_explains() {
+    let mut simulation = steady(10);
+    simulation.ceilings = Ceilings::new(Ratio::new(500, 1), None, 8).expect("possible");
+    let outcome = simulation.run();
+    let mut window = 0;
+    for (ix, at) in outcome.sent_at.iter().enumerate() {
+        while outcome.sent_at[window] + S <= *at {
+            window += 1;
+        }
+        assert!(ix - window < 500, "more than 500 in a second");
+    }
+    assert_eq!(outcome.report.limited_by, Some(LimitedBy::Ceiling));
+    assert_eq!(reasons(&outcome), [] as [&str; 0]);
+    assert!(outcome.report.delivered.expect("scheduled") < 0.3);
+    // 10,000 at 500 less the burst of four: a second is never exceeded, so the long run is a little below.
+    near(outcome.report.latency.response.expect("scheduled").max_ns, 10_000 * S / 496 - 10 * S);
+}
+
+#[test]
+fn a_flood_has_no_schedule() {
+    let mut simulation = steady(10);
+    simulation.pace = Pace::Max;
+    simulation.capacity = 100;
+    simulation.tick_ns = 1_000;
+    let outcome = simulation.run();
+    let report = &outcome.report;
+    assert!(
+        report.closed_loop && report.latency.response.is_none() && report.latency.schedule_error.is_none() && report.delivered.is_none()
+    );
+    assert_eq!((report.verdict, report.limited_by), (Verdict::Valid, Some(LimitedBy::Target)), "{:?}", report.trust);
+    assert_eq!((report.ledger.counts.acked, report.latency.service.count), (10_000, 10_000));
+    assert!(outcome.buckets.iter().all(|b| b.series == Series::Sent));
+    assert!(report.rate.intended_per_s.is_none());
+}
+
+#[test]
+fn the_first_of_each_stream_and_second_is_marked() {
+    let mut simulation = steady(3);
+    simulation.marks = MarkPolicy::First;
+    assert_eq!(simulation.run().marked, 12);
+}
+
+#[test]
+fn counts_are_per_hundred_milliseconds() {
+    let outcome = steady(2).run();
+    let planned: Vec<u64> = outcome.buckets.iter().filter(|b| b.series == Series::Planned).map(|b| b.count).collect();
+    assert_eq!(planned, [100; 20]);
+}
+
+#[test]
+fn the_interval_log_gives_the_same_percentiles() {
+    use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+    use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
+
+    let outcome = stalled(10).run();
+    let mut log = Vec::new();
+    let mut serializer = V2DeflateSerializer::new();
+    let mut hlog =
+        crate::measure::hlog::Hlog::begin(&mut log, &mut serializer, 1_700_000_000_000_000_000, vec!["t".into()]).expect("begin");
+    outcome.closed.iter().for_each(|c| hlog.write(c).expect("write"));
+    drop(hlog);
+    let mut merged: BTreeMap<String, hdrhistogram::Histogram<u64>> = BTreeMap::new();
+    let mut starts = Vec::new();
+    for entry in IntervalLogIterator::new(&log) {
+        let LogEntry::Interval(interval) = entry.expect("well-formed") else { continue };
+        let bytes = base64_decode(interval.encoded_histogram());
+        let histogram: hdrhistogram::Histogram<u64> = Deserializer::new().deserialize(&mut bytes.as_slice()).expect("histogram");
+        let tag = interval.tag().expect("tag").as_str().to_owned();
+        if tag == "response" {
+            starts.push(interval.start_timestamp().as_secs());
+        }
+        merged
+            .entry(tag)
+            .or_insert_with(|| hdrhistogram::Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("bounds"))
+            .add(&histogram)
+            .expect("same bounds");
+    }
+    assert_eq!(merged.keys().collect::<Vec<_>>(), ["response", "schedule_error", "service", "topic:t:response", "topic:t:service"]);
+    assert!(starts.is_sorted() && starts.len() == 20);
+    let response = outcome.report.latency.response.expect("scheduled");
+    for (quantile, expected) in [(0.5, response.p50_ns), (0.9, response.p90_ns), (0.99, response.p99_ns), (0.999, response.p999_ns)] {
+        near(expected, merged["response"].value_at_quantile(quantile));
+    }
+    assert_eq!(merged["response"].len(), response.count);
+    assert_eq!(merged["topic:t:response"].len(), response.count);
+}
+
+fn base64_decode(text: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.decode(text).expect("base64")
+}

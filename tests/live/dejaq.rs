@@ -1,0 +1,140 @@
+//! The command under test, as its user runs it.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// The longest that anything may take before a test gives up. Only a failure waits for it.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// How a run of the command ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// Stdout as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("no JSON ({e}): {self:?}"))
+    }
+
+    /// Itself, if it ended with this code.
+    pub(crate) fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dejaq"));
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// Runs it to its end.
+pub(crate) fn dejaq(args: &[&str]) -> Ended {
+    let output = command(args).output().expect("the command starts");
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into(),
+        stderr: String::from_utf8_lossy(&output.stderr).into(),
+    }
+}
+
+/// A run that goes on beside the test.
+pub(crate) struct Background {
+    child: Child,
+    lines: Receiver<String>,
+    said: Vec<String>,
+}
+
+impl Background {
+    pub(crate) fn start(args: &[&str]) -> Self {
+        let mut child = command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the command starts");
+        let (to, lines) = channel();
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| to.send(line)));
+        Self { child, lines, said: Vec::new() }
+    }
+
+    /// Starts a capture and waits until it reads.
+    pub(crate) fn capture(args: &[&str]) -> Self {
+        let mut running = Self::start(&[&["capture"], args].concat());
+        running.wait_for("capturing");
+        running
+    }
+
+    /// Waits until it says something that holds `text` (or "going on" where that means the same of a resumed capture).
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("it never said {text:?} but: {:#?}", self.said));
+            let found = line.contains(text) || (text == "capturing" && line.contains("going on with"));
+            self.said.push(line);
+            if found {
+                return;
+            }
+        }
+    }
+
+    /// Kills it as a power cut would.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Asks it to end and waits.
+    pub(crate) fn interrupt(self) -> Ended {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
+        self.wait()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(mut self) -> Ended {
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            self.said.push(line);
+        }
+        let status = self.child.wait().expect("it ends");
+        Ended { code: status.code(), stdout: String::new(), stderr: self.said.join("\n") }
+    }
+}
+
+/// Where a recording stands, polled until `done`: a live recording can be read.
+pub(crate) fn wait_until(dir: &Path, what: &str, done: impl Fn(&Value) -> bool) -> Value {
+    let began = std::time::Instant::now();
+    loop {
+        let seen = inspect(dir);
+        if done(&seen) {
+            return seen;
+        }
+        assert!(began.elapsed() < PATIENCE, "never {what}: {seen:#}");
+        std::thread::yield_now();
+    }
+}
+
+/// `dejaq inspect --json`.
+pub(crate) fn inspect(dir: &Path) -> Value {
+    dejaq(&["inspect", dir.to_str().expect("UTF-8"), "--json"]).expect(0).json()
+}
+
+/// `dejaq verify --json`, expected clean.
+pub(crate) fn verify_clean(dir: &Path) -> Value {
+    dejaq(&["verify", dir.to_str().expect("UTF-8"), "--json"]).expect(0).json()
+}
+
+/// A recording's `(stream name, position)` pairs, in order, by export.
+pub(crate) fn positions(dir: &Path) -> Vec<(String, i64)> {
+    let exported = dejaq(&["export", dir.to_str().expect("UTF-8")]).expect(0);
+    let of = |line: &str| -> (String, i64) {
+        let record: Value = serde_json::from_str(line).expect("a line of JSON");
+        (record["stream"].as_str().expect("a name").to_owned(), record["position"].as_i64().expect("a position"))
+    };
+    exported.stdout.lines().map(of).collect()
+}
