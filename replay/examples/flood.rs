@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_queue::ArrayQueue;
 use dejaq_replay::assemble::RunIdentity;
+use dejaq_replay::batch::Route;
 use dejaq_replay::ceiling::Ceilings;
 use dejaq_replay::engine::{RunSetup, run};
 use dejaq_replay::feed::{FeedError, RecordFeed, TakeRecord};
 use dejaq_replay::marks::MarkPolicy;
 use dejaq_replay::planner::PlannerOptions;
-use dejaq_replay::ring::Route;
 use dejaq_replay::run::dir::RunDir;
 use dejaq_replay::schedule::Pace;
 use dejaq_replay::summary::summary;
@@ -100,10 +100,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
     let messages: u64 = args.next().map_or(Ok(10_000_000), |a| a.parse())?;
     let rate = args.next().map(|a| a.parse()).transpose()?.and_then(|per_s| Ratio::new(per_s, 1));
-    let dir = std::env::temp_dir().join(format!("dejaq-flood-{}", std::process::id()));
+    let path = std::env::temp_dir().join(format!("dejaq-flood-{}", std::process::id()));
+    let dir = RunDir::create(&path)?;
     let queue = Arc::new(ArrayQueue::new(100_000));
     let setup = RunSetup {
-        dir: RunDir::create(&dir)?,
         identity: RunIdentity { class_of_stream: vec![Some(0); STREAMS as usize], ..RunIdentity::default() },
         planner: PlannerOptions {
             routes: vec![Some(Route { target: 0, partition: 0 }); STREAMS as usize],
@@ -126,9 +126,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut sink, mut completions) = (NullSink(Arc::clone(&queue)), NullCompletions(queue, Vec::new()));
     let start = Instant::now();
     let mut feed = Made { left: messages, at: 0 };
-    let report = run(setup, &mut sink, &mut completions, &mut feed, &Arc::new(SystemClock::new()), &AtomicBool::new(false), &mut |_| {})?;
+    let report =
+        run(setup, &dir, &mut sink, &mut completions, &mut feed, &Arc::new(SystemClock::new()), &AtomicBool::new(false), &mut |_| {})?;
     let per_s = messages as f64 / start.elapsed().as_secs_f64();
     println!("{}\n{:.2} M messages/s from start to end", summary(&report), per_s / 1e6);
-    std::fs::remove_dir_all(dir)?;
+    std::fs::remove_dir_all(path)?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use dejaq_shared::broker::mark::Mark;
 use dejaq_shared::broker::sink::{Completions, QueueLimits, Sink};
 use dejaq_shared::clock::{Clock, WallAnchor, wall_now_ns};
@@ -17,25 +17,24 @@ use dejaq_shared::record::MARK_HEADER;
 
 use crate::assemble::{Ended, RunIdentity, finished, unfinished};
 use crate::ceiling::Ceilings;
+use crate::clock_watch::ClockWatch;
+use crate::completing::Completing;
 use crate::feed::RecordFeed;
 use crate::hands::{Room, ThreadHands};
 use crate::inflight::Slots;
 use crate::measure::collector::Totals;
 use crate::measure::counts::{BucketRow, PaceLog, SecondRow};
-use crate::measure::recorder::{Recorder, RecorderBooks};
+use crate::measure::recorder::Recorder;
 use crate::pacer::{Live, Pacer, PacerBooks, PacerOptions};
 use crate::planner::{Planner, PlannerOptions};
 use crate::ring::{Batches, Ring};
 use crate::run::dir::{RunDir, RunDirError};
 use crate::run::report::RunReport;
 use crate::run::saver::{SaveError, SaverOptions, ToSave, save, save_streams};
-use crate::trust::ClockWatch;
 
 /// Everything that is decided before a run.
 #[derive(Debug)]
 pub struct RunSetup {
-    /// Where the run is kept.
-    pub dir: RunDir,
     /// Who it is.
     pub identity: RunIdentity,
     /// What is sent, and when.
@@ -91,28 +90,28 @@ pub struct Progress {
 
 /// Between priming and the first message: the threads come up.
 const LEAD_NS: u64 = 20_000_000;
-/// How long the completing thread waits for answers before it looks around.
+/// How long the start waits before it looks whether it was stopped.
 const POLL: Duration = Duration::from_millis(20);
 /// How often the caller's thread looks.
 const WATCH: Duration = Duration::from_millis(500);
-/// Rows on their way to be written: an hour of buckets.
-const ROWS_MAX: usize = 1 << 16;
+/// Rows on their way to be written: well over half a minute of them. The closed seconds among them have half a megabyte each.
+const ROWS_MAX: usize = 1_024;
 /// Slots beyond the client's own limit, for completions that are being handled.
 const SLOTS_SPARE: usize = 4_096;
 /// The most slots: 40 bytes each.
 const SLOTS_MAX: usize = 1 << 21;
 
 /// What the threads share.
-struct Shared<'a, C> {
-    clock: Arc<C>,
-    stop: &'a AtomicBool,
+pub(crate) struct Shared<'a, C> {
+    pub(crate) clock: Arc<C>,
+    pub(crate) stop: &'a AtomicBool,
     ring: Ring,
-    slots: Arc<Slots>,
-    room: Arc<Room>,
+    pub(crate) slots: Arc<Slots>,
+    pub(crate) room: Arc<Room>,
     live: Arc<Live>,
     /// When the pacer ended, on the clock; 0 until then.
-    pacer_ended_ns: AtomicU64,
-    rows_lost: AtomicU64,
+    pub(crate) pacer_ended_ns: AtomicU64,
+    pub(crate) rows_lost: AtomicU64,
 }
 
 /// Runs to the end and returns the report, which is also in the run directory. `watch` is called about twice a second.
@@ -121,6 +120,7 @@ struct Shared<'a, C> {
 /// [`RunError`] when there is no report to trust; a run that merely went wrong has one.
 pub fn run<S, D, F, C>(
     setup: RunSetup,
+    dir: &RunDir,
     sink: &mut S,
     completions: &mut D,
     feed: &mut F,
@@ -134,18 +134,8 @@ where
     F: RecordFeed,
     C: Clock + 'static,
 {
-    let slots = setup.queue.messages_max.saturating_add(SLOTS_SPARE).min(SLOTS_MAX);
-    let shared = Shared {
-        clock: Arc::clone(clock),
-        stop,
-        ring: Ring::default(),
-        slots: Arc::new(Slots::new(u32::try_from(slots).unwrap_or(u32::MAX))),
-        room: Arc::default(),
-        live: Arc::default(),
-        pacer_ended_ns: AtomicU64::new(0),
-        rows_lost: AtomicU64::new(0),
-    };
-    let RunSetup { dir, identity, planner, ceilings, late_skip_ns, drain_ns, streams, classes, class_of_target, .. } = setup;
+    let shared = Shared::new(clock, stop, &setup.queue);
+    let RunSetup { identity, planner, ceilings, late_skip_ns, drain_ns, streams, classes, class_of_target, .. } = setup;
     let scheduled = planner.pace.is_scheduled();
     let mark = mark(&identity);
     let mark_bytes = (MARK_HEADER.len() + mark.len()) as u64;
@@ -169,7 +159,7 @@ where
         let anchor = prime(&shared);
         let t0_ns = shared.clock.now_ns() + LEAD_NS;
         let t0_unix_ns = anchor.wall_at(t0_ns);
-        let (to_saver, saving) = spawn_saver(scope, &shared, &dir, &identity, classes.clone(), t0_unix_ns, scheduled);
+        let (to_saver, saving) = spawn_saver(scope, &shared, dir, &identity, classes.clone(), t0_unix_ns, scheduled);
         let (rows, to_recorder) = bounded(ROWS_MAX);
         let log = ChannelLog { seconds: rows, buckets: to_saver.clone(), lost: &shared.rows_lost };
         let pacing = spawn_pacer(scope, &shared, PacerOptions { t0_ns, ..pacer }, sink, log);
@@ -204,9 +194,25 @@ where
         })
     })?;
     let (report, ledger) = finished(&identity, &ended);
-    save_streams(&dir, &streams, &ledger)?;
+    save_streams(dir, &streams, &ledger)?;
     dir.write_report(&report)?;
     Ok(report)
+}
+
+impl<'a, C> Shared<'a, C> {
+    fn new(clock: &Arc<C>, stop: &'a AtomicBool, queue: &QueueLimits) -> Self {
+        let slots = queue.messages_max.saturating_add(SLOTS_SPARE).min(SLOTS_MAX);
+        Self {
+            clock: Arc::clone(clock),
+            stop,
+            ring: Ring::default(),
+            slots: Arc::new(Slots::new(u32::try_from(slots).unwrap_or(u32::MAX))),
+            room: Arc::default(),
+            live: Arc::default(),
+            pacer_ended_ns: AtomicU64::new(0),
+            rows_lost: AtomicU64::new(0),
+        }
+    }
 }
 
 /// The value of the mark.
@@ -281,93 +287,6 @@ impl PaceLog for ChannelLog<'_> {
     }
 }
 
-/// The completing thread.
-struct Completing<'a, C> {
-    shared: &'a Shared<'a, C>,
-    recorder: Recorder,
-    rows: Receiver<SecondRow>,
-    saver: Sender<ToSave>,
-    drain_ns: u64,
-    warn: Sender<String>,
-}
-
-impl<C: Clock> Completing<'_, C> {
-    /// Polls until everything is answered, the drain deadline has passed, or the client is broken.
-    fn run<D: Completions>(mut self, completions: &mut D) -> (RecorderBooks, Option<String>) {
-        let shared = self.shared;
-        let _panic = OnDrop(|| {
-            if std::thread::panicking() {
-                shared.stop.store(true, Ordering::Relaxed);
-            }
-        });
-        let mut client_error = None;
-        let reason = loop {
-            // Read before polling: what is in flight then was all sent.
-            let ended_ns = self.shared.pacer_ended_ns.load(Ordering::Acquire);
-            if client_error.is_none()
-                && let Err(error) = self.poll(completions)
-            {
-                client_error = Some(error.to_string());
-                self.shared.stop.store(true, Ordering::Relaxed);
-            }
-            if let Some(warning) = completions.take_warning() {
-                // Nobody listens: then nobody is told.
-                let _ = self.warn.try_send(warning);
-            }
-            self.save_closed();
-            if ended_ns == 0 {
-                if client_error.is_some() {
-                    std::thread::sleep(POLL);
-                    self.shared.room.freed();
-                }
-                continue;
-            }
-            if self.shared.slots.in_flight() == 0 {
-                break "";
-            }
-            if client_error.is_some() {
-                break "the client failed";
-            }
-            if self.shared.clock.now_ns() >= ended_ns.saturating_add(self.drain_ns) {
-                break "no answer by the drain deadline";
-            }
-        };
-        self.take_rows();
-        self.recorder.give_up(reason, self.shared.clock.now_ns());
-        let books = self.recorder.finish();
-        self.save_closed();
-        (books, client_error)
-    }
-
-    fn poll<D: Completions>(&mut self, completions: &mut D) -> Result<(), dejaq_shared::broker::BrokerError> {
-        let Self { shared, recorder, rows, .. } = self;
-        completions.poll(POLL, &mut |answers| {
-            let now = shared.clock.now_ns();
-            for row in rows.try_iter() {
-                recorder.left_behind(row);
-            }
-            recorder.completed(answers, now);
-            shared.room.freed();
-        })?;
-        self.take_rows();
-        Ok(())
-    }
-
-    fn take_rows(&mut self) {
-        for row in self.rows.try_iter() {
-            self.recorder.left_behind(row);
-        }
-    }
-
-    fn save_closed(&mut self) {
-        for closed in self.recorder.take_closed() {
-            if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.saver.try_send(ToSave::Closed(closed)) {
-                self.shared.rows_lost.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    }
-}
-
 /// Looks at the clocks and tells people, until the completing thread is done. Returns the largest step of the wall clock.
 fn watch_until_done<C: Clock>(
     shared: &Shared<'_, C>,
@@ -402,10 +321,13 @@ fn join<T>(handle: ScopedJoinHandle<'_, T>, name: &'static str) -> Result<T, Run
 }
 
 /// Does something when it goes, in a panic as well.
-struct OnDrop<F: FnMut()>(F);
+pub(crate) struct OnDrop<F: FnMut()>(pub(crate) F);
 
 impl<F: FnMut()> Drop for OnDrop<F> {
     fn drop(&mut self) {
         (self.0)();
     }
 }
+
+#[cfg(test)]
+mod tests;

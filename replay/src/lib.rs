@@ -11,8 +11,11 @@
 //! `engine` the threads.
 
 pub mod assemble;
+pub mod batch;
 pub mod ceiling;
 pub mod clock_choice;
+pub mod clock_watch;
+mod completing;
 pub mod config;
 pub mod engine;
 pub mod feed;
@@ -24,6 +27,7 @@ pub mod ledger;
 pub mod marks;
 pub mod measure;
 pub mod pacer;
+pub mod plan;
 pub mod planner;
 pub mod prepare;
 pub mod recorded;

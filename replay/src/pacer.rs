@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use dejaq_shared::broker::sink::{Outgoing, Refusal, Sink};
 
+use crate::batch::{Batch, Item};
 use crate::ceiling::Ceilings;
 use crate::hands::Hands;
 use crate::holds::{HoldCause, Holds};
 use crate::inflight::{Sent, Slots};
 use crate::ledger::Ledger;
 use crate::measure::counts::{PaceLog, Tally};
-use crate::ring::{Batch, Batches, Item, Next};
+use crate::ring::{Batches, Next};
 
 /// A message sent within this of its intended time counts as delivered; one that is due when the run's time is over may
 /// still be sent within it.

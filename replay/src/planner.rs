@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 
 use dejaq_shared::record::{Record, StreamIx};
 
+use crate::batch::{Batch, Route};
 use crate::feed::{FeedError, RecordFeed};
 use crate::marks::{MarkPolicy, Marks};
-use crate::ring::{Batch, Ring, Route};
+use crate::ring::Ring;
 use crate::schedule::{Pace, Schedule};
 
 /// A batch is closed when it is this large.
@@ -171,23 +172,26 @@ impl Planner {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::MemoryFeed;
-    use dejaq_shared::units::Ratio;
-
-    fn options(streams: usize) -> PlannerOptions {
-        PlannerOptions {
+impl PlannerOptions {
+    /// Everything of this many streams into one partition, at recorded pace, unmarked.
+    pub(crate) fn of_streams(streams: usize) -> Self {
+        Self {
             routes: vec![Some(Route { target: 0, partition: 0 }); streams],
             from_time_ns: None,
             to_time_ns: None,
-            pace: Pace::Recorded { speed: Ratio::ONE },
+            pace: Pace::Recorded { speed: dejaq_shared::units::Ratio::ONE },
             repeat: false,
             run_ns: None,
             marks: MarkPolicy::Off,
             record_bytes_max: 100,
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::MemoryFeed;
 
     fn batches(options: PlannerOptions, feed: &mut MemoryFeed, at_most: usize) -> Vec<Batch> {
         let mut planner = Planner::new(options);
@@ -210,14 +214,14 @@ mod tests {
     #[test]
     fn a_distant_record_does_not_hold_back_the_one_before() {
         let mut feed = MemoryFeed::of_times(&[0, 10, 3_600_000_000_000]);
-        let batches = batches(options(1), &mut feed, 9);
+        let batches = batches(PlannerOptions::of_streams(1), &mut feed, 9);
         assert_eq!(batches.iter().map(|b| b.items.len()).collect::<Vec<_>>(), [2, 1]);
     }
 
     #[test]
     fn the_time_window_is_half_open_and_outside_is_not_read() {
         let mut feed = MemoryFeed::of_times(&[5, 10, 15, 20, 25]);
-        let window = PlannerOptions { from_time_ns: Some(10), to_time_ns: Some(20), ..options(1) };
+        let window = PlannerOptions { from_time_ns: Some(10), to_time_ns: Some(20), ..PlannerOptions::of_streams(1) };
         let batches = batches(window, &mut feed, 9);
         assert_eq!(due(&batches), [0, 5]);
         assert!(batches.iter().all(|b| b.filtered.is_empty()));
@@ -226,7 +230,7 @@ mod tests {
     #[test]
     fn streams_left_out_are_counted_as_filtered() {
         let mut feed = MemoryFeed::new(vec![(0, 1), (1, 0), (2, 1), (3, 1), (4, 0)]);
-        let mut some = options(2);
+        let mut some = PlannerOptions::of_streams(2);
         some.routes[1] = None;
         let batches = batches(some, &mut feed, 9);
         assert_eq!(due(&batches), [0, 3]);
@@ -236,7 +240,7 @@ mod tests {
     #[test]
     fn a_loop_goes_on_with_the_seam() {
         let mut feed = MemoryFeed::of_times(&[100, 110, 120]);
-        let batches = batches(PlannerOptions { repeat: true, run_ns: Some(75), ..options(1) }, &mut feed, 99);
+        let batches = batches(PlannerOptions { repeat: true, run_ns: Some(75), ..PlannerOptions::of_streams(1) }, &mut feed, 99);
         assert_eq!(due(&batches), [0, 10, 20, 30, 40, 50, 60, 70]);
         assert_eq!(batches.iter().map(|b| b.pass).collect::<Vec<_>>(), [0, 1, 2]);
     }
@@ -244,7 +248,7 @@ mod tests {
     #[test]
     fn a_loop_over_nothing_ends() {
         let mut feed = MemoryFeed::of_times(&[1, 2]);
-        let none = PlannerOptions { routes: vec![None], repeat: true, ..options(1) };
+        let none = PlannerOptions { routes: vec![None], repeat: true, ..PlannerOptions::of_streams(1) };
         assert_eq!(due(&batches(none, &mut feed, 99)), [] as [u64; 0]);
     }
 
@@ -252,7 +256,7 @@ mod tests {
     fn an_error_keeps_what_was_read() {
         let ring = Ring::default();
         let mut feed = MemoryFeed::of_times(&[1, 2, 3]).failing_after(2);
-        Planner::new(options(1)).run(&mut feed, &ring);
+        Planner::new(PlannerOptions::of_streams(1)).run(&mut feed, &ring);
         assert!(ring.take_error().is_some());
     }
 }

@@ -12,7 +12,6 @@ use crate::engine::RunSetup;
 use crate::guard::{self, GuardError};
 use crate::planner::PlannerOptions;
 use crate::remap::{self, RemapError, TopicPlan};
-use crate::run::dir::RunDir;
 use crate::run::report::RecordingReport;
 use crate::select::{SelectError, select};
 
@@ -83,15 +82,17 @@ pub fn topics(recording: &RecordingFacts, options: &Options) -> Result<TopicPlan
     Ok(remap::topics(&recording.streams, &with_records, &options.map)?)
 }
 
-/// The limits of the client's queue for records of the recording's mean size.
+/// The limits of the client's queue: by the recording's mean size, unless the properties say otherwise.
 #[must_use]
-pub fn queue_limits(recording: &RecordingFacts) -> QueueLimits {
+pub fn queue_limits(recording: &RecordingFacts, options: &Options) -> QueueLimits {
+    let set = |name: &str| options.properties.iter().rev().find(|(key, _)| key == name).and_then(|(_, value)| value.parse::<usize>().ok());
     let records: u64 = recording.records.iter().sum();
     let mean = recording.bytes_raw / records.max(1);
     let messages = (QUEUE_BYTES / (mean + MESSAGE_OVERHEAD_BYTES)).clamp(1_000, 1_000_000);
     QueueLimits {
-        messages_max: usize::try_from(messages).unwrap_or(usize::MAX),
-        bytes_max: usize::try_from(QUEUE_BYTES).unwrap_or(usize::MAX),
+        messages_max: set("queue.buffering.max.messages").unwrap_or(usize::try_from(messages).unwrap_or(usize::MAX)),
+        bytes_max: set("queue.buffering.max.kbytes")
+            .map_or(usize::try_from(QUEUE_BYTES).unwrap_or(usize::MAX), |kb| kb.saturating_mul(1024)),
     }
 }
 
@@ -106,7 +107,6 @@ pub fn prepare(
     target: &TargetFacts,
     clock: &ClockDecision,
     run_id: String,
-    dir: RunDir,
 ) -> Result<RunSetup, PrepareError> {
     guard::check(&recording.clusters, &recording.ancestors, &target.cluster, options.allow_unknown_source)?;
     let routes = remap::routes(plan, &recording.streams, &target.topics, options.partitions)?;
@@ -141,7 +141,6 @@ pub fn prepare(
         record_bytes_max: usize::try_from(largest).unwrap_or(usize::MAX),
     };
     Ok(RunSetup {
-        dir,
         identity,
         planner,
         ceilings,
@@ -150,7 +149,7 @@ pub fn prepare(
         streams: recording.streams.iter().map(Stream::name).collect(),
         classes,
         class_of_target,
-        queue: queue_limits(recording),
+        queue: queue_limits(recording, options),
     })
 }
 
@@ -206,8 +205,7 @@ mod tests {
         let options = options.validate().expect("valid");
         let plan = topics(&facts(), &options)?;
         let clock = ClockDecision { clocks: Vec::new(), reasons: Vec::new() };
-        let dir = tempfile::tempdir().expect("tmp");
-        prepare(&facts(), &options, &plan, &target(cluster), &clock, "run".into(), RunDir::create(dir.path()).expect("empty"))
+        prepare(&facts(), &options, &plan, &target(cluster), &clock, "run".into())
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! A recording as a feed: its records in time order, again from the start when a loop asks for it.
+//! A recording as the replay sees it: its facts, and its records in time order, again from the start when a loop asks.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -8,10 +9,75 @@ use dejaq_shared::segment::order::{TimeIndex, TimeOrder};
 use dejaq_shared::segment::recording::Recording;
 use dejaq_shared::segment::scan::Damage;
 use dejaq_shared::segment::timeline::{StreamClock, TimeStatistics};
+use serde::Deserialize;
 
 use crate::feed::{FeedError, RecordFeed, TakeRecord};
+use crate::prepare::RecordingFacts;
 
-/// See the module's words.
+/// What the pre-flight must know of a recording.
+#[must_use]
+pub fn facts(recording: &Recording) -> RecordingFacts {
+    let mut clusters: Vec<String> = Vec::new();
+    // The header's cluster is that of the capture; each stream names its own, and only a stream can be of unknown source.
+    let headers = recording.segments.iter().map(|s| &s.header.source.cluster).filter(|c| !c.is_empty());
+    for cluster in recording.streams.iter().map(|s| &s.stream.cluster).chain(headers) {
+        if !clusters.contains(cluster) {
+            clusters.push(cluster.clone());
+        }
+    }
+    RecordingFacts {
+        id: recording.id_text(),
+        clusters,
+        ancestors: recording.ancestors.clone(),
+        streams: recording.streams.iter().map(|s| s.stream.clone()).collect(),
+        records: recording.streams.iter().map(|s| s.records).collect(),
+        record_bytes_max: recording.streams.iter().map(|s| s.record_bytes_max).collect(),
+        bytes_raw: recording.bytes_raw(),
+    }
+}
+
+/// The attachment in which a capture keeps the topics as the source had them.
+const TOPICS_ATTACHMENT: &str = "topics.json";
+
+/// A topic as the source had it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct SourceTopic {
+    /// How many partitions.
+    pub partitions: u32,
+    /// Settings of its own; empty when they could not be read.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct NamedTopic {
+    name: String,
+    #[serde(flatten)]
+    topic: SourceTopic,
+}
+
+/// The topics as the source had them when the capture last looked, by name: for `--create-topics`. Empty when the
+/// recording does not tell (an import).
+///
+/// # Errors
+/// [`FeedError`] when the attachments cannot be read.
+pub fn source_topics(recording: &Recording) -> Result<BTreeMap<String, SourceTopic>, FeedError> {
+    let mut topics = BTreeMap::new();
+    for attachment in recording.attachments().map_err(|e| FeedError(e.into()))? {
+        if attachment.name == TOPICS_ATTACHMENT {
+            topics.extend(parse_topics(&attachment.bytes)?);
+        }
+    }
+    Ok(topics)
+}
+
+fn parse_topics(json: &[u8]) -> Result<impl Iterator<Item = (String, SourceTopic)> + use<>, FeedError> {
+    let named: Vec<NamedTopic> = serde_json::from_slice(json)
+        .map_err(|e| FeedError::new(format!("the recording's attachment {TOPICS_ATTACHMENT} is malformed: {e}")))?;
+    Ok(named.into_iter().map(|t| (t.name, t.topic)))
+}
+
+/// A recording's records in time order.
 pub struct RecordedFeed {
     recording: Arc<Recording>,
     index: Arc<TimeIndex>,
@@ -75,5 +141,80 @@ impl RecordFeed for RecordedFeed {
             return self.before.clone();
         }
         self.order.damages().iter().map(|(segment, damage)| self.words(*segment, damage)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::planner::{Planner, PlannerOptions};
+    use crate::testing::{record, stream};
+    use dejaq_shared::record::{BrokerTime, Headers, Record};
+    use dejaq_shared::segment::block::{BlockBuilder, BlockEncoder, EncodedBlock};
+    use dejaq_shared::segment::codec::Compression;
+    use dejaq_shared::segment::meta::{FiltersV1, SourceV1};
+    use dejaq_shared::segment::recording_writer::{NewRecording, RecordingWriter, RollPolicy};
+    use dejaq_shared::segment::timeline::measure;
+
+    /// Two partitions whose records alternate in time and lie one after the other in storage.
+    fn write(dir: &Path) {
+        let source = SourceV1 { broker: "kafka".into(), cluster: "prod".into(), ancestors: vec!["old".into()] };
+        let new = NewRecording {
+            source,
+            filters: FiltersV1 { topics: vec!["t".into()], replayed: "stop".into(), sampled_one_in: 1 },
+            roll: RollPolicy::default(),
+        };
+        let mut writer = RecordingWriter::create(dir, new).expect("new");
+        writer.add_streams(&[(stream("t", 0), 0), (stream("t", 1), 0)]).expect("streams");
+        let topics = br#"[{"name":"t","id":null,"partitions":3,"settings":{"cleanup.policy":"compact"}}]"#;
+        writer.attachment(TOPICS_ATTACHMENT, "application/json", topics.to_vec()).expect("attached");
+        for partition in 0..2u32 {
+            let mut builder = BlockBuilder::new();
+            for n in 0..50i64 {
+                let ms = 1_700_000_000_000 + n * 20 + i64::from(partition) * 10;
+                let plain = record(None, Some(b"value"), Headers::EMPTY);
+                builder.push(&Record {
+                    stream: partition,
+                    position: n,
+                    arrival_ns: ms * 1_000_000,
+                    broker_time: BrokerTime::Create(ms),
+                    ..plain
+                });
+            }
+            let mut block = EncodedBlock::default();
+            BlockEncoder::new().expect("zstd").encode(&builder, Compression::Zstd(1), &mut block).expect("encoded");
+            writer.block(&block).expect("block");
+        }
+        writer.seal().expect("sealed");
+    }
+
+    #[test]
+    fn a_recording_is_planned_in_time_order_twice() {
+        let tmp = tempfile::tempdir().expect("tmp");
+        let dir = tmp.path().join("r");
+        write(&dir);
+        let recording = Arc::new(Recording::open(&dir).expect("a recording"));
+        let facts = facts(&recording);
+        assert_eq!((facts.clusters, facts.ancestors, facts.records), (vec!["prod".to_owned()], vec!["old".to_owned()], vec![50, 50]));
+        let topics = source_topics(&recording).expect("readable");
+        assert_eq!((topics["t"].partitions, topics["t"].settings["cleanup.policy"].as_str()), (3, "compact"));
+
+        let times = measure(&recording).expect("times");
+        let mut feed = RecordedFeed::open(recording, &[StreamClock::Create; 2], &times, None, None).expect("in order");
+        let options = PlannerOptions { repeat: true, run_ns: Some(2_000_000_000), ..PlannerOptions::of_streams(2) };
+        let mut planner = Planner::new(options);
+        let mut due = Vec::new();
+        let mut more = true;
+        while more {
+            more = planner.advance(&mut feed).expect("readable");
+            while let Some(batch) = planner.pop() {
+                due.extend(batch.items.iter().map(|i| (i.due_ns, i.stream)));
+            }
+        }
+        let expected: Vec<(u64, u32)> = (0..200u32).map(|n| (u64::from(n) * 10_000_000, n % 2)).collect();
+        assert_eq!(due, expected);
+        assert_eq!(feed.damages(), [] as [String; 0]);
     }
 }

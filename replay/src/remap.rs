@@ -5,7 +5,7 @@ use dejaq_shared::broker::sink::{NewTopic, TargetIx, TargetTopic};
 use dejaq_shared::record::Stream;
 use dejaq_shared::units::format_bytes;
 
-use crate::ring::Route;
+use crate::batch::Route;
 
 /// How partitions are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

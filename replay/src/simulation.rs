@@ -13,6 +13,7 @@ use dejaq_shared::broker::sink::{Completion, Fate, Outgoing, Refusal, Sink};
 use dejaq_shared::units::Ratio;
 
 use crate::assemble::{Ended, RunIdentity, finished};
+use crate::batch::Batch;
 use crate::ceiling::Ceilings;
 use crate::hands::Hands;
 use crate::inflight::Slots;
@@ -23,7 +24,7 @@ use crate::measure::counts::{BucketRow, PaceLog, SecondRow};
 use crate::measure::recorder::{Closed, Recorder};
 use crate::pacer::{Live, Pacer, PacerBooks, PacerOptions};
 use crate::planner::{Planner, PlannerOptions};
-use crate::ring::{Batch, Batches, Next, Route};
+use crate::ring::{Batches, Next};
 use crate::run::report::RunReport;
 use crate::schedule::Pace;
 use crate::testing::MemoryFeed;
@@ -230,16 +231,8 @@ impl Simulation {
     }
 
     fn planner(&self) -> Planner {
-        Planner::new(PlannerOptions {
-            routes: vec![Some(Route { target: 0, partition: 0 }); self.streams],
-            from_time_ns: None,
-            to_time_ns: None,
-            pace: self.pace,
-            repeat: self.repeat,
-            run_ns: self.run_ns,
-            marks: self.marks,
-            record_bytes_max: 8,
-        })
+        let (pace, repeat, run_ns, marks) = (self.pace, self.repeat, self.run_ns, self.marks);
+        Planner::new(PlannerOptions { pace, repeat, run_ns, marks, ..PlannerOptions::of_streams(self.streams) })
     }
 
     fn pacer_options(&mut self) -> PacerOptions {

@@ -66,6 +66,21 @@ impl RecordFeed for MemoryFeed {
     }
 }
 
+/// A record of stream 3.
+pub(crate) fn record<'a>(key: Option<&'a [u8]>, value: Option<&'a [u8]>, headers: Headers<'a>) -> Record<'a> {
+    Record {
+        stream: 3,
+        position: 9,
+        leader_epoch: -1,
+        arrival_ns: 0,
+        broker_time: BrokerTime::None,
+        key,
+        value,
+        headers,
+        flags: RecordFlags::default(),
+    }
+}
+
 /// A Kafka stream of cluster "prod".
 pub(crate) fn stream(topic: &str, partition: i32) -> dejaq_shared::record::Stream {
     dejaq_shared::record::Stream {

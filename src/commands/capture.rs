@@ -117,7 +117,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     if check {
         return show(&plan, &mut source);
     }
-    let stop = stop::on_signal("stopping: writing what is in hand and sealing the recording")?;
+    let stop = stop::on_signal()?;
     let mut progress = Progress::new();
     let cluster = source.cluster().to_owned();
     let clock: Arc<dyn dejaq_shared::clock::Clock> = Arc::new(SystemClock::new());

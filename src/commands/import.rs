@@ -40,7 +40,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Box::new(BufReader::with_capacity(1 << 20, open()?))
     };
     let mut progress = Progress::new();
-    let result = import(input, &name, &arguments.out, arguments.source_cluster.as_deref(), |records| progress.show(format_args!("{records} records")));
+    let result = import(input, &name, &arguments.out, arguments.source_cluster.as_deref(), |records| {
+        progress.show(format_args!("{records} records"))
+    });
     progress.end();
     let summary = result?;
     talk(format_args!("{} records of {} streams in {}", summary.records, summary.streams, arguments.out.display()));

@@ -122,7 +122,9 @@ fn as_text(recording: &Recording, profile: &Profile) -> String {
     let mut text = String::new();
     let (records, raw, stored) = (recording.records(), recording.bytes_raw(), recording.bytes_stored());
     let _ = writeln!(text, "recording {} ({})", recording.id_text(), recording.dir.display());
-    let known = |clusters: Vec<String>| clusters.into_iter().map(|c| if c.is_empty() { "unknown".to_owned() } else { c }).collect::<Vec<_>>().join(", ");
+    let known = |clusters: Vec<String>| {
+        clusters.into_iter().map(|c| if c.is_empty() { "unknown".to_owned() } else { c }).collect::<Vec<_>>().join(", ")
+    };
     let _ = writeln!(text, "  source    {} cluster {}", recording.broker(), known(recording.clusters()));
     if !recording.ancestors.is_empty() {
         let _ = writeln!(text, "  ancestors {} (replayed traffic is in it)", recording.ancestors.join(", "));
@@ -130,11 +132,24 @@ fn as_text(recording: &Recording, profile: &Profile) -> String {
     let ratio = if stored == 0 { 0.0 } else { raw as f64 / stored as f64 };
     let live = if recording.live { ", being written" } else { "" };
     let _ = writeln!(text, "  records   {} in {} streams", format_count(records), recording.streams.len());
-    let _ = writeln!(text, "  size      {} raw, {} stored in {} segments ({ratio:.1} x){live}", format_bytes(raw), format_bytes(stored), recording.segments.len());
+    let _ = writeln!(
+        text,
+        "  size      {} raw, {} stored in {} segments ({ratio:.1} x){live}",
+        format_bytes(raw),
+        format_bytes(stored),
+        recording.segments.len()
+    );
     if let Some((first, last)) = profile.span {
         let span = u64::try_from(last - first).unwrap_or(0);
         let per_s = if span == 0 { 0.0 } else { records as f64 * 1e9 / span as f64 };
-        let _ = writeln!(text, "  time      {} .. {} ({}), {} time", format_time_ns(first), format_time_ns(last), format_duration_ns(span), profile.clock_name());
+        let _ = writeln!(
+            text,
+            "  time      {} .. {} ({}), {} time",
+            format_time_ns(first),
+            format_time_ns(last),
+            format_duration_ns(span),
+            profile.clock_name()
+        );
         let _ = writeln!(text, "  rate      {per_s:.1}/s mean, {}/s in the fullest second", format_count(profile.peak_per_s));
     }
     let holes: u64 = recording.streams.iter().map(|s| s.books.holes).sum();

@@ -2,9 +2,13 @@
 
 #[cfg(all(feature = "capture", feature = "kafka"))]
 mod capture;
+#[cfg(all(feature = "capture", feature = "replay", feature = "kafka"))]
+mod demo;
 mod export;
 mod import;
 mod inspect;
+#[cfg(all(feature = "replay", feature = "kafka"))]
+mod replay;
 mod verify;
 
 use dejaq_shared::outcome::Outcome;
@@ -15,6 +19,12 @@ pub(crate) enum Command {
     /// Record a broker's traffic
     #[cfg(all(feature = "capture", feature = "kafka"))]
     Capture(Box<capture::Arguments>),
+    /// Say what replay would do, without doing it
+    #[cfg(all(feature = "replay", feature = "kafka"))]
+    Plan(Box<replay::PlanArguments>),
+    /// Send a recording into a broker, on time, and measure it
+    #[cfg(all(feature = "replay", feature = "kafka"))]
+    Replay(Box<replay::Arguments>),
     /// Show what is in a recording: streams, rates, sizes, gaps
     Inspect(inspect::Arguments),
     /// Check a recording: checksums, missing segments, gaps, books
@@ -23,6 +33,9 @@ pub(crate) enum Command {
     Export(export::Arguments),
     /// Make a recording from lines of JSON (what export writes)
     Import(import::Arguments),
+    /// See the whole loop at once: nothing needed, under a minute
+    #[cfg(all(feature = "capture", feature = "replay", feature = "kafka"))]
+    Demo(demo::Arguments),
 }
 
 impl Command {
@@ -31,10 +44,16 @@ impl Command {
         match self {
             #[cfg(all(feature = "capture", feature = "kafka"))]
             Self::Capture(arguments) => capture::run(*arguments),
+            #[cfg(all(feature = "replay", feature = "kafka"))]
+            Self::Plan(arguments) => replay::run_plan(&arguments),
+            #[cfg(all(feature = "replay", feature = "kafka"))]
+            Self::Replay(arguments) => replay::run(&arguments),
             Self::Inspect(arguments) => inspect::run(&arguments),
             Self::Verify(arguments) => verify::run(&arguments),
             Self::Export(arguments) => export::run(&arguments),
             Self::Import(arguments) => import::run(&arguments),
+            #[cfg(all(feature = "capture", feature = "replay", feature = "kafka"))]
+            Self::Demo(arguments) => demo::run(&arguments),
         }
     }
 }
@@ -84,4 +103,10 @@ fn parse_property(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE, for example client.rack=eu-1a".to_owned()),
     }
+}
+
+/// An identity for a run.
+#[cfg(feature = "replay")]
+fn new_id() -> String {
+    uuid::Uuid::new_v4().to_string()
 }

@@ -44,8 +44,14 @@ fn what_is_recorded_is_what_an_independent_consumer_reads() {
         assert_eq!(base64_of(&mine["key"]), record["key"], "{place:?}");
         assert_eq!(base64_of(&mine["value"]), record["value"], "{place:?}");
         assert_eq!(mine["broker_ts"], record["ts"], "{place:?}");
-        let headers: Vec<(Value, Value)> = mine["headers"].as_array().expect("headers").iter().map(|h| (base64_of(&h[0]), base64_of(&h[1]))).collect();
-        let expected: Vec<(Value, Value)> = record["headers"].as_array().expect("headers").iter().map(|h| (base64_of(&serde_json::json!({"utf8": h["name"]})), h["value"].clone())).collect();
+        let headers: Vec<(Value, Value)> =
+            mine["headers"].as_array().expect("headers").iter().map(|h| (base64_of(&h[0]), base64_of(&h[1]))).collect();
+        let expected: Vec<(Value, Value)> = record["headers"]
+            .as_array()
+            .expect("headers")
+            .iter()
+            .map(|h| (base64_of(&serde_json::json!({"utf8": h["name"]})), h["value"].clone()))
+            .collect();
         assert_eq!(headers, expected, "{place:?}");
     }
 }
@@ -72,7 +78,19 @@ fn killed_ten_times_under_load_no_record_is_missing_and_none_is_twice() {
     let args = ["--from", &url, "--topics", &list, "--out", text(&dir)];
     const TOTAL: u64 = 400_000;
     let first = Background::capture(&args);
-    let feed = Peer::start(&["feed-synthetic", "--bootstrap", &at.prod, "--topic", &topic, "--count", "400000", "--bytes", "120", "--rate", "40000"]);
+    let feed = Peer::start(&[
+        "feed-synthetic",
+        "--bootstrap",
+        &at.prod,
+        "--topic",
+        &topic,
+        "--count",
+        "400000",
+        "--bytes",
+        "120",
+        "--rate",
+        "40000",
+    ]);
     let mut running = Some(first);
     // Random instants, spread over the load by what has arrived.
     let mut random = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("past 1970").as_nanos() as u64;
@@ -107,7 +125,10 @@ fn killed_ten_times_under_load_no_record_is_missing_and_none_is_twice() {
     }
     assert_eq!(next.len(), 5);
     let report = dejaq(&["verify", text(&dir), "--json"]).json();
-    assert_eq!((&report["unbalanced"], &report["gaps"], &report["missing"]), (&Value::Array(vec![]), &Value::Array(vec![]), &Value::Array(vec![])));
+    assert_eq!(
+        (&report["unbalanced"], &report["gaps"], &report["missing"]),
+        (&Value::Array(vec![]), &Value::Array(vec![]), &Value::Array(vec![]))
+    );
 }
 
 #[test]
@@ -145,7 +166,8 @@ fn a_topic_made_anew_is_another_stream() {
     let config = scratch.path().join("capture.toml");
     std::fs::write(&config, "watch_every = \"1s\"\n").expect("config");
     Peer::run(&["feed-synthetic", "--bootstrap", &at.prod, "--topic", &topic, "--count", "50", "--bytes", "50"]);
-    let running = Background::capture(&["--config", text(&config), "--from", &url, "--topics", &topic, "--out", text(&dir), "--start", "beginning"]);
+    let running =
+        Background::capture(&["--config", text(&config), "--from", &url, "--topics", &topic, "--out", text(&dir), "--start", "beginning"]);
     wait_until(&dir, "the first incarnation", |r| count(r) >= 50);
     Peer::run(&["delete-topics", "--bootstrap", &at.prod, "--topic", &topic]);
     Peer::run(&["create-topics", "--bootstrap", &at.prod, "--topic", &format!("{topic}:1")]);
@@ -170,7 +192,22 @@ fn aborted_transactions_are_holes_and_no_gaps() {
     for (isolation, records) in [("read_committed", 50), ("read_uncommitted", 80)] {
         let dir = scratch.path().join(isolation);
         let property = format!("isolation.level={isolation}");
-        dejaq(&["capture", "--from", &url, "--topics", &topic, "--out", text(&dir), "--start", "beginning", "--until", "end", "-X", &property]).expect(0);
+        dejaq(&[
+            "capture",
+            "--from",
+            &url,
+            "--topics",
+            &topic,
+            "--out",
+            text(&dir),
+            "--start",
+            "beginning",
+            "--until",
+            "end",
+            "-X",
+            &property,
+        ])
+        .expect(0);
         let report = inspect(&dir);
         let stream = &report["streams"][0];
         assert_eq!(count(&report), records, "{report:#}");
@@ -203,7 +240,21 @@ fn on_a_full_disk_it_stops_cleanly_and_the_recording_verifies() {
     let (dir, url) = (disk.path.join("rec"), format!("kafka://{}", at.prod));
     let topic = Peer::create_topic(&at.prod, "full", 2, "");
     Peer::run(&["feed-synthetic", "--bootstrap", &at.prod, "--topic", &topic, "--count", "300000", "--bytes", "200"]);
-    let args = ["capture", "--from", &url, "--topics", &topic, "--out", text(&dir), "--start", "beginning", "--until", "end", "--compress", "none"];
+    let args = [
+        "capture",
+        "--from",
+        &url,
+        "--topics",
+        &topic,
+        "--out",
+        text(&dir),
+        "--start",
+        "beginning",
+        "--until",
+        "end",
+        "--compress",
+        "none",
+    ];
     let ended = dejaq(&args).expect(1);
     assert!(ended.stderr.contains("disk is full") && ended.stderr.contains("run the same command again"), "{}", ended.stderr);
     verify_clean(&dir);

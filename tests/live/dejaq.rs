@@ -41,7 +41,11 @@ fn command(args: &[&str]) -> Command {
 /// Runs it to its end.
 pub(crate) fn dejaq(args: &[&str]) -> Ended {
     let output = command(args).output().expect("the command starts");
-    Ended { code: output.status.code(), stdout: String::from_utf8_lossy(&output.stdout).into(), stderr: String::from_utf8_lossy(&output.stderr).into() }
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into(),
+        stderr: String::from_utf8_lossy(&output.stderr).into(),
+    }
 }
 
 /// A run that goes on beside the test.

@@ -1,0 +1,205 @@
+//! Ready records, many at a time, in one arena: nothing is allocated per record, and nothing is borrowed from the
+//! recording.
+
+use dejaq_shared::broker::sink::TargetIx;
+use dejaq_shared::record::{Headers, Record, StreamIx};
+
+const ABSENT: u32 = u32::MAX;
+
+/// One ready record; its bytes are in its batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Item {
+    /// When it is due, nanoseconds after the start of the run.
+    pub due_ns: u64,
+    /// Its position in its stream.
+    pub position: i64,
+    /// Its source stream.
+    pub stream: StreamIx,
+    /// The topic it goes to.
+    pub target: TargetIx,
+    /// The partition it goes to.
+    pub partition: i32,
+    /// Whether it carries the mark.
+    pub mark: bool,
+    start: u32,
+    key_len: u32,
+    value_len: u32,
+    headers_len: u32,
+}
+
+impl Item {
+    /// Key, value and header bytes as they lie in the arena.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let present = |len| u64::from(if len == ABSENT { 0 } else { len });
+        present(self.key_len) + present(self.value_len) + u64::from(self.headers_len)
+    }
+}
+
+/// Records that a rule left out, between two items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Filtered {
+    /// The item before which they stood.
+    pub before: u32,
+    /// Their stream.
+    pub stream: StreamIx,
+    /// How many.
+    pub count: u64,
+}
+
+/// Where a record goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// The topic, as an index into the target's list.
+    pub target: TargetIx,
+    /// The partition.
+    pub partition: i32,
+}
+
+/// Ready records of one pass, in order.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Which pass of a loop they belong to, from 0.
+    pub pass: u32,
+    /// The records.
+    pub items: Vec<Item>,
+    /// What was left out between them.
+    pub filtered: Vec<Filtered>,
+    bytes: Vec<u8>,
+}
+
+impl Batch {
+    /// An empty batch of a pass.
+    #[must_use]
+    pub fn of_pass(pass: u32) -> Self {
+        Self { pass, ..Self::default() }
+    }
+
+    /// Adds a record.
+    pub fn push(&mut self, record: &Record<'_>, route: Route, due_ns: u64, mark: bool) {
+        let start = len_u32(self.bytes.len());
+        self.bytes.extend_from_slice(record.key.unwrap_or_default());
+        self.bytes.extend_from_slice(record.value.unwrap_or_default());
+        let headers = record.headers.as_bytes();
+        self.bytes.extend_from_slice(headers);
+        self.items.push(Item {
+            due_ns,
+            position: record.position,
+            stream: record.stream,
+            target: route.target,
+            partition: route.partition,
+            mark,
+            start,
+            key_len: record.key.map_or(ABSENT, |k| len_u32(k.len())),
+            value_len: record.value.map_or(ABSENT, |v| len_u32(v.len())),
+            headers_len: len_u32(headers.len()),
+        });
+    }
+
+    /// Notes that a record of `stream` was left out here.
+    pub fn push_filtered(&mut self, stream: StreamIx) {
+        let before = len_u32(self.items.len());
+        match self.filtered.last_mut() {
+            Some(last) if last.before == before && last.stream == stream => last.count += 1,
+            _ => self.filtered.push(Filtered { before, stream, count: 1 }),
+        }
+    }
+
+    /// An item's key.
+    #[must_use]
+    pub fn key(&self, item: &Item) -> Option<&[u8]> {
+        (item.key_len != ABSENT).then(|| self.slice(item.start as usize, item.key_len))
+    }
+
+    /// An item's value.
+    #[must_use]
+    pub fn value(&self, item: &Item) -> Option<&[u8]> {
+        let key_len = if item.key_len == ABSENT { 0 } else { item.key_len };
+        (item.value_len != ABSENT).then(|| self.slice(item.start as usize + key_len as usize, item.value_len))
+    }
+
+    /// An item's headers.
+    #[must_use]
+    pub fn headers(&self, item: &Item) -> Headers<'_> {
+        let end = item.start as usize + usize::try_from(item.bytes()).unwrap_or(usize::MAX);
+        Headers::from_checked(&self.bytes[end - item.headers_len as usize..end])
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.filtered.is_empty()
+    }
+
+    /// The memory that it stands for.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.bytes.len() + self.items.len() * size_of::<Item>() + self.filtered.len() * size_of::<Filtered>()
+    }
+
+    /// Empties it and keeps its memory, unless one huge record blew it up.
+    pub fn clear(&mut self) {
+        self.items.clear();
+        self.filtered.clear();
+        self.bytes.clear();
+        self.bytes.shrink_to(4 << 20);
+    }
+
+    fn slice(&self, start: usize, len: u32) -> &[u8] {
+        &self.bytes[start..start + len as usize]
+    }
+}
+
+/// Lengths in a batch fit: a batch is closed at about 1 MiB, and a record has 128 MiB at most.
+fn len_u32(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::record;
+    use dejaq_shared::record::HeadersBuf;
+    use proptest::prelude::*;
+
+    type Bytes = Option<Vec<u8>>;
+
+    fn bytes() -> impl Strategy<Value = Bytes> {
+        prop::option::of(prop::collection::vec(any::<u8>(), 0..20))
+    }
+
+    proptest! {
+        #[test]
+        fn records_come_out_as_they_went_in(records in prop::collection::vec((bytes(), bytes(), prop::collection::vec((prop::collection::vec(any::<u8>(), 0..5), bytes()), 0..3)), 0..20)) {
+            let mut batch = Batch::default();
+            let mut sets = Vec::new();
+            for (_, _, headers) in &records {
+                let mut buf = HeadersBuf::default();
+                for (name, value) in headers {
+                    buf.push(name, value.as_deref());
+                }
+                sets.push(buf);
+            }
+            for ((key, value, _), headers) in records.iter().zip(&sets) {
+                batch.push(&record(key.as_deref(), value.as_deref(), headers.as_headers()), Route { target: 0, partition: 0 }, 0, false);
+            }
+            for (item, ((key, value, _), headers)) in batch.items.iter().zip(records.iter().zip(&sets)) {
+                prop_assert_eq!(batch.key(item), key.as_deref());
+                prop_assert_eq!(batch.value(item), value.as_deref());
+                prop_assert_eq!(batch.headers(item), headers.as_headers());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted_where_it_stood() {
+        let mut batch = Batch::default();
+        batch.push_filtered(1);
+        batch.push_filtered(1);
+        batch.push_filtered(2);
+        batch.push(&record(None, None, Headers::EMPTY), Route { target: 0, partition: 0 }, 0, false);
+        batch.push_filtered(2);
+        let expected = [(0, 1, 2), (0, 2, 1), (1, 2, 1)].map(|(before, stream, count)| Filtered { before, stream, count });
+        assert_eq!(batch.filtered, expected);
+    }
+}

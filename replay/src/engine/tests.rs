@@ -1,0 +1,200 @@
+//! The threads, with a client that answers at once, badly, or never. They wait for events, never for a time to pass.
+
+use std::path::Path;
+
+use dejaq_shared::broker::BrokerError;
+use dejaq_shared::broker::sink::{Completion, Fate, Outgoing, Refusal};
+use dejaq_shared::clock::SystemClock;
+use dejaq_shared::units::Ratio;
+
+use super::*;
+use crate::marks::MarkPolicy;
+use crate::run::dir::read_report;
+use crate::schedule::Pace;
+use crate::testing::MemoryFeed;
+use crate::trust::Verdict;
+
+/// A client: what it took comes out of the other half.
+struct ClientSink(Sender<usize>);
+struct ClientCompletions {
+    taken: Receiver<usize>,
+    answer: fn(usize) -> Option<Fate>,
+    number: usize,
+    breaks_at: usize,
+}
+
+impl Sink for ClientSink {
+    fn submit(&mut self, message: &Outgoing<'_>) -> Result<(), Refusal> {
+        self.0.try_send(message.tag).map_err(|_| Refusal::QueueFull)
+    }
+
+    fn in_flight(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Completions for ClientCompletions {
+    fn poll(&mut self, timeout: Duration, handler: &mut dyn FnMut(&[Completion])) -> Result<(), BrokerError> {
+        let Ok(first) = self.taken.recv_timeout(timeout) else { return Ok(()) };
+        for tag in std::iter::once(first).chain(self.taken.try_iter()) {
+            self.number += 1;
+            if self.number == self.breaks_at {
+                return Err(BrokerError::Fatal("fenced".to_owned()));
+            }
+            if let Some(fate) = (self.answer)(self.number) {
+                handler(&[Completion { tag, fate }]);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_warning(&mut self) -> Option<String> {
+        None
+    }
+}
+
+struct Case {
+    feed: MemoryFeed,
+    pace: Pace,
+    repeat: bool,
+    answer: fn(usize) -> Option<Fate>,
+    breaks_at: usize,
+    drain_ns: u64,
+    stop_at: u64,
+    remove_dir: bool,
+}
+
+impl Case {
+    fn new() -> Self {
+        Self {
+            feed: MemoryFeed::steady(2_000, 100_000, 2),
+            pace: Pace::Recorded { speed: Ratio::ONE },
+            repeat: false,
+            answer: |_| Some(Fate::Acked),
+            breaks_at: usize::MAX,
+            drain_ns: 0,
+            stop_at: u64::MAX,
+            remove_dir: false,
+        }
+    }
+
+    fn run(mut self, dir: &Path) -> Result<RunReport, RunError> {
+        let (to, taken) = bounded(10_000);
+        let planner = PlannerOptions { pace: self.pace, repeat: self.repeat, marks: MarkPolicy::First, ..PlannerOptions::of_streams(2) };
+        let kept = RunDir::create(dir).expect("empty");
+        let setup = RunSetup {
+            identity: RunIdentity { class_of_stream: vec![Some(0); 2], run_id: "r1".into(), ..RunIdentity::default() },
+            planner,
+            ceilings: Ceilings::default(),
+            late_skip_ns: None,
+            drain_ns: self.drain_ns,
+            streams: vec!["t/0".into(), "t/1".into()],
+            classes: vec!["t".into()],
+            class_of_target: vec![0],
+            queue: QueueLimits { messages_max: 10_000, bytes_max: 1 << 20 },
+        };
+        if self.remove_dir {
+            std::fs::remove_dir(dir).expect("empty");
+        }
+        let mut completions = ClientCompletions { taken, answer: self.answer, number: 0, breaks_at: self.breaks_at };
+        let stop = AtomicBool::new(false);
+        let clock = Arc::new(SystemClock::new());
+        run(setup, &kept, &mut ClientSink(to), &mut completions, &mut self.feed, &clock, &stop, &mut |progress| {
+            if progress.sent >= self.stop_at {
+                stop.store(true, Ordering::Relaxed);
+            }
+        })
+    }
+}
+
+fn reasons(report: &RunReport) -> Vec<&str> {
+    report.trust.iter().map(|r| r.reason.as_str()).filter(|r| *r != "late pacer" && *r != "recording ran dry").collect()
+}
+
+#[test]
+fn a_run_leaves_everything_that_a_report_needs() {
+    let dir = tempfile::tempdir().expect("tmp");
+    let report = Case::new().run(dir.path()).expect("a report");
+    assert_eq!(reasons(&report), [] as [&str; 0]);
+    assert_eq!((report.ledger.counts.acked, report.finished), (2_000, true));
+    assert_eq!(read_report(dir.path()).expect("run.json"), report);
+    let mut names: Vec<String> =
+        std::fs::read_dir(dir.path()).expect("there").map(|e| e.expect("entry").file_name().to_string_lossy().into_owned()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["counts.csv", "latency.hlog", "run.json", "seconds.csv", "streams.csv"]);
+    let streams = std::fs::read_to_string(dir.path().join("streams.csv")).expect("there");
+    assert!(streams.contains("t/0,1000,0,0,1000,0,1000,1000,0,0\n"), "{streams}");
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(dir.path().join("run.json")).expect("there")).expect("json");
+    for path in [
+        "/schema_version",
+        "/verdict",
+        "/trust",
+        "/limited_by",
+        "/delivered",
+        "/ledger/read",
+        "/ledger/cloned",
+        "/ledger/reasons",
+        "/latency/schedule_error/p999_ns",
+        "/latency/service/max_ns",
+        "/latency/response/unanswered",
+        "/latency/response/overflow",
+        "/rate/intended_per_s",
+        "/rate/achieved_per_s",
+        "/config",
+        "/seed",
+        "/shard",
+        "/t0_unix_ns",
+        "/recording/id",
+        "/recording/source_cluster",
+        "/target_cluster",
+    ] {
+        assert!(json.pointer(path).is_some(), "{path} is missing in {json}");
+    }
+}
+
+#[test]
+fn a_client_that_breaks_ends_the_run_with_balanced_books() {
+    let dir = tempfile::tempdir().expect("tmp");
+    let report = Case { breaks_at: 500, ..Case::new() }.run(dir.path()).expect("a report");
+    assert!(reasons(&report).contains(&"client failed"), "{:?}", report.trust);
+    assert!(report.trust.iter().any(|r| r.detail.contains("fenced")));
+    let counts = report.ledger.counts;
+    assert_eq!((counts.imbalance(), counts.acked), (None, 499));
+    assert!(counts.unknown > 0);
+}
+
+#[test]
+fn what_is_not_answered_by_the_drain_deadline_is_unknown() {
+    let dir = tempfile::tempdir().expect("tmp");
+    let answer = |number: usize| (number % 4 != 0).then_some(Fate::Acked);
+    let report = Case { answer, ..Case::new() }.run(dir.path()).expect("a report");
+    assert_eq!(report.ledger.reasons["unknown"]["no answer by the drain deadline"], 500);
+    assert_eq!(report.latency.response.map(|r| r.unanswered), Some(500));
+    assert_eq!(report.ledger.counts.imbalance(), None);
+}
+
+#[test]
+fn a_flood_without_end_is_stopped() {
+    let dir = tempfile::tempdir().expect("tmp");
+    let report = Case { pace: Pace::Max, repeat: true, stop_at: 1, drain_ns: u64::MAX, ..Case::new() }.run(dir.path()).expect("a report");
+    assert_eq!((report.verdict, report.ledger.counts.imbalance()), (Verdict::Valid, None), "{:?}", report.trust);
+    assert!(report.notes.iter().any(|n| n.contains("stopped")));
+}
+
+#[test]
+fn a_recording_that_breaks_off_is_named_and_what_came_before_is_sent() {
+    let dir = tempfile::tempdir().expect("tmp");
+    let feed = MemoryFeed::steady(2_000, 100_000, 2).failing_after(1_500);
+    let report = Case { feed, ..Case::new() }.run(dir.path()).expect("a report");
+    assert_eq!((reasons(&report), report.ledger.counts.acked), (vec!["recording unreadable"], 1_500));
+    assert!(report.trust.iter().any(|r| r.detail.contains("block 3 is damaged")));
+}
+
+#[test]
+fn a_run_whose_results_cannot_be_kept_fails() {
+    let dir = tempfile::tempdir().expect("tmp");
+    let path = dir.path().join("run");
+    // The directory is gone before anything is written.
+    let case = Case { remove_dir: true, ..Case::new() };
+    assert!(matches!(case.run(&path), Err(RunError::Save(_))));
+}

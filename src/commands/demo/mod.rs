@@ -1,0 +1,105 @@
+//! `dejaq demo`: the whole loop in one process, against librdkafka's own mock of Kafka.
+//!
+//! It runs the very commands that it prints. The mock keeps 5 MiB a partition and answers from one thread: its latencies say
+//! how the demo runs, not how a broker would.
+
+mod traffic;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use dejaq_shared::broker::kafka::embedded::EmbeddedKafka;
+use dejaq_shared::outcome::Outcome;
+
+use crate::progress::talk;
+
+/// How long the traffic lasts.
+const TRAFFIC: Duration = Duration::from_secs(12);
+/// How long the capture listens: the traffic, and what is on its way.
+const CAPTURE: &str = "14s";
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Needs nothing but this program: both clusters are simulated in it. Takes about 20 seconds.
+
+Examples:
+  dejaq demo
+  dejaq demo --out my-demo")]
+pub(crate) struct Arguments {
+    /// Where recording and run are put (default: a new directory for temporary files)
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// The seed of the traffic
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let out = arguments.out.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("dejaq-demo-{}", super::new_id())));
+    std::fs::create_dir_all(&out).with_context(|| format!("creating {}", out.display()))?;
+    let (recording, run) = (out.join("recording"), out.join("run"));
+    let text = |path: &Path| path.display().to_string();
+
+    talk(format_args!("dejaq demo: production traffic, recorded and replayed four times as fast\n"));
+    talk(format_args!("1. Two Kafka clusters start in this process, \"prod\" and \"staging\"."));
+    let prod = EmbeddedKafka::start(&traffic::TOPICS)?;
+    let staging = EmbeddedKafka::start(&traffic::TOPICS)?;
+
+    talk(format_args!("2. A service sends DogStatsD metrics and orders to prod, in bursts; dejaq records them as they come."));
+    let producer = {
+        let (url, seed) = (prod.url(), arguments.seed);
+        std::thread::Builder::new().name("traffic".into()).spawn(move || traffic::send(&url, seed, TRAFFIC))?
+    };
+    let captured = step(&[
+        "capture",
+        "--from",
+        &prod.url(),
+        "--topics",
+        "metrics,orders",
+        "--out",
+        &text(&recording),
+        "--start",
+        "beginning",
+        "--for",
+        CAPTURE,
+        "-X",
+        "fetch.wait.max.ms=10",
+    ])?;
+    let sent = producer.join().map_err(|_| anyhow::anyhow!("the traffic thread ended unexpectedly: this is a defect in dejaq"))??;
+    talk(format_args!("   (the service sent {sent} messages)\n"));
+
+    talk(format_args!("3. The recording is checked: every byte of it is under a checksum."));
+    let verified = step(&["verify", &text(&recording)])?;
+    talk(format_args!("\n4. What is in it:"));
+    step(&["inspect", &text(&recording)])?;
+    talk(format_args!("\n5. It is replayed into staging on its own time line, four times as fast."));
+    let replayed = step(&["replay", &text(&recording), "--to", &staging.url(), "--run", &text(&run), "--speed", "4"])?;
+    talk(format_args!("{}", farewell(&text(&recording), &text(&run))));
+    Ok([captured, verified, replayed].into_iter().find(|o| *o != Outcome::Done).unwrap_or(Outcome::Done))
+}
+
+/// Prints a command and runs it.
+fn step(words: &[&str]) -> anyhow::Result<Outcome> {
+    talk(format_args!("   $ dejaq {}", words.join(" ")));
+    let arguments = crate::Arguments::try_parse_from(std::iter::once("dejaq").chain(words.iter().copied()))?;
+    arguments.command.run()
+}
+
+fn farewell(recording: &str, run: &str) -> String {
+    format!(
+        "
+What you saw: every message reached staging with its key, headers and value, in its partition's order, on the recorded
+time line; latency counts from the moment a message was due, so a stall cannot hide. The clusters were simulated: the
+numbers show that the loop works, not how fast a broker is.
+
+Next:
+  dejaq export {recording} | head -1                        look at a record
+  dejaq inspect {recording} --json                          for scripts
+  less {run}/run.json                                       all that is known of the run
+  dejaq capture --from kafka://PROD:9092 --topics '^YOURS' --out rec --for 10m
+  dejaq plan rec --to kafka://STAGING:9092 --create-topics
+  dejaq replay rec --to kafka://STAGING:9092 --run run1 --create-topics"
+    )
+}

@@ -1,0 +1,299 @@
+//! `dejaq replay` and `dejaq plan`: recording to broker, and what would be sent.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use dejaq_replay::clock_choice::{ClockDecision, StreamTimes, choose};
+use dejaq_replay::config::{Options, RawOptions};
+use dejaq_replay::engine::{self, RunSetup};
+use dejaq_replay::plan::plan;
+use dejaq_replay::prepare::{RecordingFacts, TargetFacts, prepare, queue_limits, topics};
+use dejaq_replay::recorded::{RecordedFeed, facts, source_topics};
+use dejaq_replay::remap::{self, TopicPlan};
+use dejaq_replay::run::dir::RunDir;
+use dejaq_replay::summary::summary;
+use dejaq_shared::broker::AnyTarget;
+use dejaq_shared::broker::endpoint::Endpoint;
+use dejaq_shared::broker::kafka::config::{ClientProfile, SinkOptions};
+use dejaq_shared::broker::sink::{NewTopic, TargetTopic};
+use dejaq_shared::clock::SystemClock;
+use dejaq_shared::outcome::Outcome;
+use dejaq_shared::segment::recording::Recording;
+use dejaq_shared::segment::timeline::{TimeStatistics, measure};
+use dejaq_shared::units::{format_count, format_duration_ns};
+
+use super::Usage;
+use crate::progress::{Progress, talk};
+use crate::stop;
+
+/// How long the cluster may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long it may take to create topics and to serve them.
+const CREATE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What `replay` and `plan` share.
+#[derive(clap::Args)]
+pub(crate) struct Choices {
+    /// The recording
+    dir: PathBuf,
+    /// The target: kafka://host:port[,host:port…], kafkas://… for TLS. Never the recording's source
+    #[arg(long, value_name = "URL")]
+    to: String,
+    /// N times as fast (default 1)
+    #[arg(long, value_name = "N")]
+    speed: Option<String>,
+    /// A steady rate in recorded order: 50k/s
+    #[arg(long, value_name = "RATE")]
+    rate: Option<String>,
+    /// As fast as the target takes it
+    #[arg(long)]
+    max: bool,
+    /// Give a topic another name at the target; may be given several times
+    #[arg(long, value_name = "OLD=NEW")]
+    map: Vec<String>,
+    /// Only streams whose name (topic/partition) or topic matches; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    streams: Vec<String>,
+    /// exact (default; refused if the target has fewer) or modulo
+    #[arg(long, value_name = "MODE")]
+    partitions: Option<String>,
+    /// Begin again at the end
+    #[arg(long = "loop")]
+    repeat: bool,
+    /// The length of the run: 10m, 24h
+    #[arg(long = "for", value_name = "DUR")]
+    run_for: Option<String>,
+    /// Only records from this time on (RFC 3339, by the chosen clock)
+    #[arg(long, value_name = "T")]
+    from_time: Option<String>,
+    /// Only records before this time
+    #[arg(long, value_name = "T")]
+    to_time: Option<String>,
+    /// Which time counts: auto (default), append, create, arrival
+    #[arg(long, value_name = "CLOCK")]
+    clock: Option<String>,
+    /// Messages that carry the dejaq-run header: first (default: of each stream, and one per stream and second), all, off
+    #[arg(long, value_name = "WHICH")]
+    mark: Option<String>,
+    /// Messages per second that no second exceeds
+    #[arg(long, value_name = "RATE")]
+    max_rate: Option<String>,
+    /// Bytes per second that no second exceeds: 10MiB/s
+    #[arg(long, value_name = "RATE")]
+    max_bytes: Option<String>,
+    /// Leave out what is later than this: skip=5s
+    #[arg(long, value_name = "skip=DUR")]
+    late: Option<String>,
+    /// How long answers are waited for at the end (default 30s)
+    #[arg(long, value_name = "DUR")]
+    drain: Option<String>,
+    /// The seed of everything random
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Make topics that the target lacks, with the partitions and settings that the source had
+    #[arg(long)]
+    create_topics: bool,
+    /// How many topics have a latency of their own (default 16)
+    #[arg(long, value_name = "N")]
+    measure_topics: Option<u32>,
+    /// Replay a recording that does not say where it came from
+    #[arg(long)]
+    allow_unknown_source: bool,
+    /// Settings as TOML, by the flags' names; flags override
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A property for librdkafka; may be given several times
+    #[arg(short = 'X', value_name = "KEY=VALUE")]
+    property: Vec<String>,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+The time line is the recorded one unless --speed, --rate or --max say otherwise. Latency counts from the intended send time. The run
+directory holds run.json, latency.hlog and what report and compare need.
+
+Exit codes: 0 done, and to be trusted; 3 INVALID, or load not delivered, or messages lost; 1 failed; 2 usage.
+
+Examples:
+  dejaq replay rec --to kafka://staging:9092 --run run1 --create-topics
+  dejaq replay rec --to kafka://staging:9092 --run run2 --speed 4 --for 10m
+  dejaq replay rec --to kafka://staging:9092 --run run3 --rate 50k/s --map orders=orders-test")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    choices: Choices,
+    /// The run directory: new or empty
+    #[arg(long, value_name = "RUNDIR")]
+    run: PathBuf,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Reads the recording, asks the target for its topics, sends nothing and creates nothing. Takes the flags of replay.
+
+Examples:
+  dejaq plan rec --to kafka://staging:9092 --speed 4
+  dejaq plan rec --to kafka://staging:9092 --create-topics --json | jq .peak_per_s")]
+pub(crate) struct PlanArguments {
+    #[command(flatten)]
+    choices: Choices,
+    /// JSON on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+impl Choices {
+    fn options(&self) -> anyhow::Result<Options> {
+        let mut flags = RawOptions {
+            speed: self.speed.clone(),
+            rate: self.rate.clone(),
+            max: self.max,
+            max_rate: self.max_rate.clone(),
+            max_bytes: self.max_bytes.clone(),
+            map: self.map.clone(),
+            streams: self.streams.clone(),
+            partitions: self.partitions.clone(),
+            run_for: self.run_for.clone(),
+            from_time: self.from_time.clone(),
+            to_time: self.to_time.clone(),
+            repeat: self.repeat,
+            clock: self.clock.clone(),
+            mark: self.mark.clone(),
+            late: self.late.clone(),
+            drain: self.drain.clone(),
+            seed: self.seed,
+            create_topics: self.create_topics,
+            measure_topics: self.measure_topics,
+            allow_unknown_source: self.allow_unknown_source,
+            ..RawOptions::default()
+        };
+        for property in &self.property {
+            flags.add_property(property).map_err(Usage::error)?;
+        }
+        let file = match &self.config {
+            None => RawOptions::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+                RawOptions::from_toml(&text).map_err(|e| Usage::error(format!("{}: {e}", path.display())))?
+            }
+        };
+        flags.over(file).validate().map_err(Usage::error)
+    }
+}
+
+/// A recording and a target that fit together.
+struct Ready {
+    target: AnyTarget,
+    topics: TopicPlan,
+    setup: RunSetup,
+    feed: RecordedFeed,
+}
+
+/// Everything that can be refused before anything is sent. `create` says whether missing topics are really made.
+fn ready(choices: &Choices, create: bool) -> anyhow::Result<Ready> {
+    let options = choices.options()?;
+    let endpoint = Endpoint::from_url_and_environment(&choices.to).map_err(Usage::error)?;
+    let recording = Arc::new(Recording::open(&choices.dir)?);
+    let facts = facts(&recording);
+    let plan = topics(&facts, &options)?;
+    let statistics = measure(&recording)?;
+    let decision = decide(&options, &facts, &plan, &statistics)?;
+    let feed = RecordedFeed::open(Arc::clone(&recording), &decision.clocks, &statistics, options.from_time_ns, options.to_time_ns)?;
+
+    let queue = queue_limits(&facts, &options);
+    let client = SinkOptions { queue, profile: ClientProfile::Precise, user: options.properties.clone() };
+    let target = AnyTarget::connect(&endpoint, &client, TIMEOUT)?;
+    let names: Vec<String> = plan.topics.iter().map(|t| t.name.clone()).collect();
+    let mut at_target = TargetFacts { cluster: target.cluster().to_owned(), topics: target.topics(&names, TIMEOUT)? };
+    // Before topics are made: the guard must have spoken.
+    dejaq_replay::guard::check(&facts.clusters, &facts.ancestors, &at_target.cluster, options.allow_unknown_source)?;
+    let missing = missing_topics(&options, &recording, &plan, &at_target.topics)?;
+    if !missing.is_empty() {
+        if create {
+            target.create_topics(&missing, CREATE_TIMEOUT)?;
+            at_target.topics = target.topics(&names, TIMEOUT)?;
+        } else {
+            at_target.topics.retain(|t| t.partitions.is_some());
+            at_target.topics.extend(missing.iter().map(|t| TargetTopic {
+                name: t.name.clone(),
+                partitions: Some(t.partitions),
+                message_bytes_max: None,
+            }));
+        }
+    }
+    let setup = prepare(&facts, &options, &plan, &at_target, &decision, super::new_id())?;
+    Ok(Ready { target, topics: plan, setup, feed })
+}
+
+/// Each stream's clock. Streams that are left out go by their own: they must not stand in the way of the others.
+fn decide(options: &Options, facts: &RecordingFacts, plan: &TopicPlan, statistics: &[TimeStatistics]) -> anyhow::Result<ClockDecision> {
+    let chosen: Vec<usize> = (0..facts.streams.len()).filter(|ix| plan.of_stream[*ix].is_some()).collect();
+    let times: Vec<StreamTimes> = chosen.iter().map(|ix| StreamTimes { name: facts.streams[*ix].name(), times: statistics[*ix] }).collect();
+    let decision = choose(options.clock, &times)?;
+    let mut clocks: Vec<_> = statistics.iter().map(TimeStatistics::preferred_clock).collect();
+    for (ix, clock) in chosen.into_iter().zip(decision.clocks) {
+        clocks[ix] = clock;
+    }
+    Ok(ClockDecision { clocks, reasons: decision.reasons })
+}
+
+fn missing_topics(options: &Options, recording: &Recording, plan: &TopicPlan, at_target: &[TargetTopic]) -> anyhow::Result<Vec<NewTopic>> {
+    if !options.create_topics {
+        return Ok(Vec::new());
+    }
+    let source = source_topics(recording)?;
+    let settings = |topic: &str| source.get(topic).map(|t| t.settings.clone().into_iter().collect()).unwrap_or_default();
+    Ok(remap::to_create(plan, at_target, &|topic| source.get(topic).map(|t| t.partitions), &settings))
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    // What costs nothing to find out comes first: contradictions, then the run directory.
+    arguments.choices.options()?;
+    let dir = RunDir::create(&arguments.run)?;
+    let Ready { target, topics, setup, mut feed } = ready(&arguments.choices, true)?;
+    for note in &setup.identity.notes {
+        talk(format_args!("note: {note}"));
+    }
+    talk(format_args!("replaying into cluster {}", setup.identity.target_cluster));
+    let names: Vec<String> = topics.topics.iter().map(|t| t.name.clone()).collect();
+    let (mut sink, mut completions) = target.open(&names, TIMEOUT)?;
+    let stop = stop::on_signal()?;
+    let clock = Arc::new(SystemClock::new());
+    let mut progress = Progress::new();
+    let result = engine::run(setup, &dir, &mut sink, &mut completions, &mut feed, &clock, &stop, &mut |p| {
+        if let Some(warning) = &p.warning {
+            progress.note(format_args!("warning: {warning}"));
+        }
+        progress.show(format_args!(
+            "{}  {} scheduled  {} sent  {} in flight  held by the target {}",
+            format_duration_ns(p.run_ns / 1_000_000_000 * 1_000_000_000),
+            format_count(p.scheduled),
+            format_count(p.sent),
+            format_count(p.in_flight as u64),
+            format_duration_ns(p.full_queue_ns),
+        ));
+    });
+    progress.end();
+    // What is not answered by now is counted as unknown; the client need not wait for it.
+    sink.give_up();
+    let report = result?;
+    super::print(&summary(&report))?;
+    talk(format_args!("the run is in {}", arguments.run.display()));
+    Ok(report.outcome())
+}
+
+pub(crate) fn run_plan(arguments: &PlanArguments) -> anyhow::Result<Outcome> {
+    let Ready { topics, setup, mut feed, .. } = ready(&arguments.choices, false)?;
+    let report = plan(&setup, &mut feed)?;
+    if arguments.json {
+        super::print_json(&report)?;
+        return Ok(Outcome::Done);
+    }
+    let mut text = report.to_string();
+    for topic in &topics.topics {
+        text.push_str(&format!("topic      {} from {} ({} partitions needed)\n", topic.name, topic.sources.join(", "), topic.partitions));
+    }
+    super::print(&text)?;
+    Ok(Outcome::Done)
+}
