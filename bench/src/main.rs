@@ -8,10 +8,13 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
+mod kafka;
 mod mcap_side;
 mod payloads;
+mod process;
 mod segments;
 mod table;
+mod topics;
 
 use payloads::Payloads;
 
@@ -33,8 +36,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum What {
+    /// Segments, then Kafka
+    All(kafka::Setup),
     /// Segments against the mcap crate
     Segments,
+    /// Kafka capture and replay against rdkafka_performance
+    Kafka(kafka::Setup),
     /// Write segments and nothing else, for a profiler
     Write,
 }
@@ -46,26 +53,50 @@ fn main() -> anyhow::Result<()> {
         None => Payloads::made_up(),
     };
     if payloads.synthetic {
-        talk("NO REAL DATA: the messages are made up (--data FILE gives real ones). Compression, sizes and so rates are NOT comparable");
+        talk("NO REAL DATA: the messages are made up (--data FILE gives real ones); the figures are NO claim about real traffic");
     }
+    talk(&format!("{}: {} messages, {} bytes each on average", payloads.name, payloads.messages.len(), payloads.mean_bytes()));
+    let before = load();
+    talk(&format!("load before: {before}"));
     let mut rows = Vec::new();
-    match &arguments.what {
-        What::Segments => {
-            for set in [payloads.cut(100), payloads] {
-                segments::measure(&set, arguments.rounds, &mut rows)?;
-            }
-        }
+    let rounds = arguments.rounds.max(1);
+    let (segments, kafka) = match &arguments.what {
+        What::All(setup) => (true, Some(setup)),
+        What::Segments => (true, None),
+        What::Kafka(setup) => (false, Some(setup)),
         What::Write => {
-            let rate = segments::write_only(&payloads.cut(100), arguments.rounds)?;
+            let rate = segments::write_only(&payloads.cut(100), rounds)?;
             talk(&format!("{rate:.0} records/s"));
+            return Ok(());
+        }
+    };
+    if segments {
+        for set in [&payloads.cut(100), &payloads] {
+            segments::measure(set, rounds, &mut rows)?;
         }
     }
+    if let Some(setup) = kafka {
+        kafka::measure(setup, &payloads.cut(200), rounds, &mut rows)?;
+    }
+    let after = load();
+    talk(&format!("load after: {after}"));
     print(&table::text(&rows));
     if let Some(path) = &arguments.json {
-        let text = serde_json::to_string_pretty(&serde_json::json!({ "rows": table::rows_json(&rows) }))?;
+        let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+        let json = serde_json::json!({
+            "payloads": payloads.name, "made_up": payloads.synthetic, "rounds": rounds, "cores": cores,
+            "load_before": before, "load_after": after, "rows": table::rows_json(&rows),
+        });
+        let text = serde_json::to_string_pretty(&json)?;
         std::fs::write(path, text + "\n").with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(())
+}
+
+/// The machine's load averages, as the kernel says them.
+fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
 #[expect(clippy::print_stdout, reason = "the table is the data that this program makes")]
