@@ -42,8 +42,14 @@ enum What {
     Segments,
     /// Kafka capture and replay against rdkafka_performance
     Kafka(kafka::Setup),
-    /// Write segments and nothing else, for a profiler
-    Write,
+    /// One thing over and over, for a profiler
+    Profile {
+        /// Which
+        pass: segments::Pass,
+        /// Cut messages to this many bytes
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        cut: usize,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -64,8 +70,8 @@ fn main() -> anyhow::Result<()> {
         What::All(setup) => (true, Some(setup)),
         What::Segments => (true, None),
         What::Kafka(setup) => (false, Some(setup)),
-        What::Write => {
-            let rate = segments::write_only(&payloads.cut(100), rounds)?;
+        What::Profile { pass, cut } => {
+            let rate = segments::profile(*pass, &payloads.cut(*cut), rounds)?;
             talk(&format!("{rate:.0} records/s"));
             return Ok(());
         }

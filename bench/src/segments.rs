@@ -120,20 +120,35 @@ pub(crate) fn measure(payloads: &Payloads, rounds: usize, rows: &mut Vec<Row>) -
     Ok(())
 }
 
-/// Writes our segments over and over, for a profiler to look at.
+/// One of our passes, over and over, for a profiler to look at; records a second.
 ///
 /// # Errors
-/// When writing fails.
-pub(crate) fn write_only(payloads: &Payloads, rounds: usize) -> anyhow::Result<f64> {
+/// When it fails.
+pub(crate) fn profile(pass: Pass, payloads: &Payloads, rounds: usize) -> anyhow::Result<f64> {
     let input = Input::new(payloads);
-    let mut store = Vec::new();
+    let mut store = write_ours(&input, Vec::new())?;
     let ((), seconds) = timed(|| {
         for _ in 0..rounds {
-            store = write_ours(&input, std::mem::take(&mut store))?;
+            match pass {
+                Pass::Write => store = write_ours(&input, std::mem::take(&mut store))?,
+                Pass::Read => _ = black_box(read_all(&store)?),
+                Pass::Times => _ = black_box(read_times(&store)?),
+            }
         }
         Ok(())
     })?;
     Ok(input.records() as f64 * rounds as f64 / seconds)
+}
+
+/// What to do over and over.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Pass {
+    /// Write a segment.
+    Write,
+    /// Read all columns.
+    Read,
+    /// Read the times.
+    Times,
 }
 
 fn timed<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<(T, f64)> {
