@@ -254,7 +254,7 @@ mod tests {
     fn records_too_large_for_their_topic_are_told_before() {
         let streams = [stream("a", 0), stream("a", 1)];
         let plan = topics(&streams, &[true; 2], &[]).expect("plan");
-        let warnings = too_large(&plan, &streams, &[target("a", Some(2))], &[1_000, 1_001]);
+        let warnings = too_large(&plan, &streams, &[target("a", Some(2))], &[1_000 - BATCH_BYTES, 1_001 - BATCH_BYTES]);
         assert_eq!(warnings.len(), 1);
         assert!(warnings[0].starts_with("stream a/1"), "{warnings:?}");
     }
