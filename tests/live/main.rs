@@ -10,3 +10,4 @@ mod capture;
 mod clusters;
 mod dejaq;
 mod peer;
+mod replay;

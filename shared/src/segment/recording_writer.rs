@@ -118,8 +118,10 @@ impl RecordingWriter {
     pub fn create(dir: &Path, new: NewRecording) -> Result<Self, SegmentError> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(SegmentError::io("creating", dir))?;
         let lock = lock(dir)?;
-        let mut others =
-            std::fs::read_dir(dir).map_err(SegmentError::io("reading", dir))?.filter_map(Result::ok).filter(|e| e.file_name() != LOCK_FILE);
+        remove_leftovers(dir)?;
+        let entries = std::fs::read_dir(dir).map_err(SegmentError::io("reading", dir))?.filter_map(Result::ok);
+        // A writer that died before its first segment leaves these two.
+        let mut others = entries.filter(|e| e.file_name() != LOCK_FILE && e.file_name() != RESERVE_FILE);
         if let Some(other) = others.next() {
             return Err(SegmentError::Conflict {
                 path: dir.to_owned(),
@@ -143,9 +145,9 @@ impl RecordingWriter {
             written_before: 0,
             bytes_before: 0,
         };
-        writer.write_description()?;
         writer.keep_reserve()?;
         writer.begin_segment()?;
+        writer.write_description()?;
         Ok(writer)
     }
 
@@ -205,6 +207,9 @@ impl RecordingWriter {
         }
         writer.keep_reserve()?;
         writer.begin_segment()?;
+        if !dir.join(RECORDING_FILE).exists() {
+            writer.write_description()?;
+        }
         Ok((writer, states))
     }
 
