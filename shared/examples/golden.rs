@@ -172,10 +172,9 @@ fn empties() -> Outcome<Vec<u8>> {
         sets.push(set);
     }
     let mut records = Vec::new();
-    for (i, key) in strings.iter().enumerate() {
-        for (j, value) in strings.iter().enumerate() {
-            let headers = sets[(i + j) % sets.len()].as_headers();
-            records.push(Record { key: *key, value: *value, headers, ..plain(0, (i * 4 + j) as i64) });
+    for (i, key) in (0i64..).zip(strings) {
+        for (j, (value, set)) in (0i64..).zip(strings.into_iter().zip(sets.iter().cycle().skip(usize::try_from(i)?))) {
+            records.push(Record { key, value, headers: set.as_headers(), ..plain(0, i * 4 + j) });
         }
     }
     block(&mut writer, Compression::None, records)?;
@@ -224,18 +223,19 @@ fn times() -> Outcome<Vec<u8>> {
         BrokerTime::Create(CREATE_MS * 1_000_000),
     ];
     let first = [0, 1 << 40, -5];
-    let mixed = (0..54i64).map(|n| {
-        let (lane, step) = ((n / 2 % 3) as u32, n / 6 * 2 + n % 2);
+    let mixed = (0..54u8).map(|flags| {
+        let n = i64::from(flags);
+        let (lane, step) = (flags / 2 % 3, n / 6 * 2 + n % 2);
         let arrival_ns = if n == 30 { ARRIVAL_NS - 3_600_000_000_000 } else { ARRIVAL_NS + n / 4 * 250_000 };
         // Positions with holes; stream 1 has append times alone, stream 2 none.
         let broker_time = match lane {
-            0 => kinds[(step as usize) % kinds.len()],
+            0 => kinds[usize::from(flags / 6 * 2 + flags % 2) % kinds.len()],
             1 => BrokerTime::Append(CREATE_MS + step / 5),
             _ => BrokerTime::None,
         };
-        let position = first[lane as usize] + step + i64::from(step > 4) * 3;
-        let leader_epoch = [0, i32::MAX, -1][lane as usize];
-        Record { stream: lane, position, leader_epoch, arrival_ns, broker_time, flags: RecordFlags((n % 16) as u8), ..plain(0, 0) }
+        let position = first[usize::from(lane)] + step + i64::from(step > 4) * 3;
+        let leader_epoch = [0, i32::MAX, -1][usize::from(lane)];
+        Record { stream: lane.into(), position, leader_epoch, arrival_ns, broker_time, flags: RecordFlags(flags % 16), ..plain(0, 0) }
     });
     block(&mut writer, Compression::Zstd(1), mixed)?;
     // One arrival and times far apart: i64 differences that wrap.

@@ -174,6 +174,16 @@ struct Lane {
     next_block: usize,
 }
 
+/// What has no place in the order: damage found on opening, and blocks whose times could not be read.
+fn unread(recording: &Recording, index: &TimeIndex) -> Vec<(u32, Damage)> {
+    let opening = (0u32..).zip(&recording.segments).flat_map(|(number, s)| s.damages.iter().map(move |d| (number, d.clone())));
+    let timeless = recording.blocks.iter().zip(&index.ranges).filter(|(_, range)| range.is_none()).map(|(at, _)| {
+        let what = format!("the times of a block of {} records cannot be read", at.records);
+        (at.segment, Damage { from: at.offset, to: at.offset + u64::from(at.bytes_stored), what })
+    });
+    opening.chain(timeless).collect()
+}
+
 /// A lending iterator over all records, by time.
 pub struct TimeOrder {
     recording: Arc<Recording>,
@@ -214,6 +224,7 @@ impl TimeOrder {
             next_block: 0,
         });
         Ok(Self {
+            damages: unread(&recording, &index),
             lanes: lanes.collect(),
             recording,
             index,
@@ -225,11 +236,11 @@ impl TimeOrder {
             heap: BinaryHeap::new(),
             reader: BlockReader::new()?,
             files: VecDeque::new(),
-            damages: Vec::new(),
         })
     }
 
-    /// Blocks that could not be read, by segment: their records are missing from the order.
+    /// What could not be read, by segment: its records are missing from the order. What has no readable times is told
+    /// from the start, whatever the window.
     #[must_use]
     pub fn damages(&self) -> &[(u32, Damage)] {
         &self.damages

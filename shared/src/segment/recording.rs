@@ -135,15 +135,15 @@ impl Recording {
             missing: missing_numbers(&readers),
             live,
         };
-        let mut known = HashMap::new();
+        let mut known = Known::default();
         for reader in readers {
             recording.add(reader, &mut known)?;
         }
         Ok(recording)
     }
 
-    fn add(&mut self, reader: SegmentReader, known: &mut HashMap<(Stream, u32), StreamIx>) -> Result<(), SegmentError> {
-        let SegmentReader { path, header, facts, state, damages } = reader;
+    fn add(&mut self, reader: SegmentReader, known: &mut Known) -> Result<(), SegmentError> {
+        let SegmentReader { path, header, facts, state, mut damages } = reader;
         let index = u32::try_from(self.segments.len()).unwrap_or(u32::MAX);
         let mut numbers = HashMap::new();
         let mut mentions: HashMap<Stream, u32> = HashMap::new();
@@ -151,7 +151,7 @@ impl Recording {
             let stream = row.stream();
             // Each segment mentions all streams, in the same order.
             let mention = mentions.entry(stream.clone()).and_modify(|n| *n += 1).or_default();
-            let ix = *known.entry((stream.clone(), *mention)).or_insert_with(|| {
+            let ix = *known.streams.entry((stream.clone(), *mention)).or_insert_with(|| {
                 let books = StreamBooksV1 {
                     id: row.id,
                     next: row.start,
@@ -174,8 +174,15 @@ impl Recording {
                 StreamIx::try_from(self.streams.len() - 1).unwrap_or(StreamIx::MAX)
             });
             numbers.insert(row.id, ix);
+            known.numbers.insert((header.segment.writer_id, row.id), ix);
         }
-        self.add_totals(&path, &facts, &numbers)?;
+        // A streams frame that is damaged costs no block: a writer's numbers mean the same in all its segments.
+        for id in facts.statistics.keys().chain(facts.books.keys()) {
+            if let Some(ix) = known.numbers.get(&(header.segment.writer_id, *id)) {
+                numbers.entry(*id).or_insert(*ix);
+            }
+        }
+        damages.extend(self.add_totals(&facts, &numbers));
         for frame in &facts.frames {
             if let Some(block) = frame.block.as_ref().filter(|_| frame.frame_type == frame_type::RECORDS) {
                 self.blocks.push(BlockRef {
@@ -201,26 +208,27 @@ impl Recording {
         Ok(())
     }
 
-    fn add_totals(&mut self, path: &Path, facts: &SegmentFacts, numbers: &HashMap<u32, StreamIx>) -> Result<(), SegmentError> {
-        let of = |id: u32| {
-            let unknown = || SegmentError::Damaged {
-                path: path.to_owned(),
-                offset: 0,
-                what: format!("stream {id} has records and is not introduced"),
-            };
-            numbers.get(&id).copied().ok_or_else(unknown)
-        };
+    /// Adds a segment's totals; gives the streams that nothing introduces, whose records are lost with their names.
+    fn add_totals(&mut self, facts: &SegmentFacts, numbers: &HashMap<u32, StreamIx>) -> Vec<Damage> {
+        let mut nameless = Vec::new();
         for totals in facts.statistics.values() {
-            let stream = &mut self.streams[of(totals.id)? as usize];
+            let Some(ix) = numbers.get(&totals.id) else {
+                let what = format!("stream {} has {} records and nothing that can be read introduces it", totals.id, totals.records);
+                nameless.push(Damage { from: 0, to: 0, what });
+                continue;
+            };
+            let stream = &mut self.streams[*ix as usize];
             stream.records += totals.records;
             stream.bytes_raw += totals.bytes_raw;
             stream.record_bytes_max = stream.record_bytes_max.max(totals.record_bytes_max);
             stream.positions = Some(stream.positions.map_or((totals.first, totals.last), |(first, _)| (first, totals.last)));
         }
         for books in facts.books.values() {
-            self.streams[of(books.id)? as usize].books = *books;
+            if let Some(ix) = numbers.get(&books.id) {
+                self.streams[*ix as usize].books = *books;
+            }
         }
-        Ok(())
+        nameless
     }
 
     /// Its records.
@@ -283,6 +291,15 @@ impl Recording {
         }
         Ok(found)
     }
+}
+
+/// What the segments so far have introduced.
+#[derive(Default)]
+struct Known {
+    /// Each identity's n-th mention in a segment.
+    streams: HashMap<(Stream, u32), StreamIx>,
+    /// Each writer's numbers.
+    numbers: HashMap<([u8; 16], u32), StreamIx>,
 }
 
 fn missing_numbers(readers: &[SegmentReader]) -> Vec<([u8; 16], u64)> {

@@ -1,7 +1,7 @@
 //! The one validator: what the command shows, what recovery goes by, what every test asks.
 //!
-//! It checks every checksum, the chain of frames, the numbers of the segments, the order of positions, and the books. It
-//! needs no key and decompresses nothing.
+//! It checks every checksum, the chain of frames, the numbers of the segments, and the books (which positions that come
+//! twice unbalance). It needs no key and decompresses nothing.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

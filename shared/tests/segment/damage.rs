@@ -238,3 +238,34 @@ fn what_a_block_accepts_can_be_read() {
     blocks.read(writer.store(), Path::new("memory"), &header().segment.sync, offset, Wanted::ALL, &mut block).expect("readable");
     assert_eq!(block.len(), builder.records());
 }
+
+#[test]
+fn a_damaged_streams_frame_costs_no_other_segment_and_only_blocks_that_nothing_names() {
+    use dejaq_shared::segment::recording::{Recording, segment_paths};
+    use dejaq_shared::segment::recording_writer::RecordingWriter;
+    for damaged in [0usize, 1] {
+        let scratch = tempfile::tempdir().expect("temporary directory");
+        let dir = scratch.path().join("r");
+        let mut writer = RecordingWriter::create(&dir, new_recording()).expect("new");
+        if damaged == 1 {
+            writer.add_streams(&[(stream("t", 0), 0)]).expect("streams");
+            writer.block(&encode(&[Owned::at(0, 0)], dejaq_shared::segment::codec::Compression::None)).expect("block");
+        }
+        writer.roll().expect("roll");
+        if damaged == 0 {
+            writer.add_streams(&[(stream("t", 0), 0)]).expect("streams");
+        }
+        writer.block(&encode(&[Owned::at(0, 1)], dejaq_shared::segment::codec::Compression::None)).expect("block");
+        drop(writer);
+        // The newest segment is open; in it the frame that introduces the stream.
+        let path = segment_paths(&dir).expect("segments").pop().expect("two");
+        let mut bytes = std::fs::read(&path).expect("readable");
+        let frames = SegmentReader::read(&bytes, &path).expect("open").facts.frames;
+        let names = frames.iter().rev().find(|f| f.frame_type == 2).expect("streams");
+        bytes[usize::try_from(names.offset).expect("small") + HEAD_BYTES + 9] ^= 1;
+        std::fs::write(&path, bytes).expect("writable");
+        let recording = Recording::open(&dir).expect("the rest of it can be read");
+        let nameless = recording.segments[1].damages.iter().filter(|d| d.what.contains("introduces it")).count();
+        assert_eq!((recording.records(), nameless), if damaged == 1 { (2, 0) } else { (0, 1) });
+    }
+}

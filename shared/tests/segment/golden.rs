@@ -16,8 +16,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn read(folder_name: &str, name: &str) -> Vec<u8> {
-    let path = folder(folder_name).join(name);
-    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    std::fs::read(folder(folder_name).join(name)).expect(name)
 }
 
 fn verify(folder_name: &str, name: &str) -> Result<SegmentReport, SegmentError> {
@@ -55,7 +54,9 @@ fn golden_segments_read_as_the_builds_that_wrote_them_read_them() {
             zstd::stream::decode_all(read("golden", &format!("{name}.ndjson.zst")).as_slice()).expect("zstd")
         };
         let mut lines = Vec::new();
-        as_recording(&read("golden", &format!("{name}.dejaq")), |r| Exporter::new(r).write(&mut lines, |e| panic!("{e}")).expect("memory"));
+        as_recording(&read("golden", &format!("{name}.dejaq")), |r| {
+            Exporter::new(r).write(&mut lines, |e| unreachable!("nothing is damaged: {e}")).expect("memory")
+        });
         assert!(lines == expected, "{name} reads otherwise than it did");
     }
 }

@@ -91,7 +91,7 @@ fn partitions_read_one_after_the_other_need_few_open_blocks() {
     write(&dir.path().join("r"), 8, &blocks, 50);
     let recording = Recording::open(&dir.path().join("r")).expect("a recording");
     let statistics = measure(&recording).expect("times");
-    let index = TimeIndex::build(&recording, &vec![StreamClock::Arrival; 8], &statistics).expect("index");
+    let index = TimeIndex::build(&recording, &[StreamClock::Arrival; 8], &statistics).expect("index");
     let one = recording.blocks[0].bytes_raw;
     assert!(index.open_bytes_max(&recording) <= 17 * one, "{} of {one}", index.open_bytes_max(&recording));
     let times = read(&dir.path().join("r"), StreamClock::Arrival, i64::MIN..=i64::MAX, 64);
@@ -122,28 +122,31 @@ fn disorder_beyond_the_read_budget_is_an_error_that_says_so() {
 }
 
 #[test]
-fn a_damaged_block_costs_that_block_and_no_stream_waits_for_it() {
-    let dir = tempfile::tempdir().expect("temporary directory");
-    let path = dir.path().join("r");
-    let blocks: Vec<Vec<Owned>> = (0..5).map(|n| (0..10).map(|i| Owned::at(u32::from(i % 2 == 0), n * 10 + i)).collect()).collect();
-    write(&path, 2, &blocks, 100);
-    let recording = Recording::open(&path).expect("a recording");
-    let third = recording.blocks[2];
-    let file = &recording.segments[0].path;
-    let mut bytes = std::fs::read(file).expect("segment");
-    let last = usize::try_from(third.offset).expect("small") + 40 + third.bytes_stored as usize - 1;
-    bytes[last] ^= 1;
-    std::fs::write(file, bytes).expect("segment");
+fn a_damaged_block_costs_that_block_is_told_and_no_stream_waits_for_it() {
+    // In its last byte (a value), and in its head, so that not even its times can be read.
+    for in_head in [false, true] {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let path = dir.path().join("r");
+        let blocks: Vec<Vec<Owned>> = (0..5).map(|n| (0..10).map(|i| Owned::at(u32::from(i % 2 == 0), n * 10 + i)).collect()).collect();
+        write(&path, 2, &blocks, 100);
+        let recording = Recording::open(&path).expect("a recording");
+        let third = recording.blocks[2];
+        let file = &recording.segments[0].path;
+        let mut bytes = std::fs::read(file).expect("segment");
+        let at = if in_head { 20 } else { third.bytes_stored as usize - 1 };
+        bytes[usize::try_from(third.offset).expect("small") + 40 + at] ^= 1;
+        std::fs::write(file, bytes).expect("segment");
 
-    let recording = Arc::new(Recording::open(&path).expect("a recording"));
-    let statistics = measure(&recording).expect("times");
-    let index = Arc::new(TimeIndex::build(&recording, &[StreamClock::Create; 2], &statistics).expect("index"));
-    let mut order = TimeOrder::new(recording, index, i64::MIN..=i64::MAX).expect("in order");
-    let mut positions = Vec::new();
-    while order.next_batch(16, &mut |_, record| positions.push(record.position)).expect("goes on") > 0 {}
-    positions.sort_unstable();
-    let expected: Vec<i64> = (0..50).filter(|p| !(20..30).contains(p)).collect();
-    assert_eq!(positions, expected);
-    assert_eq!(order.damages().len(), 1);
-    assert_eq!(order.damages()[0].1.from, third.offset);
+        let recording = Arc::new(Recording::open(&path).expect("a recording"));
+        let statistics = measure(&recording).expect("times");
+        let index = Arc::new(TimeIndex::build(&recording, &[StreamClock::Create; 2], &statistics).expect("index"));
+        let mut order = TimeOrder::new(recording, index, i64::MIN..=i64::MAX).expect("in order");
+        let mut positions = Vec::new();
+        while order.next_batch(16, &mut |_, record| positions.push(record.position)).expect("goes on") > 0 {}
+        positions.sort_unstable();
+        let expected: Vec<i64> = (0..50).filter(|p| !(20..30).contains(p)).collect();
+        assert_eq!(positions, expected);
+        assert_eq!(order.damages().len(), 1, "in its head: {in_head}");
+        assert_eq!(order.damages()[0].1.from, third.offset);
+    }
 }
