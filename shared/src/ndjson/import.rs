@@ -63,7 +63,13 @@ pub struct ImportSummary {
 ///
 /// # Errors
 /// [`ImportError`]; nothing is left behind then.
-pub fn import(input: impl BufRead, name: &str, out: &Path, source_cluster: Option<&str>, mut progress: impl FnMut(u64)) -> Result<ImportSummary, ImportError> {
+pub fn import(
+    input: impl BufRead,
+    name: &str,
+    out: &Path,
+    source_cluster: Option<&str>,
+    mut progress: impl FnMut(u64),
+) -> Result<ImportSummary, ImportError> {
     if out.exists() {
         return Err(SegmentError::Conflict { path: out.to_owned(), why: "it exists already: choose another --out".into() }.into());
     }
@@ -87,14 +93,24 @@ pub fn import(input: impl BufRead, name: &str, out: &Path, source_cluster: Optio
     }
 }
 
-fn import_into(mut input: impl BufRead, name: &str, dir: &Path, source_cluster: Option<&str>, progress: &mut dyn FnMut(u64)) -> Result<ImportSummary, ImportError> {
+fn import_into(
+    mut input: impl BufRead,
+    name: &str,
+    dir: &Path,
+    source_cluster: Option<&str>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<ImportSummary, ImportError> {
     let mut buffer = Vec::new();
     let mut number = 0u64;
     let mut importer: Option<Importer> = None;
     loop {
         buffer.clear();
         number += 1;
-        let read = input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut buffer).map_err(|source| ImportError::Input { input: name.to_owned(), source })?;
+        let read = input
+            .by_ref()
+            .take(LINE_BYTES_MAX)
+            .read_until(b'\n', &mut buffer)
+            .map_err(|source| ImportError::Input { input: name.to_owned(), source })?;
         if read == 0 {
             break;
         }
@@ -170,7 +186,11 @@ impl Importer {
         let known = self.streams.get(&stream).copied();
         let position = line.position.unwrap_or(known.map_or(0, |(_, next)| next));
         if let Some((_, next)) = known.filter(|(_, next)| position < *next) {
-            return Ok(Err(format!("position {position} of stream {} comes after position {}: positions of a stream must rise", stream.name(), next - 1)));
+            return Ok(Err(format!(
+                "position {position} of stream {} comes after position {}: positions of a stream must rise",
+                stream.name(),
+                next - 1
+            )));
         }
         let (kind, raw) = (line.broker_ts_kind, line.broker_ts);
         let broker_time = match (kind, raw) {
@@ -228,7 +248,10 @@ impl Importer {
         }
         let topic_id = match line.topic_id.as_deref() {
             None => None,
-            Some(text) => Some(TopicId::parse(text).ok_or_else(|| format!("topic_id {text:?} is no topic id, expected 22 characters of URL-safe base64"))?),
+            Some(text) => Some(
+                TopicId::parse(text)
+                    .ok_or_else(|| format!("topic_id {text:?} is no topic id, expected 22 characters of URL-safe base64"))?,
+            ),
         };
         let cluster = line.cluster.as_deref().or(self.source_cluster.as_deref()).unwrap_or_default().to_owned();
         Ok(Stream { cluster, lane: Lane::Kafka { topic: line.topic.clone().into_owned(), topic_id, partition: line.partition } })
@@ -244,7 +267,12 @@ impl Importer {
     }
 }
 
-fn write_block(writer: &mut RecordingWriter, encoder: &mut BlockEncoder, builder: &mut BlockBuilder, block: &mut EncodedBlock) -> Result<(), SegmentError> {
+fn write_block(
+    writer: &mut RecordingWriter,
+    encoder: &mut BlockEncoder,
+    builder: &mut BlockBuilder,
+    block: &mut EncodedBlock,
+) -> Result<(), SegmentError> {
     if builder.is_empty() {
         return Ok(());
     }

@@ -75,7 +75,8 @@ pub fn format_rate(per_second: f64) -> String {
 pub fn format_percent(share: f64) -> String {
     let percent = share * 100.0;
     // 99.96 % must not read as "100 %": whole only when it is.
-    let text = if share < 1.0 && percent > 99.9 { format!("{:.3}", (percent * 1_000.0).floor() / 1_000.0) } else { format!("{percent:.1}") };
+    let text =
+        if share < 1.0 && percent > 99.9 { format!("{:.3}", (percent * 1_000.0).floor() / 1_000.0) } else { format!("{percent:.1}") };
     let text = text.strip_suffix(".0").map_or(text.clone(), str::to_owned);
     format!("{text} %")
 }
@@ -91,7 +92,13 @@ pub fn format_time_ns(ns: i64) -> String {
 
 /// Three significant digits, trailing zeros left out.
 fn three_digits(value: f64) -> String {
-    let decimals = if value >= 99.95 { 0 } else if value >= 9.995 { 1 } else { 2 };
+    let decimals = if value >= 99.95 {
+        0
+    } else if value >= 9.995 {
+        1
+    } else {
+        2
+    };
     let text = format!("{value:.decimals$}");
     if decimals == 0 { text } else { text.trim_end_matches('0').trim_end_matches('.').to_owned() }
 }

@@ -46,7 +46,10 @@ fn the_least_that_import_needs() {
     assert_eq!((summary.records, summary.source_unknown), (2, true));
     let back = export(&scratch.path().join("r"));
     let first: serde_json::Value = serde_json::from_str(back.lines().next().expect("a line")).expect("JSON");
-    assert_eq!((&first["value"]["utf8"], &first["broker_ts_kind"], &first["position"], &first["arrival_ns"]), (&"plain".into(), &"create".into(), &0.into(), &1_700_000_000_000_000_000i64.into()));
+    assert_eq!(
+        (&first["value"]["utf8"], &first["broker_ts_kind"], &first["position"], &first["arrival_ns"]),
+        (&"plain".into(), &"create".into(), &0.into(), &1_700_000_000_000_000_000i64.into())
+    );
     let second: serde_json::Value = serde_json::from_str(back.lines().nth(1).expect("a line")).expect("JSON");
     assert_eq!((&second["value"], &second["position"]), (&serde_json::Value::Null, &1.into()));
 }
