@@ -65,7 +65,7 @@ fn a_value_that_cannot_be_read_is_shown_with_what_is_expected() {
         (&capture, &["--topics", "^("], "regular expression"),
         (&capture, &["--topics", "a,,b"], "none of them empty"),
         (&replay, &["--speed", "0"], "--speed"),
-        (&replay, &["--rate", "-5/s"], "--rate"),
+        (&replay, &["--rate=-5/s"], "--rate"),
         (&replay, &["--clock", "sundial"], "arrival"),
         (&replay, &["--mark", "some"], "first"),
         (&replay, &["--partitions", "rekeyed"], "modulo"),

@@ -100,7 +100,7 @@ fn a_cut_segment_is_never_taken_for_the_whole() {
         let inspect = dejaq(&["inspect", &cut, "--json"]).expect(0);
         assert!(inspect.stderr.contains("not sealed") && inspect.stderr.contains(&subject.name), "{}", inspect.stderr);
         assert_eq!(inspect.json()["records"], records);
-        assert_eq!(inspect.json()["wounds"].as_array().map(Vec::len), Some(1));
+        assert_eq!(inspect.json()["unsealed"].as_array().map(Vec::len), Some(1));
         let export = dejaq(&["export", &cut]).expect(3);
         assert_eq!(export.stdout.lines().count(), records);
         assert!(export.stderr.contains("not sealed"), "{}", export.stderr);

@@ -55,7 +55,7 @@ fn an_unknown_topic_is_named_and_nothing_is_left() {
     // The target's: what to do about it is said.
     let recording = scratch.recording("sent", &records(3, 1), Some("elsewhere"));
     let ended = replay(&recording, &kafka, &scratch.arg("run"), &["--map", "t=nosuch"]).expect(1);
-    assert!(ended.stderr.contains("no topic nosuch") && ended.stderr.contains("--create-topics"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no topic \"nosuch\"") && ended.stderr.contains("--create-topics"), "{}", ended.stderr);
     let ended = replay(&recording, &kafka, &scratch.arg("run"), &["--map", "x=t"]).expect(1);
     assert!(ended.stderr.contains("no selected topic \"x\"; it has t"), "{}", ended.stderr);
     let ended = replay(&recording, &kafka, &scratch.arg("run"), &["--streams", "x*"]).expect(1);

@@ -117,15 +117,10 @@ impl RecordingWriter {
     /// [`SegmentError::Conflict`] when something is there; [`SegmentError::Locked`]; I/O.
     pub fn create(dir: &Path, new: NewRecording) -> Result<Self, SegmentError> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(SegmentError::io("creating", dir))?;
+        // Before the lock, which leaves a file: somebody else's directory stays as it is. And under it, for good.
+        check_empty(dir)?;
         let lock = lock(dir)?;
-        let mut others =
-            std::fs::read_dir(dir).map_err(SegmentError::io("reading", dir))?.filter_map(Result::ok).filter(|e| e.file_name() != LOCK_FILE);
-        if let Some(other) = others.next() {
-            return Err(SegmentError::Conflict {
-                path: dir.to_owned(),
-                why: format!("the directory is not empty (it holds {}): choose another", other.file_name().display()),
-            });
-        }
+        check_empty(dir)?;
         let ancestors = new.source.ancestors.clone();
         let mut writer = Self {
             dir: dir.to_owned(),
@@ -469,6 +464,18 @@ fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).mode(0o600);
     options
+}
+
+/// A lock file alone does not count: a capture may have ended before it wrote anything.
+fn check_empty(dir: &Path) -> Result<(), SegmentError> {
+    let mut entries = std::fs::read_dir(dir).map_err(SegmentError::io("reading", dir))?.filter_map(Result::ok);
+    match entries.find(|e| e.file_name() != LOCK_FILE) {
+        None => Ok(()),
+        Some(other) => Err(SegmentError::Conflict {
+            path: dir.to_owned(),
+            why: format!("the directory is not empty (it holds {}): choose another", other.file_name().display()),
+        }),
+    }
 }
 
 /// Writes a file so that it is there whole or not at all: temporary name, write, sync, rename, sync the directory.
