@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Ok(outcome) => outcome.into(),
         Err(error) if commands::is_broken_pipe(&error) => Outcome::Done.into(),
         Err(error) => {
-            progress::talk(format_args!("error: {error:#}"));
+            progress::talk(format_args!("error: {}", commands::explain(&error)));
             match error.downcast_ref::<commands::Usage>() {
                 Some(_) => Outcome::Usage.into(),
                 None => Outcome::Failed.into(),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dejaq_shared::broker::source::{StartAt, TopicSelection};
+use dejaq_shared::toml_text;
 use serde::Deserialize;
 
 use crate::memory::{DEFAULT_BUDGET, MemoryPlan};
@@ -196,7 +197,7 @@ impl CaptureConfig {
     /// [`ConfigError::Read`], [`ConfigError::Toml`].
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|reason| ConfigError::Read { path: path.to_owned(), reason })?;
-        toml::from_str(&text).map_err(|e| ConfigError::Toml { path: path.to_owned(), reason: e.to_string().trim_end().to_owned() })
+        toml_text::parse(&text).map_err(|reason| ConfigError::Toml { path: path.to_owned(), reason })
     }
 
     /// These settings, with those that `flags` gives in their place. Properties are merged one by one.

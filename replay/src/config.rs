@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use dejaq_shared::segment::timeline::StreamClock;
+use dejaq_shared::toml_text;
 use dejaq_shared::units::{self, Ratio, UnitError, duration_ns};
 use serde::Deserialize;
 
@@ -153,7 +154,7 @@ impl RawOptions {
     /// # Errors
     /// [`ConfigError::Toml`], with line and column.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|e| ConfigError::Toml(e.to_string().trim_end().to_owned()))
+        toml_text::parse(text).map_err(ConfigError::Toml)
     }
 
     /// Adds a property as typed, `key=value`; a later one wins.

@@ -91,7 +91,7 @@ impl Totals {
     fn report(&self, setup: &RunSetup, damages: Vec<String>) -> PlanReport {
         let timed = setup.planner.pace.is_scheduled();
         let mut notes = setup.identity.notes.clone();
-        notes.extend(damages.into_iter().map(|d| format!("damaged, and left out: {d}")));
+        notes.extend(damages.into_iter().map(|d| format!("the recording is not whole: {d}")));
         let mean = (self.last_ns > 0).then(|| self.scheduled.saturating_sub(1) as f64 * 1e9 / self.last_ns as f64);
         PlanReport {
             scheduled: self.scheduled,

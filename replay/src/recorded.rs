@@ -140,7 +140,8 @@ impl RecordFeed for RecordedFeed {
         if !self.before.is_empty() {
             return self.before.clone();
         }
-        self.order.damages().iter().map(|(segment, damage)| self.words(*segment, damage)).collect()
+        let met = self.order.damages().iter().map(|(segment, damage)| self.words(*segment, damage));
+        self.recording.damages().into_iter().chain(self.recording.unsealed()).chain(met).collect()
     }
 }
 

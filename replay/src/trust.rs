@@ -91,7 +91,7 @@ pub struct Facts {
     pub clock_step_ns: u64,
     /// Why the recording could not be read on.
     pub input_error: Option<String>,
-    /// What of the recording was damaged and left out, in words.
+    /// What of the recording was damaged, missing or cut off and so left out, in words.
     pub damages: Vec<String>,
     /// Why the client gave up.
     pub client_error: Option<String>,
@@ -155,7 +155,7 @@ fn input_reasons(facts: &Facts) -> Vec<Reason> {
     }
     if let Some(first) = facts.damages.first() {
         let more = if facts.damages.len() > 1 { format!(" (and {} more)", facts.damages.len() - 1) } else { String::new() };
-        let detail = format!("records are missing from what was replayed: {first}{more}");
+        let detail = format!("the recording is not whole: {first}{more}");
         found.push(reason("recording damaged", Cause::Input, detail));
     }
     found

@@ -14,6 +14,8 @@ use crate::progress::talk;
 Records come in the order in which they were captured; within a stream that is the order of their positions. Gaps and
 attachments are not written (inspect shows gaps).
 
+Exit codes: 0 every record was written; 3 the recording is damaged, or cut off, and what could be read was written; 1 failed.
+
 Examples:
   dejaq export rec --format ndjson > rec.ndjson
   dejaq export rec | head -1 | jq .")]
@@ -33,6 +35,10 @@ enum Format {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let Format::Ndjson = arguments.format;
     let recording = Recording::open(&arguments.dir)?;
+    let not_whole = [recording.damages(), recording.unsealed()].concat();
+    for what in &not_whole {
+        talk(format_args!("warning: {what}"));
+    }
     let mut out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
     let mut damaged = 0;
     let records = Exporter::new(&recording).write(&mut out, |error| {
@@ -45,5 +51,5 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         "{records} records written; {} gaps and {attachments} attachments of the recording do not travel in this form",
         recording.gaps.len()
     ));
-    Ok(if damaged == 0 { Outcome::Done } else { Outcome::Doubtful })
+    Ok(if damaged == 0 && not_whole.is_empty() { Outcome::Done } else { Outcome::Doubtful })
 }

@@ -11,12 +11,16 @@ use dejaq_shared::segment::timeline::{TimeStatistics, measure};
 use dejaq_shared::units::{format_bytes, format_count, format_duration_ns, format_time_ns};
 use serde_json::json;
 
+use crate::progress::talk;
+
 /// Streams listed for people; `--json` has all.
 const STREAMS_SHOWN: usize = 20;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Reads the index and the columns of times, no payloads: quick at any size.
+Reads the index and the columns of times, no payloads: quick at any size. What it cannot see that way, verify does.
+
+Exit codes: 0 shown (with a warning when a segment is not sealed), 3 shown, and damage or a missing segment was met, 1 failed.
 
 Examples:
   dejaq inspect rec
@@ -34,15 +38,34 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let statistics = measure(&recording)?;
     let clocks = statistics.iter().map(TimeStatistics::preferred_clock).collect();
     let profile = Profile::of(&recording, clocks, statistics)?;
+    let damages = damages(&recording, &profile);
+    for what in damages.iter().chain(&recording.unsealed()) {
+        talk(format_args!("warning: {what}"));
+    }
     if arguments.json {
-        super::print_json(&as_json(&recording, &profile))?;
+        super::print_json(&as_json(&recording, &profile, &damages))?;
     } else {
         super::print(&as_text(&recording, &profile))?;
     }
-    Ok(Outcome::Done)
+    Ok(if damages.is_empty() { Outcome::Done } else { Outcome::Doubtful })
 }
 
-fn as_json(recording: &Recording, profile: &Profile) -> serde_json::Value {
+/// What is known to be missing: the index may count records that the blocks no longer tell the times of.
+fn damages(recording: &Recording, profile: &Profile) -> Vec<String> {
+    let mut found = recording.damages();
+    let timed: u64 = profile.statistics.iter().map(|s| s.records).sum();
+    let unread = recording.records().saturating_sub(timed);
+    if unread > 0 {
+        let dir = recording.dir.display();
+        found.push(format!(
+            "{} records are in damaged blocks, times and rates leave them out: run dejaq verify {dir}",
+            format_count(unread)
+        ));
+    }
+    found
+}
+
+fn as_json(recording: &Recording, profile: &Profile, damages: &[String]) -> serde_json::Value {
     let streams = recording.streams.iter().map(|stream| {
         json!({
             "name": stream.stream.name(),
@@ -71,6 +94,8 @@ fn as_json(recording: &Recording, profile: &Profile) -> serde_json::Value {
         "bytes_stored": recording.bytes_stored(),
         "segments": recording.segments.len(),
         "live": recording.live,
+        "damages": damages,
+        "unsealed": recording.unsealed(),
         "first_time_ns": profile.span.map(|s| s.0),
         "last_time_ns": profile.span.map(|s| s.1),
         "clock": profile.clock_name(),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::background::*;
 use crate::dejaq::*;
 use crate::peer::{Peer, clusters};
 

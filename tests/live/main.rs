@@ -6,8 +6,10 @@
 
 #![expect(clippy::panic, reason = "a panic is how a test and its helpers say what went wrong")]
 
+mod background;
 mod capture;
 mod clusters;
+#[path = "../common/dejaq.rs"]
 mod dejaq;
 mod peer;
 mod replay;

@@ -274,6 +274,33 @@ impl Recording {
         found
     }
 
+    /// What is missing or cannot be read, as far as opening showed it, in words: stretches of bytes, whole segments. Blocks
+    /// of sealed segments are not read for this: `verify` does.
+    #[must_use]
+    pub fn damages(&self) -> Vec<String> {
+        let of = |segment: &RecordedSegment| {
+            let words = |d: &Damage| format!("{}: bytes {} to {}: {}", segment.path.display(), d.from, d.to, d.what);
+            segment.damages.iter().map(words).collect::<Vec<_>>()
+        };
+        let missing =
+            |(writer, number): &([u8; 16], u64)| format!("segment {number} of writer {} is missing", uuid::Uuid::from_bytes(*writer));
+        self.segments.iter().flat_map(of).chain(self.missing.iter().map(missing)).collect()
+    }
+
+    /// Segments that no footer seals and that nobody writes, in words: their writer died, or their end was cut off, and
+    /// nothing in them tells which.
+    #[must_use]
+    pub fn unsealed(&self) -> Vec<String> {
+        let open = || self.segments.iter().filter(|s| s.state != SegmentState::Sealed);
+        // A live writer has one open segment, its newest.
+        let abandoned = open().count().saturating_sub(usize::from(self.live));
+        let words = |s: &RecordedSegment| {
+            let path = s.path.display();
+            format!("{path} is not sealed and nobody writes it: its end may be missing; resume the capture with the same --out to seal it")
+        };
+        open().take(abandoned).map(words).collect()
+    }
+
     /// Reads every attachment, oldest first.
     ///
     /// # Errors

@@ -117,17 +117,11 @@ impl RecordingWriter {
     /// [`SegmentError::Conflict`] when something is there; [`SegmentError::Locked`]; I/O.
     pub fn create(dir: &Path, new: NewRecording) -> Result<Self, SegmentError> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(SegmentError::io("creating", dir))?;
+        // Before the lock, which leaves a file: somebody else's directory stays as it is. And under it, for good.
+        check_empty(dir)?;
         let lock = lock(dir)?;
+        check_empty(dir)?;
         remove_leftovers(dir)?;
-        let entries = std::fs::read_dir(dir).map_err(SegmentError::io("reading", dir))?.filter_map(Result::ok);
-        // A writer that died before its first segment leaves these two.
-        let mut others = entries.filter(|e| e.file_name() != LOCK_FILE && e.file_name() != RESERVE_FILE);
-        if let Some(other) = others.next() {
-            return Err(SegmentError::Conflict {
-                path: dir.to_owned(),
-                why: format!("the directory is not empty (it holds {}): choose another", other.file_name().display()),
-            });
-        }
         let ancestors = new.source.ancestors.clone();
         let mut writer = Self {
             dir: dir.to_owned(),
@@ -474,6 +468,21 @@ fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).mode(0o600);
     options
+}
+
+/// What a writer leaves that died before its first segment does not count: the lock, the reserve, a file without its name.
+fn check_empty(dir: &Path) -> Result<(), SegmentError> {
+    let mut entries = std::fs::read_dir(dir).map_err(SegmentError::io("reading", dir))?.filter_map(Result::ok);
+    let is_leftover = |name: &std::ffi::OsStr| {
+        name == LOCK_FILE || name == RESERVE_FILE || name.to_str().is_some_and(|n| n.ends_with(".dejaq.tmp") || n == "recording.toml.tmp")
+    };
+    match entries.find(|e| !is_leftover(&e.file_name())) {
+        None => Ok(()),
+        Some(other) => Err(SegmentError::Conflict {
+            path: dir.to_owned(),
+            why: format!("the directory is not empty (it holds {}): choose another", other.file_name().display()),
+        }),
+    }
 }
 
 /// Writes a file so that it is there whole or not at all: temporary name, write, sync, rename, sync the directory.

@@ -1,4 +1,4 @@
-//! The command under test, as its user runs it.
+//! The command beside a test.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -8,45 +8,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::dejaq::{Ended, command, dejaq, inspect};
+
 /// The longest that anything may take before a test gives up. Only a failure waits for it.
 const PATIENCE: Duration = Duration::from_secs(180);
-
-/// How a run of the command ended.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-impl Ended {
-    /// Stdout as JSON.
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("no JSON ({e}): {self:?}"))
-    }
-
-    /// Itself, if it ended with this code.
-    pub(crate) fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
-        self
-    }
-}
-
-fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dejaq"));
-    command.args(args).stdin(Stdio::null());
-    command
-}
-
-/// Runs it to its end.
-pub(crate) fn dejaq(args: &[&str]) -> Ended {
-    let output = command(args).output().expect("the command starts");
-    Ended {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into(),
-        stderr: String::from_utf8_lossy(&output.stderr).into(),
-    }
-}
 
 /// A run that goes on beside the test.
 pub(crate) struct Background {
@@ -117,16 +82,6 @@ pub(crate) fn wait_until(dir: &Path, what: &str, done: impl Fn(&Value) -> bool) 
         assert!(began.elapsed() < PATIENCE, "never {what}: {seen:#}");
         std::thread::yield_now();
     }
-}
-
-/// `dejaq inspect --json`.
-pub(crate) fn inspect(dir: &Path) -> Value {
-    dejaq(&["inspect", dir.to_str().expect("UTF-8"), "--json"]).expect(0).json()
-}
-
-/// `dejaq verify --json`, expected clean.
-pub(crate) fn verify_clean(dir: &Path) -> Value {
-    dejaq(&["verify", dir.to_str().expect("UTF-8"), "--json"]).expect(0).json()
 }
 
 /// A recording's `(stream name, position)` pairs, in order, by export.

@@ -1,0 +1,20 @@
+//! The command as a user meets it: bad input, exit codes, texts, and the whole loop on Kafka clusters inside this process
+//! (librdkafka's mock). Needs no broker. What only a real one can show is in `tests/live`.
+//!
+//! Every run of the command is checked not to have panicked ([`dejaq::ended`]).
+
+#![expect(clippy::panic, reason = "a panic is how a test and its helpers say what went wrong")]
+
+mod arguments;
+mod damage;
+#[path = "../common/dejaq.rs"]
+mod dejaq;
+mod demo;
+mod guard;
+mod help;
+mod kit;
+mod places;
+mod replaying;
+mod secrets;
+mod times;
+mod unreachable;
