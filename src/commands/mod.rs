@@ -82,6 +82,11 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|e| e.downcast_ref::<std::io::Error>()).any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
+/// A number of segments, for people.
+fn segments(count: usize) -> String {
+    if count == 1 { "1 segment".to_owned() } else { format!("{count} segments") }
+}
+
 /// Writes data for scripts or people to stdout.
 fn print(text: &str) -> anyhow::Result<()> {
     use std::io::Write as _;
