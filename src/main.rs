@@ -14,7 +14,8 @@ use dejaq_shared::outcome::Outcome;
 #[derive(Parser)]
 #[command(name = "dejaq", version, about, long_about = None, arg_required_else_help = true, max_term_width = 100)]
 #[command(after_help = "\
-Exit codes: 0 done and trustworthy, 1 failed, 2 usage, 3 finished with loss, INVALID or load not delivered, 4 threshold crossed.
+Exit codes: 0 done and trustworthy, 1 failed, 2 usage, 3 finished with loss, INVALID or load not \
+delivered, 4 threshold crossed.
 
 Examples:
   dejaq demo

@@ -24,8 +24,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-The capture reads with an identity of its own: it commits nothing, joins no group and steals no message. A directory that holds a
-recording is continued: nothing missing, nothing twice. SIGINT and SIGTERM end it properly.
+The capture reads with an identity of its own: it commits nothing, joins no group and steals no \
+message. A directory that holds a recording is continued: nothing missing, nothing twice. SIGINT and \
+SIGTERM end it properly.
 
 Secrets: DEJAQ_KAFKA_PASSWORD or DEJAQ_KAFKA_PASSWORD_FILE, for the user named in the URL.
 
@@ -33,7 +34,7 @@ Exit codes: 0 done, 3 done and a gap was recorded, 1 failed (what was captured i
 
 Examples:
   dejaq capture --from kafka://prod:9092 --topics orders,payments --out rec --for 10m
-  dejaq capture --from kafkas://reader@prod:9093 --topics '^metrics\\.' --out rec --start beginning --until end
+  dejaq capture --from kafkas://me@prod:9093 --topics '^web' --out rec --start beginning --until end
   dejaq capture --config capture.toml --check")]
 pub(crate) struct Arguments {
     /// The broker: kafka://host:port[,host:port…], kafkas://… for TLS
@@ -180,15 +181,18 @@ fn summary_text(summary: &CaptureSummary) -> String {
 fn show(plan: &CapturePlan, source: &mut AnySource) -> anyhow::Result<Outcome> {
     let topics = source.topics(&plan.topics, CONNECT_TIMEOUT)?;
     let mut text = plan.describe();
-    text.push_str(&plan.describe_memory());
+    // The whole is a configuration file that gives the same plan: what is not, is a comment.
+    for line in plan.describe_memory().lines() {
+        text.push_str(&format!("# {line}\n"));
+    }
     text.push_str("\n# the client\n");
     for (name, value) in source.describe() {
-        text.push_str(&format!("{name} = {value}\n"));
+        text.push_str(&format!("#   {name} = {value}\n"));
     }
     text.push_str(&format!("\n# cluster {}\n", source.cluster()));
     for topic in &topics {
         let id = topic.id.map_or("unknown".to_owned(), |id| id.to_string());
-        text.push_str(&format!("topic {} ({} partitions, id {id})\n", topic.name, topic.partitions.len()));
+        text.push_str(&format!("#   topic {} ({} partitions, id {id})\n", topic.name, topic.partitions.len()));
     }
     super::print(&text)?;
     Ok(Outcome::Done)

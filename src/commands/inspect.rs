@@ -159,10 +159,10 @@ fn as_text(recording: &Recording, profile: &Profile) -> String {
     let _ = writeln!(text, "  records   {} in {} streams", format_count(records), recording.streams.len());
     let _ = writeln!(
         text,
-        "  size      {} raw, {} stored in {} segments ({ratio:.1} x){live}",
+        "  size      {} raw, {} stored in {} ({ratio:.1} x){live}",
         format_bytes(raw),
         format_bytes(stored),
-        recording.segments.len()
+        super::segments(recording.segments.len())
     );
     if let Some((first, last)) = profile.span {
         let span = u64::try_from(last - first).unwrap_or(0);

@@ -95,6 +95,11 @@ pub(crate) fn explain(error: &anyhow::Error) -> String {
     })
 }
 
+/// A number of segments, for people.
+fn segments(count: usize) -> String {
+    if count == 1 { "1 segment".to_owned() } else { format!("{count} segments") }
+}
+
 /// Writes data for scripts or people to stdout.
 fn print(text: &str) -> anyhow::Result<()> {
     use std::io::Write as _;

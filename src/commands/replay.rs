@@ -111,10 +111,12 @@ pub(crate) struct Choices {
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-The time line is the recorded one unless --speed, --rate or --max say otherwise. Latency counts from the intended send time. The run
-directory holds run.json, latency.hlog and what report and compare need.
+The time line is the recorded one unless --speed, --rate or --max say otherwise. Latency counts from \
+the intended send time. The run directory holds run.json, latency.hlog and the counts per second and \
+per stream.
 
-Exit codes: 0 done, and to be trusted; 3 INVALID, or load not delivered, or messages lost; 1 failed; 2 usage.
+Exit codes: 0 done, and to be trusted; 3 INVALID, or load not delivered, or messages lost; 1 failed; \
+2 usage.
 
 Examples:
   dejaq replay rec --to kafka://staging:9092 --run run1 --create-topics

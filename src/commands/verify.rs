@@ -13,8 +13,8 @@ use crate::progress::Progress;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Exit codes: 0 all segments sealed (or held by a live writer), no damage, no gap; 3 damage, a gap, a missing segment, or an
-unsealed segment that nobody holds; 1 it cannot be read at all.
+Exit codes: 0 all segments sealed (or held by a live writer), no damage, no gap; 3 damage, a gap, a \
+missing segment, or an unsealed segment that nobody holds; 1 it cannot be read at all.
 
 Examples:
   dejaq verify rec
@@ -74,7 +74,13 @@ fn as_text(report: &RecordingReport) -> String {
     let records: u64 = report.segments.iter().map(|s| s.records).sum();
     let bytes: u64 = report.segments.iter().map(|s| s.bytes).sum();
     let verdict = if report.is_clean() { "clean" } else { "NOT CLEAN" };
-    let _ = writeln!(text, "{verdict}: {} records in {} segments, {}", format_count(records), report.segments.len(), format_bytes(bytes));
+    let _ = writeln!(
+        text,
+        "{verdict}: {} records in {}, {}",
+        format_count(records),
+        super::segments(report.segments.len()),
+        format_bytes(bytes)
+    );
     for segment in &report.segments {
         let path = segment.path.display();
         for damage in &segment.damages {

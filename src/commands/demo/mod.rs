@@ -76,6 +76,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     step(&["inspect", &text(&recording)])?;
     talk(format_args!("\n5. It is replayed into staging on its own time line, four times as fast."));
     let replayed = step(&["replay", &text(&recording), "--to", &staging.url(), "--run", &text(&run), "--speed", "4"])?;
+    if replayed == Outcome::Doubtful {
+        talk(format_args!(
+            "\nINVALID is not a failure of the demo: it sends tens of thousands of messages a second from the machine that also plays both\n\
+             clusters, and this one was too busy to send each on time. dejaq says so instead of showing numbers that are wrong."
+        ));
+    }
     talk(format_args!("{}", farewell(&text(&recording), &text(&run))));
     Ok([captured, verified, replayed].into_iter().find(|o| *o != Outcome::Done).unwrap_or(Outcome::Done))
 }
