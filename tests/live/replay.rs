@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::background::{Background, wait_until};
 use crate::dejaq::*;
 use crate::peer::{Peer, clusters, unique};
 
