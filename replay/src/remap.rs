@@ -7,6 +7,10 @@ use dejaq_shared::units::format_bytes;
 
 use crate::batch::Route;
 
+/// What Kafka's limit counts besides a message's own bytes, at least: the head of a batch of one (61 bytes, KIP-98) and the
+/// record's own lengths.
+const BATCH_BYTES: u64 = 68;
+
 /// How partitions are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PartitionMode {
@@ -173,7 +177,7 @@ pub fn too_large(plan: &TopicPlan, streams: &[Stream], at_target: &[TargetTopic]
     for ((stream, target), largest) in streams.iter().zip(&plan.of_stream).zip(largest) {
         let Some(topic) = target.and_then(|ix| plan.topics.get(ix as usize)) else { continue };
         let limit = at_target.iter().find(|t| t.name == topic.name).and_then(|t| t.message_bytes_max);
-        if let Some(limit) = limit.filter(|limit| largest > limit) {
+        if let Some(limit) = limit.filter(|limit| largest.saturating_add(BATCH_BYTES) > *limit) {
             let (name, topic) = (stream.name(), &topic.name);
             warnings.push(format!(
                 "stream {name} has a record of {}, topic {topic:?} takes {} at most (max.message.bytes): such records will fail or be skipped, and are counted",
@@ -250,7 +254,7 @@ mod tests {
     fn records_too_large_for_their_topic_are_told_before() {
         let streams = [stream("a", 0), stream("a", 1)];
         let plan = topics(&streams, &[true; 2], &[]).expect("plan");
-        let warnings = too_large(&plan, &streams, &[target("a", Some(2))], &[1_000, 1_001]);
+        let warnings = too_large(&plan, &streams, &[target("a", Some(2))], &[1_000 - BATCH_BYTES, 1_001 - BATCH_BYTES]);
         assert_eq!(warnings.len(), 1);
         assert!(warnings[0].starts_with("stream a/1"), "{warnings:?}");
     }

@@ -24,7 +24,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-The capture reads with an identity of its own: it commits nothing, joins no group and steals no message. A directory that holds a
+The capture reads with an identity of its own: it commits nothing, joins no group and steals no message. A directory that holds a \
 recording is continued: nothing missing, nothing twice. SIGINT and SIGTERM end it properly.
 
 Secrets: DEJAQ_KAFKA_PASSWORD or DEJAQ_KAFKA_PASSWORD_FILE, for the user named in the URL.
@@ -33,7 +33,7 @@ Exit codes: 0 done, 3 done and a gap was recorded, 1 failed (what was captured i
 
 Examples:
   dejaq capture --from kafka://prod:9092 --topics orders,payments --out rec --for 10m
-  dejaq capture --from kafkas://reader@prod:9093 --topics '^metrics\\.' --out rec --start beginning --until end
+  dejaq capture --from kafkas://me@prod:9093 --topics '^metrics\\.' --out rec --start beginning
   dejaq capture --config capture.toml --check")]
 pub(crate) struct Arguments {
     /// The broker: kafka://host:port[,host:port…], kafkas://… for TLS

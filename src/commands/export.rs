@@ -11,7 +11,7 @@ use crate::progress::talk;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Records come in the order in which they were captured; within a stream that is the order of their positions. Gaps and
+Records come in the order in which they were captured; within a stream that is the order of their positions. Gaps and \
 attachments are not written (inspect shows gaps).
 
 Exit codes: 0 every record was written; 3 the recording is damaged, or cut off, and what could be read was written; 1 failed.

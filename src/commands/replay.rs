@@ -111,7 +111,7 @@ pub(crate) struct Choices {
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-The time line is the recorded one unless --speed, --rate or --max say otherwise. Latency counts from the intended send time. The run
+The time line is the recorded one unless --speed, --rate or --max say otherwise. Latency counts from the intended send time. The run \
 directory holds run.json, latency.hlog and what report and compare need.
 
 Exit codes: 0 done, and to be trusted; 3 INVALID, or load not delivered, or messages lost; 1 failed; 2 usage.

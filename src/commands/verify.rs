@@ -13,7 +13,7 @@ use crate::progress::Progress;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Exit codes: 0 all segments sealed (or held by a live writer), no damage, no gap; 3 damage, a gap, a missing segment, or an
+Exit codes: 0 all segments sealed (or held by a live writer), no damage, no gap; 3 damage, a gap, a missing segment, or an \
 unsealed segment that nobody holds; 1 it cannot be read at all.
 
 Examples:

@@ -12,3 +12,4 @@ mod clusters;
 #[path = "../common/dejaq.rs"]
 mod dejaq;
 mod peer;
+mod replay;

@@ -2,6 +2,7 @@
 
 mod damage;
 mod evolution;
+mod golden;
 mod ndjson;
 mod order;
 mod resume;

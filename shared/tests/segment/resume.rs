@@ -201,3 +201,21 @@ fn a_segment_is_full_when_its_index_is() {
     });
     assert!(gaps.count() < 9, "gaps alone fill a segment");
 }
+
+#[test]
+fn a_writer_that_died_before_its_first_segment_leaves_a_directory_to_begin_in() {
+    let scratch = tempfile::tempdir().expect("temporary directory");
+    let dir = scratch.path().join("r");
+    RecordingWriter::create(&dir, new_recording()).expect("new").seal().expect("seal");
+    // As a kill leaves it at any earlier step: the lock, the reserve, a segment without its name.
+    let segment = segment_paths(&dir).expect("listing").remove(0);
+    std::fs::rename(&segment, format!("{}.tmp", segment.display())).expect("rename");
+    std::fs::remove_file(dir.join("recording.toml")).expect("remove");
+    std::fs::write(dir.join(".reserve"), b"").expect("write");
+    RecordingWriter::create(&dir, new_recording()).expect("begins").seal().expect("seal");
+    // And after the first segment, before the description.
+    std::fs::remove_file(dir.join("recording.toml")).expect("remove");
+    RecordingWriter::resume(&dir, new_recording()).expect("goes on").0.seal().expect("seal");
+    assert!(dir.join("recording.toml").exists());
+    assert!(verify_recording(&dir, |_| ()).expect("a recording").is_clean());
+}
