@@ -78,8 +78,11 @@ fn what_is_there_is_not_written_over() {
     assert_eq!(std::fs::read_dir(scratch.path("run")).expect("readable").count(), 1);
     std::fs::create_dir(scratch.path("photos")).expect("a directory");
     scratch.file("photos/cat.jpg", "meow");
-    says(&capture(&kafka, "t", &scratch.arg("photos"), &[]).expect(1), &["photos"]);
-    assert_eq!(std::fs::read_dir(scratch.path("photos")).expect("readable").count(), 1);
+    scratch.file("photos/cat.tmp", "half a cat");
+    says(&capture(&kafka, "t", &scratch.arg("photos"), &[]).expect(1), &["photos", "not empty"]);
+    let mut left: Vec<_> = std::fs::read_dir(scratch.path("photos")).expect("readable").map(|e| e.expect("an entry").file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["cat.jpg", "cat.tmp"]);
 }
 
 #[test]

@@ -470,19 +470,23 @@ fn private() -> OpenOptions {
     options
 }
 
-/// What a writer leaves that died before its first segment does not count: the lock, the reserve, a file without its name.
+/// What a writer leaves that died before its first segment had its name does not count.
 fn check_empty(dir: &Path) -> Result<(), SegmentError> {
-    let mut entries = std::fs::read_dir(dir).map_err(SegmentError::io("reading", dir))?.filter_map(Result::ok);
-    let is_leftover = |name: &std::ffi::OsStr| {
-        name == LOCK_FILE || name == RESERVE_FILE || name.to_str().is_some_and(|n| n.ends_with(".dejaq.tmp") || n == "recording.toml.tmp")
-    };
-    match entries.find(|e| !is_leftover(&e.file_name())) {
+    let entries = std::fs::read_dir(dir).map_err(SegmentError::io("reading", dir))?.filter_map(Result::ok);
+    let mut others = entries.filter(|e| e.file_name() != LOCK_FILE && e.file_name() != RESERVE_FILE && !is_leftover(e));
+    match others.next() {
         None => Ok(()),
         Some(other) => Err(SegmentError::Conflict {
             path: dir.to_owned(),
             why: format!("the directory is not empty (it holds {}): choose another", other.file_name().display()),
         }),
     }
+}
+
+/// Whether it is a file of ours that never got its name: other people's temporary files are not touched.
+fn is_leftover(entry: &std::fs::DirEntry) -> bool {
+    let name = entry.file_name();
+    name.to_str().and_then(|n| n.strip_suffix(".tmp")).is_some_and(|n| n == RECORDING_FILE || n.ends_with(SEGMENT_SUFFIX))
 }
 
 /// Writes a file so that it is there whole or not at all: temporary name, write, sync, rename, sync the directory.
@@ -527,7 +531,7 @@ fn lock(dir: &Path) -> Result<File, SegmentError> {
 /// Removes what a writer that died left half made: segments that never got their name.
 fn remove_leftovers(dir: &Path) -> Result<(), SegmentError> {
     for entry in std::fs::read_dir(dir).map_err(SegmentError::io("reading", dir))?.filter_map(Result::ok) {
-        if entry.file_name().to_str().is_some_and(|n| n.ends_with(".tmp")) {
+        if is_leftover(&entry) {
             std::fs::remove_file(entry.path()).map_err(SegmentError::io("removing", entry.path()))?;
         }
     }
