@@ -312,31 +312,22 @@ impl Block {
         })?;
         let here = load(&self.head, decoder, body, column::POSITION, &mut self.scratch)?;
         let mut lanes: Vec<i64> = self.head.streams.iter().map(|s| s.first.wrapping_sub(1)).collect();
-        read_differences("positions", here.then_some(self.scratch.as_slice()), records, &mut self.positions, |record, difference| {
-            let lane = &mut lanes[self.slots[record] as usize];
-            *lane = lane.wrapping_add(difference).wrapping_add(1);
-            *lane
-        })?;
+        let column = here.then_some(self.scratch.as_slice());
+        read_lanes("positions", column, 1, &self.slots, &mut lanes, &mut self.positions)?;
         if let Some(row) = self.head.streams.iter().zip(&lanes).find(|(row, last)| row.last != **last) {
             return Err(format!("stream {} ends at position {} in the block, its row says {}", row.0.stream, row.1, row.0.last).into());
         }
         let here = load(&self.head, decoder, body, column::BROKER_TIME, &mut self.scratch)?;
         lanes.fill(0);
-        read_differences(
-            "broker times",
-            here.then_some(self.scratch.as_slice()),
-            records,
-            &mut self.broker_times,
-            |record, difference| {
-                let lane = &mut lanes[self.slots[record] as usize];
-                *lane = lane.wrapping_add(difference);
-                *lane
-            },
-        )?;
+        let column = here.then_some(self.scratch.as_slice());
+        read_lanes("broker times", column, 0, &self.slots, &mut lanes, &mut self.broker_times)?;
         if !load(&self.head, decoder, body, column::BROKER_TIME_KIND, &mut self.kinds)? {
             let kinds: Vec<u8> = self.head.streams.iter().map(|s| u8::try_from(s.kinds.trailing_zeros()).unwrap_or(0)).collect();
             self.kinds.clear();
-            self.kinds.extend(self.slots.iter().map(|slot| kinds[*slot as usize]));
+            match kinds.first() {
+                Some(kind) if kinds.iter().all(|k| k == kind) => self.kinds.resize(records, *kind),
+                _ => self.kinds.extend(self.slots.iter().map(|slot| kinds[*slot as usize])),
+            }
         }
         if !load(&self.head, decoder, body, column::FLAGS, &mut self.flags)? {
             self.flags.clear();
@@ -424,6 +415,30 @@ fn load(head: &BlockHead, decoder: &mut ColumnDecoder, body: &[u8], id: u16, out
     Ok(true)
 }
 
+/// Reads a column of differences to the stream's record before, each `step` more than it says.
+fn read_lanes(
+    name: &str,
+    column: Option<&[u8]>,
+    step: i64,
+    slots: &[u32],
+    lanes: &mut [i64],
+    out: &mut Vec<i64>,
+) -> Result<(), BlockFault> {
+    // A block of one stream is common, and needs no look at whose record comes next.
+    if let [lane] = lanes {
+        return read_differences(name, column, slots.len(), out, |_, difference| {
+            *lane = lane.wrapping_add(difference).wrapping_add(step);
+            *lane
+        });
+    }
+    read_differences(name, column, slots.len(), out, |record, difference| {
+        let lane = &mut lanes[slots[record] as usize];
+        *lane = lane.wrapping_add(difference).wrapping_add(step);
+        *lane
+    })
+}
+
+#[inline]
 fn read_differences(
     name: &str,
     column: Option<&[u8]>,
