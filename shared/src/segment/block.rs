@@ -298,9 +298,11 @@ impl BlockBuilder {
 /// A block, ready to be written: everything of its body but the first [`DURABLE_BYTES`].
 #[derive(Debug, Default)]
 pub struct EncodedBlock {
-    pub(super) body: Vec<u8>,
+    /// Head length, head and their checksum.
+    pub(super) framed_head: Vec<u8>,
+    /// The columns' stored bytes: what follows the head. Large, so it is never copied together with it.
+    pub(super) stored: Vec<u8>,
     columns: Vec<ColumnEntry>,
-    stored: Vec<u8>,
     head: Vec<u8>,
     streams: Vec<BlockStream>,
     records: u32,
@@ -323,7 +325,7 @@ impl EncodedBlock {
     /// The bytes of its body.
     #[must_use]
     pub fn bytes_stored(&self) -> u64 {
-        (self.body.len() + DURABLE_BYTES) as u64
+        (DURABLE_BYTES + self.framed_head.len() + self.stored.len()) as u64
     }
 
     /// What it holds of each stream.
@@ -395,13 +397,12 @@ impl BlockEncoder {
             }
         }
         write_head(builder, &out.columns, &mut out.head);
-        out.body.clear();
+        out.framed_head.clear();
         let length = u32::try_from(out.head.len()).unwrap_or(u32::MAX).to_le_bytes();
-        out.body.extend_from_slice(&length);
-        out.body.extend_from_slice(&out.head);
-        let crc = crc32c::crc32c(&out.body);
-        out.body.extend_from_slice(&crc.to_le_bytes());
-        out.body.extend_from_slice(&out.stored);
+        out.framed_head.extend_from_slice(&length);
+        out.framed_head.extend_from_slice(&out.head);
+        let crc = crc32c::crc32c(&out.framed_head);
+        out.framed_head.extend_from_slice(&crc.to_le_bytes());
         Ok(())
     }
 }

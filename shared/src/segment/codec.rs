@@ -71,6 +71,8 @@ pub struct ColumnEntry {
 pub struct ColumnEncoder {
     zstd: zstd::bulk::Compressor<'static>,
     level: i32,
+    /// What zstd writes into: `Vec`'s spare room needs no zeroing, the middle of another vector would.
+    compressed: Vec<u8>,
 }
 
 impl ColumnEncoder {
@@ -82,7 +84,7 @@ impl ColumnEncoder {
         let level = 3;
         let mut zstd = zstd::bulk::Compressor::new(level)?;
         zstd.include_checksum(false)?;
-        Ok(Self { zstd, level })
+        Ok(Self { zstd, level, compressed: Vec::new() })
     }
 
     /// Appends one column's stored bytes to `out`.
@@ -90,8 +92,7 @@ impl ColumnEncoder {
     /// # Errors
     /// When zstd fails.
     pub fn encode(&mut self, id: u16, raw: &[u8], compression: Compression, out: &mut Vec<u8>) -> std::io::Result<ColumnEntry> {
-        let start = out.len();
-        let mut codec = stored_as::RAW;
+        let (mut codec, mut stored) = (stored_as::RAW, raw);
         if let Compression::Zstd(level) = compression
             && raw.len() > 16
         {
@@ -99,19 +100,14 @@ impl ColumnEncoder {
                 self.zstd.set_compression_level(level)?;
                 self.level = level;
             }
-            out.resize(start + zstd::zstd_safe::compress_bound(raw.len()), 0);
-            let stored = self.zstd.compress_to_buffer(raw, &mut out[start..])?;
-            if stored < raw.len() {
-                codec = stored_as::ZSTD;
-                out.truncate(start + stored);
-            } else {
-                out.truncate(start);
+            self.compressed.clear();
+            self.compressed.reserve(zstd::zstd_safe::compress_bound(raw.len()));
+            self.zstd.compress_to_buffer(raw, &mut self.compressed)?;
+            if self.compressed.len() < raw.len() {
+                (codec, stored) = (stored_as::ZSTD, self.compressed.as_slice());
             }
         }
-        if codec == stored_as::RAW {
-            out.extend_from_slice(raw);
-        }
-        let stored = &out[start..];
+        out.extend_from_slice(stored);
         Ok(ColumnEntry {
             id,
             flags: super::MUST_UNDERSTAND,
@@ -203,6 +199,8 @@ impl ByteStrings {
         self.spans.clear();
         let mut at = 0usize;
         let expected = if index.is_some() { usize::MAX } else { records };
+        // A length takes at least a byte: what is asked for is bounded by what is there.
+        self.spans.reserve(lengths.len().min(records));
         while !lengths.is_empty() && self.spans.len() < expected {
             let len = varint::read_u64(&mut lengths).ok_or_else(|| format!("the lengths of {name} end in the middle of a number"))?;
             let start = u32::try_from(at).map_err(|_| format!("the bytes of {name} exceed 4 GiB"))?;

@@ -136,7 +136,7 @@ impl<S: Append> SegmentWriter<S> {
             streams: block.streams().to_vec(),
             ..BlockHead::default()
         };
-        self.frame(frame_type::RECORDS, &[&durable, &crc, &block.body], &Body::Records(head))
+        self.frame(frame_type::RECORDS, &[&durable, &crc, &block.framed_head, &block.stored], &Body::Records(head))
     }
 
     /// Notes that the first `frames` frames are on stable storage.
