@@ -19,6 +19,7 @@ use dejaq_shared::segment::recording::Recording;
 
 use crate::payloads::Payloads;
 use crate::process::{Used, run};
+use crate::segments::in_turn;
 use crate::table::{Row, Target};
 use crate::topics::Cluster;
 
@@ -100,8 +101,8 @@ fn captures(setup: &Setup, topic: &str, payloads: &Payloads, rounds: usize, rows
     for round in 0..=rounds {
         for (level, (compress, _, _)) in levels.iter().enumerate() {
             let (mut ours, mut theirs) = (None, None);
-            for turn in 0..2 {
-                if (turn + round) % 2 == 0 {
+            for ours_now in in_turn(round) {
+                if ours_now {
                     ours = Some(capture(setup, topic, compress, &setup.scratch.join("capture"))?);
                 } else {
                     theirs = Some(consume(setup, topic)?);
@@ -132,10 +133,10 @@ fn replays(setup: &Setup, topic: &str, payloads: &Payloads, rounds: usize, rows:
     let staging = Cluster::at(&setup.staging)?;
     for round in 0..=rounds {
         let (mut ours, mut theirs) = (None, None);
-        for turn in 0..2 {
-            let target = format!("{topic}-{round}-{turn}");
+        for ours_now in in_turn(round) {
+            let target = format!("{topic}-{round}-{}", if ours_now { "ours" } else { "theirs" });
             staging.create(&target, PARTITIONS)?;
-            if (turn + round) % 2 == 0 {
+            if ours_now {
                 ours = Some(replay(setup, topic, &target, &recording)?);
             } else {
                 theirs = Some(publish(setup, &target, payloads.mean_bytes())?);
