@@ -77,9 +77,8 @@ fn main() -> anyhow::Result<()> {
         }
     };
     if segments {
-        for set in [&payloads.cut(100), &payloads] {
-            segments::measure(set, rounds, &mut rows)?;
-        }
+        segments::measure(&payloads.cut(100), true, rounds, &mut rows)?;
+        segments::measure(&payloads, false, rounds, &mut rows)?;
     }
     if let Some(setup) = kafka {
         kafka::measure(setup, &payloads.cut(200), rounds, &mut rows)?;

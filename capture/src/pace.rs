@@ -18,7 +18,7 @@ const LAG_SECONDS: f64 = 2.0;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rates {
     pub(crate) records_per_s: f64,
-    pub(crate) bytes_per_s: f64,
+    pub(crate) bytes_per_s: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -44,9 +44,12 @@ impl Pace {
 
     /// Takes totals; `catching_up`: some stream has not reached the end that it had when its reading began.
     pub(crate) fn measure(&mut self, now_ns: u64, records: u64, bytes: u64, lag: Option<u64>, catching_up: bool) -> Rates {
-        let seconds = Duration::from_nanos(now_ns.saturating_sub(self.last_ns).max(1)).as_secs_f64();
+        let ns = now_ns.saturating_sub(self.last_ns).max(1);
+        let seconds = Duration::from_nanos(ns).as_secs_f64();
         let per_s = |new: u64, old: u64| new.saturating_sub(old) as f64 / seconds;
-        let rates = Rates { records_per_s: per_s(records, self.records), bytes_per_s: per_s(bytes, self.bytes) };
+        let bytes_per_s = u128::from(bytes.saturating_sub(self.bytes)) * 1_000_000_000 / u128::from(ns);
+        let bytes_per_s = u64::try_from(bytes_per_s).unwrap_or(u64::MAX);
+        let rates = Rates { records_per_s: per_s(records, self.records), bytes_per_s };
         (self.last_ns, self.records, self.bytes) = (now_ns, records, bytes);
         self.lagging = lag.is_some_and(|lag| lag > LAG_MIN && lag as f64 > rates.records_per_s * LAG_SECONDS);
         self.catching_up = catching_up;
@@ -86,7 +89,7 @@ mod tests {
         let mut pace = Pace::new(0, Compress::None);
         assert!(!pace.is_due(S - 1) && pace.is_due(S));
         let rates = pace.measure(2 * S, 20_000, 2_000, Some(15_000), false);
-        assert_eq!((rates.records_per_s, rates.bytes_per_s), (10_000.0, 1_000.0));
+        assert_eq!((rates.records_per_s, rates.bytes_per_s), (10_000.0, 1_000));
         assert!(!pace.is_behind(), "1.5 s of its rate");
         pace.measure(3 * S, 30_000, 3_000, Some(25_000), false);
         assert!(pace.is_lagging());

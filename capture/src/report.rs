@@ -20,7 +20,7 @@ pub struct Progress {
     /// Records a second, since the last report.
     pub records_per_s: f64,
     /// Key, value and header bytes a second, since the last report.
-    pub bytes_per_s: f64,
+    pub bytes_per_s: u64,
     /// Records that are at the broker and not yet taken, if that is known.
     pub lag: Option<u64>,
     /// Whether it is catching up.

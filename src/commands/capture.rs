@@ -146,7 +146,7 @@ fn tell(progress: &mut Progress, cluster: &str, report: &Report<'_>) {
                 format_duration_ns(p.elapsed.as_secs().saturating_mul(1_000_000_000)),
                 format_count(p.records),
                 format_rate(p.records_per_s),
-                format_bytes(p.bytes_per_s as u64),
+                format_bytes(p.bytes_per_s),
                 p.gaps,
                 format_bytes(p.bytes_stored),
                 format_count(p.records_synced),
