@@ -94,8 +94,7 @@ fn killed_ten_times_under_load_no_record_is_missing_and_none_is_twice() {
     ]);
     let mut running = Some(first);
     // Random instants, spread over the load by what has arrived.
-    let mut random = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("past 1970").as_nanos() as u64;
-    println!("seed {random}");
+    let mut random = u64::from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("past 1970").subsec_nanos());
     for round in 1..=10u64 {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let instant = TOTAL * round / 12 + (random >> 33) % (TOTAL / 12);

@@ -41,16 +41,42 @@ fn assert_verdict_is_true(report: &Value) {
     assert_eq!(report["verdict"], if reasons.is_empty() { "VALID" } else { "INVALID" });
 }
 
+/// Tells whoever reads the test's output.
+#[expect(clippy::print_stderr, reason = "the test harness shows it")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
 /// Real event data beside the checkout, if it is there.
 fn real_data(name: &str) -> Option<PathBuf> {
     let dir =
         std::env::var_os("DEJAQ_TEST_DATA").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
     let path = dir.join(name);
     if !path.exists() {
-        eprintln!("{} is not there: hand-made records take its place", path.display());
+        say(&format!("{} is not there: made-up records take its place", path.display()));
         return None;
     }
     Some(path)
+}
+
+/// Everything that is fed into topics `PREFIX-…` while a capture is on; returns the number of records.
+fn feed_live(bootstrap: &str, prefix: &str) -> u64 {
+    let first = format!("{prefix}-first");
+    let count = |summary: Value| summary["count"].as_u64().expect("a count");
+    let hard = count(Peer::run(&["hard", "--bootstrap", bootstrap, "--topic", &first]));
+    let prefix = format!("{prefix}-");
+    let start = |file: PathBuf| {
+        let feed = ["feed", "--bootstrap", bootstrap, "--file", text(&file), "--speed", "20"];
+        Peer::start(&[&feed[..], &["--prefix", &prefix, "--create-partitions", "4"]].concat())
+    };
+    let files = ["zeek_wrccdc_2018.ndjson.zst", "crypto_ws_20210417.ndjson.zst"];
+    // Both at once; collected, so that the second does not wait for the first.
+    let feeds: Vec<_> = files.into_iter().filter_map(real_data).map(start).collect();
+    if feeds.is_empty() {
+        let made = ["feed-synthetic", "--bootstrap", bootstrap, "--topic", &first, "--count", "50000"];
+        return hard + count(Peer::run(&[&made[..], &["--bytes", "200", "--rate", "10000"]].concat()));
+    }
+    hard + feeds.into_iter().map(|feed| count(feed.wait())).sum::<u64>()
 }
 
 #[test]
@@ -65,73 +91,27 @@ fn real_traffic_at_twenty_times_its_speed_comes_out_as_it_went_in() {
     Peer::run(&["create-topics", "--bootstrap", &at.prod, "--topic", &format!("{prefix}-first:2")]);
     let (prod, staging, pattern) = (url(&at.prod), url(&at.staging), format!("^{prefix}"));
     let capture = Background::capture(&["--config", text(&config), "--from", &prod, "--topics", &pattern, "--out", text(&dir)]);
-    Peer::run(&["hard", "--bootstrap", &at.prod, "--topic", &format!("{prefix}-first")]);
-    let mut total = 0;
-    let feeds: Vec<_> = ["zeek_wrccdc_2018.ndjson.zst", "crypto_ws_20210417.ndjson.zst"]
-        .iter()
-        .filter_map(|name| real_data(name))
-        .map(|file| {
-            Peer::start(&[
-                "feed",
-                "--bootstrap",
-                &at.prod,
-                "--file",
-                text(&file),
-                "--speed",
-                "20",
-                "--prefix",
-                &format!("{prefix}-"),
-                "--create-partitions",
-                "4",
-            ])
-        })
-        .collect();
-    if feeds.is_empty() {
-        Peer::run(&[
-            "feed-synthetic",
-            "--bootstrap",
-            &at.prod,
-            "--topic",
-            &format!("{prefix}-first"),
-            "--count",
-            "50000",
-            "--bytes",
-            "200",
-            "--rate",
-            "10000",
-        ]);
-        total += 50_000;
-    }
-    total += feeds.into_iter().map(|feed| feed.wait()["count"].as_u64().expect("a count")).sum::<u64>();
-    wait_until(&dir, "complete", |r| r["records"].as_u64() > Some(total));
+    let total = feed_live(&at.prod, &prefix);
+    wait_until(&dir, "complete", |r| r["records"].as_u64() >= Some(total));
     let ended = capture.interrupt().expect(0);
     assert!(ended.stderr.contains("books balance"), "{}", ended.stderr);
     verify_clean(&dir);
 
+    // What was fed at twenty times its speed was recorded so: its own time line is the fast one.
     let ended = dejaq(&["replay", text(&dir), "--to", &staging, "--run", text(&run), "--speed", "1", "--create-topics"]);
     let report = report(&run);
     assert_books_balance(&report);
     assert_verdict_is_true(&report);
     assert!(matches!(ended.code, Some(0 | 3)), "{ended:?}");
-    assert_eq!(report["ledger"]["acked"], inspect(&dir)["records"], "every record was confirmed");
+    assert_eq!(report["ledger"]["acked"], total, "every record was confirmed");
 
     let recorded = inspect(&dir);
     let mut topics: Vec<String> = recorded["streams"].as_array().expect("streams").iter().map(topic_of).collect();
     topics.sort();
     topics.dedup();
-    let same = Peer::run(&[
-        "compare",
-        "--source",
-        &at.prod,
-        "--target",
-        &at.staging,
-        "--topics",
-        &topics.join(","),
-        "--ignore-header",
-        "dejaq-run",
-    ]);
-    assert_eq!(same["compared"], recorded["records"], "{same:#}");
-    println!("{total} records; {}", ended.stdout);
+    let (topics, clusters) = (topics.join(","), ["compare", "--source", &at.prod, "--target", &at.staging]);
+    let same = Peer::run(&[&clusters[..], &["--topics", &topics, "--ignore-header", "dejaq-run"]].concat());
+    assert_eq!(same["compared"], total, "{same:#}");
 }
 
 fn topic_of(stream: &Value) -> String {
