@@ -3,9 +3,8 @@
 //! Writing: its channel is added beforehand (`write_to_known_channel`), compression runs on the calling thread (its default
 //! is one more thread per core; this compares one thread with one), everything else is its default, the checksums included.
 //! Its message indexes are a default too: 16 bytes a message, uncompressed, by which it reads in time order. They are
-//! measured with and without, since a pass from start to end does not need them. Reading: its
-//! event-driven linear reader, which hands out borrowed bytes and checks no checksum unless asked; its `MessageStream` and
-//! its indexed reader are slower.
+//! measured with and without, since a pass from start to end does not need them. Reading: its event-driven linear reader,
+//! which hands out borrowed bytes and checks no checksum unless asked (ours always checks).
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
