@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::block::BlockStream;
-use super::block_read::BlockHead;
+use super::block_head::BlockHead;
 use super::frame::{FrameHead, frame_type, open_metadata};
 use super::meta::{
     self, AncestorV1, AttachmentV1, BlockEntryV1, CheckpointV1, FrameEntryV1, FrameIndexV1, GapV1, KafkaStreamV1, StatisticsV1,
@@ -152,16 +152,7 @@ impl SegmentFacts {
     }
 
     pub(super) fn stream(&mut self, stream: &KafkaStreamV1) {
-        self.books.entry(stream.id).or_insert(StreamBooksV1 {
-            id: stream.id,
-            next: stream.start,
-            leader_epoch: -1,
-            written: 0,
-            holes: 0,
-            lost: 0,
-            filtered: 0,
-            ended: false,
-        });
+        self.books.entry(stream.id).or_insert(StreamBooksV1::at_start(stream.id, stream.start));
         if !self.streams.iter().any(|s| s.id == stream.id) {
             self.streams.push(stream.clone());
         }
@@ -181,16 +172,7 @@ impl SegmentFacts {
             totals.bytes_raw += row.bytes_raw;
             totals.record_bytes_max = totals.record_bytes_max.max(row.record_bytes_max);
             totals.last = row.last;
-            let books = self.books.entry(row.stream).or_insert(StreamBooksV1 {
-                id: row.stream,
-                next: row.first,
-                leader_epoch: -1,
-                written: 0,
-                holes: 0,
-                lost: 0,
-                filtered: 0,
-                ended: false,
-            });
+            let books = self.books.entry(row.stream).or_insert(StreamBooksV1::at_start(row.stream, row.first));
             books.written += u64::from(row.records);
             // Positions that the block steps over held nothing: what was lost is in gaps, which moved `next`.
             let span = row.last.saturating_add(1).saturating_sub(books.next);

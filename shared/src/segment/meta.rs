@@ -7,7 +7,7 @@
 use bincode::{Decode, Encode};
 
 use super::{MUST_UNDERSTAND, VALUE_BYTES_MAX};
-use crate::record::{Gap, GapReason, Lane, Stream, StreamIx, TopicId};
+use crate::record::{EPOCH_UNKNOWN, Gap, GapReason, Lane, Stream, StreamIx, TopicId};
 
 const CONFIG: bincode::config::Configuration<
     bincode::config::LittleEndian,
@@ -132,6 +132,14 @@ pub struct StreamBooksV1 {
     pub filtered: u64,
     /// Whether the stream has ended: deleted, recreated, or stopped for carrying replayed traffic.
     pub ended: bool,
+}
+
+impl StreamBooksV1 {
+    /// The books of a stream at its start.
+    #[must_use]
+    pub fn at_start(id: u32, start: i64) -> Self {
+        Self { id, next: start, leader_epoch: EPOCH_UNKNOWN, written: 0, holes: 0, lost: 0, filtered: 0, ended: false }
+    }
 }
 
 /// Something lost. See [`Gap`], whose fields these are.

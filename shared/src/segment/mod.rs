@@ -7,16 +7,19 @@
 //!   error that names file, offset, what was found and what was expected, never a panic, never a guess.
 //!
 //! # The ladder
-//! [`meta`] tagged metadata values → [`frame`] header, frame heads, footer → [`codec`] columns → [`block`] and
+//! [`meta`] tagged metadata values → [`frame`] header, frame heads, footer → [`codec`] columns → [`block`], [`block_head`] and
 //! [`block_read`] records in columns → [`scan`] frames of a file, damage told → [`writer`] and [`reader`] one segment →
 //! [`recording`] and [`recording_writer`] a directory of them → [`timeline`] and [`order`] its records in time order ·
 //! [`verify`] the one validator.
 
 pub mod block;
+pub mod block_head;
 pub mod block_read;
+mod block_strings;
 pub mod codec;
 mod error;
 pub mod facts;
+mod files;
 pub mod footer;
 pub mod frame;
 pub mod meta;

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::block::DURABLE_BYTES;
-use super::block_read::{Block, BlockFault, BlockHead, Wanted, head_end};
+use super::block_head::{BlockHead, head_end};
+use super::block_read::{Block, BlockFault, Wanted};
 use super::codec::{ColumnDecoder, column};
 use super::facts::{BodyFault, SegmentFacts};
 use super::frame::{FrameHead, HEAD_BYTES, SegmentHeader};

@@ -152,16 +152,7 @@ impl Recording {
             // Each segment mentions all streams, in the same order.
             let mention = mentions.entry(stream.clone()).and_modify(|n| *n += 1).or_default();
             let ix = *known.streams.entry((stream.clone(), *mention)).or_insert_with(|| {
-                let books = StreamBooksV1 {
-                    id: row.id,
-                    next: row.start,
-                    leader_epoch: -1,
-                    written: 0,
-                    holes: 0,
-                    lost: 0,
-                    filtered: 0,
-                    ended: false,
-                };
+                let books = StreamBooksV1::at_start(row.id, row.start);
                 self.streams.push(RecordedStream {
                     stream,
                     start: row.start,

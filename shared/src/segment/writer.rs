@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::block::EncodedBlock;
-use super::block_read::BlockHead;
+use super::block_head::BlockHead;
 use super::facts::{Body, SegmentFacts};
 use super::frame::{FrameHead, SegmentHeader, frame_type, seal_metadata};
 use super::meta::{self, AncestorV1, AttachmentV1, CheckpointV1, FrameEntryV1, GapV1, KafkaStreamV1, StreamBooksV1, tag};
