@@ -25,14 +25,20 @@ pub struct Item {
     key_len: u32,
     value_len: u32,
     headers_len: u32,
+    bytes_raw: u32,
 }
 
 impl Item {
-    /// Key, value and header bytes as they lie in the arena.
+    /// Key, value and header bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        let present = |len| u64::from(if len == ABSENT { 0 } else { len });
-        present(self.key_len) + present(self.value_len) + u64::from(self.headers_len)
+        u64::from(self.bytes_raw)
+    }
+
+    /// What it takes in the arena: headers lie there as they are encoded.
+    fn arena_bytes(&self) -> usize {
+        let present = |len| if len == ABSENT { 0 } else { len as usize };
+        present(self.key_len) + present(self.value_len) + self.headers_len as usize
     }
 }
 
@@ -93,6 +99,7 @@ impl Batch {
             key_len: record.key.map_or(ABSENT, |k| len_u32(k.len())),
             value_len: record.value.map_or(ABSENT, |v| len_u32(v.len())),
             headers_len: len_u32(headers.len()),
+            bytes_raw: len_u32(record.bytes_raw()),
         });
     }
 
@@ -121,7 +128,7 @@ impl Batch {
     /// An item's headers.
     #[must_use]
     pub fn headers(&self, item: &Item) -> Headers<'_> {
-        let end = item.start as usize + usize::try_from(item.bytes()).unwrap_or(usize::MAX);
+        let end = item.start as usize + item.arena_bytes();
         Headers::from_checked(&self.bytes[end - item.headers_len as usize..end])
     }
 

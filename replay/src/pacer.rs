@@ -301,7 +301,8 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
         let error_ns = now.saturating_sub(intended);
         let late = self.options.late_skip_ns.is_some_and(|skip| self.options.scheduled && error_ns > skip);
         let end = self.options.run_ns.map_or(u64::MAX, |run| self.options.t0_ns.saturating_add(run));
-        let over = self.stopped_ns.is_some() || (now >= end && error_ns > DELIVERED_WITHIN_NS);
+        // What was due when the run ended is still sent; a backlog is not.
+        let over = (self.stopped_ns.is_some() || now >= end) && error_ns > DELIVERED_WITHIN_NS;
         if !late && !over {
             return None;
         }

@@ -77,14 +77,15 @@ impl TimeIndex {
         Some((known().map(|r| r.0).min()?, known().map(|r| r.1).max()?))
     }
 
-    /// The most raw bytes of blocks that are open at once when all is read in order.
+    /// The most raw bytes of blocks that are open at once when all records in `window` are read in order.
     #[must_use]
-    pub fn open_bytes_max(&self, recording: &Recording) -> u64 {
+    pub fn open_bytes_max(&self, recording: &Recording, window: &RangeInclusive<i64>) -> u64 {
         let mut changes: Vec<(i64, bool, u64)> = Vec::new();
         for (range, block) in self.ranges.iter().zip(&recording.blocks) {
-            if let Some((first, last)) = range {
-                changes.push((*first, false, block.bytes_raw));
-                changes.push((*last, true, block.bytes_raw));
+            // Of blocks before the window only the times are read; those after it are not opened.
+            if let Some((first, last)) = range.filter(|(first, last)| last >= window.start() && first <= window.end()) {
+                changes.push((first, false, block.bytes_raw));
+                changes.push((last, true, block.bytes_raw));
             }
         }
         // At equal times blocks open before others close: the upper bound.
@@ -208,7 +209,7 @@ impl TimeOrder {
     /// [`SegmentError::Disorder`] when the read budget would be exceeded.
     pub fn new(recording: Arc<Recording>, index: Arc<TimeIndex>, window: RangeInclusive<i64>) -> Result<Self, SegmentError> {
         let largest = recording.blocks.iter().map(|b| b.bytes_raw).max().unwrap_or(0);
-        let (needed, budget) = (index.open_bytes_max(&recording), READ_BUDGET_BYTES.max(largest.saturating_mul(2)));
+        let (needed, budget) = (index.open_bytes_max(&recording, &window), READ_BUDGET_BYTES.max(largest.saturating_mul(2)));
         if needed > budget {
             return Err(SegmentError::Disorder { path: recording.dir.clone(), needed_mib: needed >> 20, budget_mib: budget >> 20 });
         }

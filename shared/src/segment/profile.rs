@@ -18,8 +18,6 @@ pub struct Profile {
     pub span: Option<(i64, i64)>,
     /// The most records in one second, by arrival or broker time as above.
     pub peak_per_s: u64,
-    /// The most raw bytes of blocks that are open at once when it is read in time order.
-    pub open_bytes_max: u64,
 }
 
 impl Profile {
@@ -39,13 +37,7 @@ impl Profile {
                 *seconds.entry(broker_ms.div_euclid(1_000)).or_default() += 1;
             }
         })?;
-        Ok(Self {
-            span: index.span(),
-            open_bytes_max: index.open_bytes_max(recording),
-            peak_per_s: seconds.values().copied().max().unwrap_or(0),
-            clocks,
-            statistics,
-        })
+        Ok(Self { span: index.span(), peak_per_s: seconds.values().copied().max().unwrap_or(0), clocks, statistics })
     }
 
     /// The one clock of all streams that have records, or "mixed".
