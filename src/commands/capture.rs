@@ -139,13 +139,15 @@ fn tell(progress: &mut Progress, cluster: &str, report: &Report<'_>) {
         Report::Warning(text) => progress.note(format_args!("warning: {text}")),
         Report::Progress(p) => {
             let lag = p.lag.map_or("?".to_owned(), format_count);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates; a rate for people")]
+            let bytes_per_s = p.bytes_per_s as u64;
             let free = p.disk_free.map_or(String::new(), |free| format!(" ({} free)", format_bytes(free)));
             progress.show(format_args!(
                 "{}  {} records  {}  {}/s  lag {lag}  gaps {}  disk {}{free}  synced {}",
                 format_duration_ns(p.elapsed.as_secs().saturating_mul(1_000_000_000)),
                 format_count(p.records),
                 format_rate(p.records_per_s),
-                format_bytes(p.bytes_per_s as u64),
+                format_bytes(bytes_per_s),
                 p.gaps,
                 format_bytes(p.bytes_stored),
                 format_count(p.records_synced),

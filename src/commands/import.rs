@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     };
     let mut progress = Progress::new();
     let result = import(input, &name, &arguments.out, arguments.source_cluster.as_deref(), |records| {
-        progress.show(format_args!("{records} records"))
+        progress.show(format_args!("{records} records"));
     });
     progress.end();
     let summary = result?;
