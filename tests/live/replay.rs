@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::background::*;
 use crate::dejaq::*;
 use crate::peer::{Peer, clusters, unique};
 
