@@ -56,11 +56,11 @@ pub(crate) fn kafka(topics: &[(&str, u32)]) -> EmbeddedKafka {
 
 /// `count` records of topic `t`, a millisecond apart, spread over `partitions`, each with a key and a value of its own.
 pub(crate) fn records(count: i64, partitions: i64) -> Vec<Value> {
-    (0..count).map(|i| record(i % partitions, 1_700_000_000_000 + i, json!(format!("k{i}")), json!(format!("v{i}")))).collect()
+    (0..count).map(|i| record(i % partitions, 1_700_000_000_000 + i, &json!(format!("k{i}")), &json!(format!("v{i}")))).collect()
 }
 
 /// A record of topic `t`, received when it was created.
-pub(crate) fn record(partition: i64, ms: i64, key: Value, value: Value) -> Value {
+pub(crate) fn record(partition: i64, ms: i64, key: &Value, value: &Value) -> Value {
     json!({"broker": "kafka", "topic": "t", "partition": partition, "broker_ts": ms, "arrival_ns": ms * 1_000_000, "key": key, "value": value})
 }
 
@@ -85,8 +85,11 @@ pub(crate) fn exported(recording: &str) -> Vec<Value> {
     lines.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
 }
 
+/// Key, headers and value of each partition's records, in order.
+pub(crate) type Content = BTreeMap<i64, Vec<(Value, Value, Value)>>;
+
 /// What must be the same after a replay: key, headers and value of each partition's records, in order.
-pub(crate) fn content(records: &[Value]) -> BTreeMap<i64, Vec<(Value, Value, Value)>> {
+pub(crate) fn content(records: &[Value]) -> Content {
     let mut by_partition = BTreeMap::<_, Vec<_>>::new();
     for record in records {
         let partition = record["partition"].as_i64().expect("a partition");

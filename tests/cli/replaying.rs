@@ -20,7 +20,7 @@ fn null_empty_and_bytes_that_are_no_text_come_back_as_they_were() {
     for key in &shapes {
         for value in &shapes {
             let n = i64::try_from(records.len()).expect("few");
-            let mut record = record(n % 2, 1_700_000_000_000 + n, key.clone(), value.clone());
+            let mut record = record(n % 2, 1_700_000_000_000 + n, key, value);
             record["headers"] = match n % 4 {
                 0 => json!([]),
                 // A key twice, in an order of its own; null and empty values.
@@ -105,7 +105,7 @@ fn a_message_that_the_client_may_not_send_is_counted_and_the_books_balance() {
 }
 
 /// What each partition of the target holds after a replay with these options, and how the run ended.
-fn replayed(scratch: &Scratch, recording: &str, name: &str, options: &[&str]) -> (BTreeMap<i64, Vec<(Value, Value, Value)>>, Ended, Value) {
+fn replayed(scratch: &Scratch, recording: &str, name: &str, options: &[&str]) -> (Content, Ended, Value) {
     let target: EmbeddedKafka = kafka(&[("t", 3)]);
     let run = scratch.arg(name);
     let ended = replay(recording, &target, &run, options);

@@ -37,7 +37,7 @@ fn a_password_in_an_argument_is_never_shown_nor_written() {
     let plain = ["-X", "security.protocol=plaintext"];
     let with_user = kafka.url().replace("kafka://", &format!("kafka://me:{SECRET}@"));
 
-    for (n, (url, more)) in [(kafka.url(), &["-X", property.as_str()][..]), (with_user.clone(), &[])].into_iter().enumerate() {
+    for (n, (url, more)) in [(kafka.url(), &["-X", property.as_str()][..]), (with_user, &[])].into_iter().enumerate() {
         let run = place(&format!("run{n}"));
         let sent = dejaq(&[&["replay", &recording, "--to", &url, "--run", &run, "--max"][..], &plain, more].concat());
         assert!(Path::new(&run).join("run.json").exists(), "{sent:?}");

@@ -12,6 +12,9 @@ fn plan(recording: &str, url: &str, more: &[&str]) -> Value {
     dejaq(&[&["plan", recording, "--to", url, "--json"], more].concat()).expect(0).json()
 }
 
+/// The create time of the record with this number.
+type ChangeTime = Box<dyn Fn(i64) -> Value>;
+
 /// 1000 records whose create times are changed.
 fn changed(change: impl Fn(i64) -> Value) -> Vec<Value> {
     let mut all = records(1000, 1);
@@ -28,7 +31,7 @@ fn changed(change: impl Fn(i64) -> Value) -> Vec<Value> {
 fn create_times_that_are_insane_are_not_followed() {
     let (scratch, target) = (Scratch::new(), kafka(&[("t", 1)]));
     let ms = FIRST_NS / 1_000_000;
-    let insane: [(&str, Box<dyn Fn(i64) -> Value>); 6] = [
+    let insane: [(&str, ChangeTime); 6] = [
         ("zero", Box::new(|_| json!(0))),
         ("before-2000", Box::new(move |i| json!(900_000_000_000 + i))),
         ("future", Box::new(move |i| json!(ms + 7_200_000 + i))),
