@@ -51,6 +51,20 @@ fn it_goes_on_after_the_last_whole_block_and_an_idle_stream_at_its_start() {
 }
 
 #[test]
+fn a_segment_is_unsealed_only_when_nobody_writes_it() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let dir = dir.path().join("r");
+    let left = died(&dir);
+    let told = Recording::open(&dir).expect("a recording").unsealed();
+    assert!(told.len() == 1 && told[0].contains(left.to_str().expect("UTF-8")), "{told:?}");
+    // Going on seals what was left, and has a segment of its own open.
+    let (writer, _) = RecordingWriter::resume(&dir, new_recording()).expect("resume");
+    assert_eq!(Recording::open(&dir).expect("a recording").unsealed(), [""; 0]);
+    writer.seal().expect("seal");
+    assert_eq!(Recording::open(&dir).expect("a recording").unsealed(), [""; 0]);
+}
+
+#[test]
 fn cut_at_every_byte_after_the_sync_nothing_that_was_whole_is_lost() {
     let source = tempfile::tempdir().expect("temporary directory");
     let path = died(&source.path().join("r"));
@@ -133,6 +147,8 @@ fn another_cluster_and_a_missing_segment_are_refused() {
     assert!(error.contains("segment 1 is missing"), "{error}");
     let report = verify_recording(&dir, |_| ()).expect("a recording");
     assert_eq!(report.missing.len(), 1);
+    let recording = Recording::open(&dir).expect("a recording");
+    assert!(recording.damages().iter().any(|d| d.contains("segment 1 of writer")), "{:?}", recording.damages());
     assert!(!report.is_clean());
 }
 
