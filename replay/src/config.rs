@@ -157,16 +157,6 @@ impl RawOptions {
         toml_text::parse(text).map_err(ConfigError::Toml)
     }
 
-    /// Adds a property as typed, `key=value`; a later one wins.
-    ///
-    /// # Errors
-    /// [`ConfigError::Value`].
-    pub fn add_property(&mut self, typed: &str) -> Result<(), ConfigError> {
-        let (key, value) = pair("X", typed, "key=value")?;
-        self.properties.insert(key, value);
-        Ok(())
-    }
-
     /// These flags over a file's options. Lists replace the file's; properties are added to it.
     #[must_use]
     pub fn over(self, file: Self) -> Self {

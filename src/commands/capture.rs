@@ -15,7 +15,7 @@ use dejaq_shared::clock::SystemClock;
 use dejaq_shared::outcome::Outcome;
 use dejaq_shared::units::{format_bytes, format_count, format_duration_ns, format_rate};
 
-use super::{Usage, parse_property};
+use super::Usage;
 use crate::progress::{Progress, talk};
 use crate::stop;
 
@@ -74,8 +74,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A property for librdkafka; may be given several times
-    #[arg(short = 'X', value_name = "KEY=VALUE", value_parser = parse_property)]
-    property: Vec<(String, String)>,
+    #[arg(short = 'X', value_name = "KEY=VALUE")]
+    property: Vec<String>,
     /// Connect, print what holds (secrets left out), and capture nothing
     #[arg(long)]
     check: bool,
@@ -97,7 +97,7 @@ impl Arguments {
             compress: text(self.compress),
             fetch_rate: text(self.fetch_rate),
             catch_up_rate: text(self.catch_up_rate),
-            properties: self.property.into_iter().map(|(k, v)| (k, Scalar::Text(v))).collect::<BTreeMap<_, _>>(),
+            properties: super::properties(&self.property)?.into_iter().map(|(k, v)| (k, Scalar::Text(v))).collect::<BTreeMap<_, _>>(),
             ..CaptureConfig::default()
         };
         let file = self.config.map_or_else(|| Ok(CaptureConfig::default()), |path| CaptureConfig::read(&path));

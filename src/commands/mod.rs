@@ -114,13 +114,14 @@ fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     print(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
-/// Splits a `-X key=value`.
+/// Splits each `-X key=value`. What was typed is not said again: it may be a secret.
 #[cfg(feature = "kafka")]
-fn parse_property(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
+fn properties(typed: &[String]) -> anyhow::Result<Vec<(String, String)>> {
+    let split = |text: &String| match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("expected KEY=VALUE, for example client.rack=eu-1a".to_owned()),
-    }
+        _ => Err(Usage::error("-X expects KEY=VALUE, for example -X client.rack=eu-1a")),
+    };
+    typed.iter().map(split).collect()
 }
 
 /// An identity for a run.

@@ -170,9 +170,7 @@ impl Choices {
             allow_unknown_source: self.allow_unknown_source,
             ..RawOptions::default()
         };
-        for property in &self.property {
-            flags.add_property(property).map_err(Usage::error)?;
-        }
+        flags.properties.extend(super::properties(&self.property)?);
         let file = match &self.config {
             None => RawOptions::default(),
             Some(path) => {

@@ -68,6 +68,7 @@ fn a_password_in_a_failing_argument_is_not_shown_either() {
     for (url, more) in [
         ("kafka://127.0.0.1:1", &["-X", &property, "-X", "no.such.property=1"][..]),
         ("kafka://127.0.0.1:1", &["-X", &nonsense]),
+        ("kafka://127.0.0.1:1", &["-X", SECRET]),
         ("kafka://127.0.0.1:1", &["-X", &property, "-X", "security.protocol=carrier"]),
         (&bad_port, &[]),
         (&bad_scheme, &[]),

@@ -17,7 +17,7 @@ fn a_file_is_read_and_flags_override_it() {
         .expect("file");
     assert_eq!(file.validate().expect("valid").pace, Pace::Recorded { speed: Ratio::new(4, 1).expect("4") });
     let mut flags = RawOptions { rate: Some("50k/s".into()), ..RawOptions::default() };
-    flags.add_property("acks=all").expect("pair");
+    flags.properties.insert("acks".into(), "all".into());
     let options = flags.over(file).validate().expect("valid");
     assert_eq!(options.pace, Pace::Rate(Ratio::new(50_000, 1).expect("50k")));
     assert_eq!(options.run_ns, Some(600_000_000_000));
