@@ -9,6 +9,7 @@ use dejaq_shared::segment::order::{TimeIndex, TimeOrder};
 use dejaq_shared::segment::recording::Recording;
 use dejaq_shared::segment::scan::Damage;
 use dejaq_shared::segment::timeline::{StreamClock, TimeStatistics};
+use dejaq_shared::units::format_count;
 use serde::Deserialize;
 
 use crate::feed::{FeedError, RecordFeed, TakeRecord};
@@ -34,6 +35,19 @@ pub fn facts(recording: &Recording) -> RecordingFacts {
         record_bytes_max: recording.streams.iter().map(|s| s.record_bytes_max).collect(),
         bytes_raw: recording.bytes_raw(),
     }
+}
+
+/// What the recording lacks by its own account, in words: a run of it is not all that was there.
+#[must_use]
+pub fn incomplete(recording: &Recording) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !recording.gaps.is_empty() {
+        notes.push(format!("the recording has {} gaps: what was lost is not replayed", format_count(recording.gaps.len() as u64)));
+    }
+    if recording.live {
+        notes.push("the recording is still being written: what is in it now is replayed".to_owned());
+    }
+    notes
 }
 
 /// The attachment in which a capture keeps the topics as the source had them.

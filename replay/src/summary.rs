@@ -67,7 +67,7 @@ fn write_limits(out: &mut String, report: &RunReport) -> std::fmt::Result {
         Some(LimitedBy::Ceiling) => {
             writeln!(out, "limited by the ceiling: {} by --max-rate or --max-bytes", held(report.holds.ceiling_ns))?;
         }
-        Some(LimitedBy::Generator) => writeln!(out, "limited by the generator: dejaq, or the machine it runs on, sent no faster")?,
+        Some(LimitedBy::Generator) => writeln!(out, "limited by the generator: dejaq, or the machine it runs on, was not fast enough")?,
         None => {}
     }
     match report.delivered {

@@ -10,7 +10,7 @@ use dejaq_replay::config::{Options, RawOptions};
 use dejaq_replay::engine::{self, RunSetup};
 use dejaq_replay::plan::plan;
 use dejaq_replay::prepare::{RecordingFacts, TargetFacts, prepare, queue_limits, topics};
-use dejaq_replay::recorded::{RecordedFeed, facts, source_topics};
+use dejaq_replay::recorded::{RecordedFeed, facts, incomplete, source_topics};
 use dejaq_replay::remap::{self, TopicPlan};
 use dejaq_replay::run::dir::RunDir;
 use dejaq_replay::summary::summary;
@@ -222,7 +222,8 @@ fn ready(choices: &Choices, create: bool) -> anyhow::Result<Ready> {
             }));
         }
     }
-    let setup = prepare(&facts, &options, &plan, &at_target, &decision, super::new_id())?;
+    let mut setup = prepare(&facts, &options, &plan, &at_target, &decision, super::new_id())?;
+    setup.identity.notes.extend(incomplete(&recording));
     Ok(Ready { target, topics: plan, setup, feed })
 }
 
@@ -267,7 +268,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         }
         progress.show(format_args!(
             "{}  {} scheduled  {} sent  {} in flight  held by the target {}",
-            format_duration_ns(p.run_ns / 1_000_000_000 * 1_000_000_000),
+            format_duration_ns((p.run_ns / 1_000_000_000).max(1) * 1_000_000_000),
             format_count(p.scheduled),
             format_count(p.sent),
             format_count(p.in_flight as u64),

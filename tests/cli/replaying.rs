@@ -159,3 +159,18 @@ fn a_plan_sends_nothing_and_says_what_would_be() {
     assert_eq!(plan["ledger"]["scheduled"].as_u64().or(plan["messages"].as_u64()).or(plan["scheduled"].as_u64()), Some(600), "{plan:#}");
     assert_eq!(held(&scratch, &target, "back").len(), 0);
 }
+
+#[test]
+fn what_the_recording_lacks_is_said_before_it_is_replayed() {
+    let scratch = Scratch::new();
+    std::fs::create_dir(scratch.path("rec")).expect("a directory");
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/golden/books.dejaq");
+    std::fs::copy(golden, scratch.path("rec").join("books.dejaq")).expect("a copy");
+    let seen = dejaq(&["inspect", &scratch.arg("rec"), "--json"]).json();
+    let gaps = seen["gaps"].as_array().expect("gaps").len();
+    let streams = seen["streams"].as_array().expect("streams").iter().map(|s| s["name"].as_str().expect("a name"));
+    let topics: std::collections::BTreeSet<&str> = streams.map(|s| s.rsplit_once('/').expect("topic/partition").0).collect();
+    let cluster = kafka(&topics.iter().map(|t| (*t, 8)).collect::<Vec<_>>());
+    let plan = dejaq(&["plan", &scratch.arg("rec"), "--to", &cluster.url(), "--clock", "arrival", "--allow-unknown-source"]).expect(0);
+    assert!(gaps > 1 && plan.stdout.contains(&format!("the recording has {gaps} gaps")), "{}", plan.stdout);
+}
