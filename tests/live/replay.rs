@@ -22,7 +22,7 @@ fn report(run: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(run.join("run.json")).expect("run.json")).expect("JSON")
 }
 
-/// DESIGN's three equations, in total.
+/// The three equations of docs/MEASUREMENT.md, in total.
 fn assert_books_balance(report: &Value) {
     let n = |name: &str| report["ledger"][name].as_u64().unwrap_or_else(|| panic!("{name} in {report:#}"));
     assert_eq!(n("read") + n("cloned"), n("scheduled") + n("filtered"), "{report:#}");
