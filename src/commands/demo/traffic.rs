@@ -27,6 +27,7 @@ pub(super) fn send(url: &str, seed: u64, duration: Duration) -> anyhow::Result<u
     let mut source = Traffic::new(seed);
     let began = Instant::now();
     let mut sent = 0u64;
+    let mut tick = Duration::ZERO;
     while began.elapsed() < duration {
         for _ in 0..source.due() {
             let message = source.next();
@@ -51,7 +52,11 @@ pub(super) fn send(url: &str, seed: u64, duration: Duration) -> anyhow::Result<u
                 Err(Refusal::Final(why)) => anyhow::bail!("the demo's traffic was refused: {why}"),
             }
         }
-        completions.poll(TICK, &mut |_| ())?;
+        // The answers' own pace must not become the traffic's: the mock keeps 5 MiB a partition, and no more may come.
+        tick += TICK;
+        while let Some(left) = tick.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) {
+            completions.poll(left, &mut |_| ())?;
+        }
     }
     sink.flush(Duration::from_secs(2));
     while sink.in_flight() > 0 && began.elapsed() < duration + Duration::from_secs(5) {
@@ -83,8 +88,8 @@ impl Traffic {
     /// How many messages are due in this tick: a steady hum, a burst now and then.
     fn due(&mut self) -> u64 {
         self.tick += 1;
-        let hum = self.random.below(6);
-        let burst = if self.random.below(150) == 0 { 100 + self.random.below(200) } else { 0 };
+        let hum = self.random.below(40);
+        let burst = if self.random.below(150) == 0 { 500 + self.random.below(2_000) } else { 0 };
         hum + burst
     }
 
