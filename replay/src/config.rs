@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use dejaq_shared::broker::secret::{HIDDEN, is_secret};
 use dejaq_shared::segment::timeline::StreamClock;
 use dejaq_shared::toml_text;
 use dejaq_shared::units::{self, Ratio, UnitError, duration_ns};
@@ -307,7 +308,7 @@ impl Options {
             Pace::Max => (json!(null), json!(null)),
         };
         let properties: BTreeMap<&str, &str> =
-            self.properties.iter().map(|(k, v)| (k.as_str(), if is_secret(k) { "***" } else { v.as_str() })).collect();
+            self.properties.iter().map(|(k, v)| (k.as_str(), if is_secret(k) { HIDDEN } else { v.as_str() })).collect();
         let pairs = [
             ("speed", speed),
             ("rate", rate),
@@ -333,12 +334,6 @@ impl Options {
         ];
         pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
-}
-
-/// Whether a property's value is nobody's business. Paths are no secrets.
-fn is_secret(property: &str) -> bool {
-    const WORDS: [&str; 7] = ["password", "secret", "token", "credential", "jaas", ".key", "pem"];
-    !property.ends_with(".location") && WORDS.iter().any(|word| property.contains(word))
 }
 
 fn parse<T>(option: &'static str, typed: Option<&str>, read: impl Fn(&str) -> Result<T, UnitError>) -> Result<Option<T>, ConfigError> {

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use dejaq_shared::broker::endpoint::redact;
+use dejaq_shared::broker::secret::{HIDDEN, is_secret};
 use dejaq_shared::broker::source::StartAt;
+use dejaq_shared::units::format_time_ns;
 use serde::Serialize;
 
 use super::{CapturePlan, Compress};
-
-const HIDDEN: &str = "***";
 
 #[derive(Serialize)]
 struct Described<'a> {
@@ -51,7 +51,7 @@ impl CapturePlan {
             start: match self.start {
                 StartAt::End => "end".to_owned(),
                 StartAt::Beginning => "beginning".to_owned(),
-                StartAt::Time(ns) => rfc3339(ns),
+                StartAt::Time(ns) => format_time_ns(ns),
             },
             until: self.until_end.then_some("end"),
             run_for: self.run_for.map(|d| humantime::format_duration(d).to_string()),
@@ -90,17 +90,4 @@ impl CapturePlan {
             mib(m.source_queue),
         )
     }
-}
-
-fn rfc3339(ns: i64) -> String {
-    let since = std::time::Duration::from_nanos(u64::try_from(ns).unwrap_or(0));
-    humantime::format_rfc3339(std::time::UNIX_EPOCH + since).to_string()
-}
-
-/// Whether a client property's value must not be shown.
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["password", "secret", "token", "sasl.oauthbearer.config", "sasl.jaas.config", "ssl.key"].iter().any(|s| name.contains(s))
-        && !name.ends_with(".location")
-        && !name.ends_with("endpoint.url")
 }

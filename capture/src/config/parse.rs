@@ -1,9 +1,10 @@
 //! One value each, from text.
 
 use std::fmt;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use dejaq_shared::broker::source::{StartAt, TopicSelection};
+use dejaq_shared::units::{parse_byte_rate, parse_duration, parse_size, parse_time};
 
 use super::{Compress, ConfigError, DEFAULT_LEVEL, Replayed, Scalar, WATCH_EVERY_MAX};
 
@@ -57,9 +58,9 @@ pub(super) fn start(text: Option<&str>) -> Result<StartAt, ConfigError> {
     match text {
         None | Some("end") => Ok(StartAt::End),
         Some("beginning") => Ok(StartAt::Beginning),
-        Some(time) => match humantime::parse_rfc3339(time).ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()) {
-            Some(since) => Ok(StartAt::Time(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))),
-            None => refuse("start", time, "\"end\", \"beginning\" or a time like 2026-01-31T12:00:00Z"),
+        Some(time) => match parse_time(time) {
+            Ok(ns) => Ok(StartAt::Time(ns)),
+            Err(_) => refuse("start", time, "\"end\", \"beginning\" or a time like 2026-01-31T12:00:00Z"),
         },
     }
 }
@@ -102,7 +103,7 @@ pub(super) fn compress(value: Option<&Scalar>) -> Result<Compress, ConfigError> 
 }
 
 pub(super) fn duration(key: &'static str, text: &str) -> Result<Duration, ConfigError> {
-    match humantime::parse_duration(text) {
+    match parse_duration(text) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
         _ => refuse(key, text, "a time like 30s, 10m or 24h"),
     }
@@ -119,8 +120,10 @@ pub(super) fn watch_every(text: Option<&str>) -> Result<Duration, ConfigError> {
 pub(super) fn rate(key: &'static str, value: Option<&Scalar>) -> Result<Option<u64>, ConfigError> {
     let Some(value) = value else { return Ok(None) };
     let text = value.to_string();
-    match size(text.trim().trim_end_matches("/s")) {
-        Some(bytes) if bytes >= 10 << 10 => Ok(Some(bytes)),
+    // A bare number of bytes is a rate here: TOML has numbers.
+    let rate = if text.trim_end().ends_with("/s") { parse_byte_rate(&text) } else { parse_size(&text) };
+    match rate {
+        Ok(bytes) if bytes >= 10 << 10 => Ok(Some(bytes)),
         _ => refuse(key, text, "a rate like 50MB/s or 20MiB/s, at least 10KiB/s"),
     }
 }
@@ -128,57 +131,20 @@ pub(super) fn rate(key: &'static str, value: Option<&Scalar>) -> Result<Option<u
 pub(super) fn bytes(key: &'static str, value: Option<&Scalar>) -> Result<Option<u64>, ConfigError> {
     let Some(value) = value else { return Ok(None) };
     let text = value.to_string();
-    match size(&text) {
-        Some(bytes) if bytes > 0 => Ok(Some(bytes)),
+    match parse_size(&text) {
+        Ok(bytes) if bytes > 0 => Ok(Some(bytes)),
         _ => refuse(key, text, "a size like 500MB, 64MiB or 1048576"),
     }
 }
 
-/// A size: digits, perhaps a point, a unit of 1000 (kB, MB, GB, TB) or 1024 (KiB, MiB, GiB, TiB).
-fn size(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kb" => 1_000,
-        "m" | "mb" => 1_000_000,
-        "g" | "gb" => 1_000_000_000,
-        "t" | "tb" => 1_000_000_000_000,
-        "kib" => 1 << 10,
-        "mib" => 1 << 20,
-        "gib" => 1 << 30,
-        "tib" => 1 << 40,
-        _ => return None,
-    };
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let whole = whole.parse::<u64>().ok()?.checked_mul(factor)?;
-    if fraction.is_empty() {
-        return (!number.ends_with('.')).then_some(whole);
-    }
-    // At most six digits after the point: no overflow for any unit above.
-    let scale = 10u64.checked_pow(u32::try_from(fraction.len()).ok().filter(|n| *n <= 6)?)?;
-    whole.checked_add(fraction.parse::<u64>().ok()?.checked_mul(factor)? / scale)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{size, split};
+    use super::split;
 
     #[test]
     fn a_comma_in_a_patterns_brackets_does_not_end_it() {
         assert_eq!(split("a,^b{1,2},^c[,x](d,e)"), ["a", "^b{1,2}", "^c[,x](d,e)"]);
         assert_eq!(split(r"^a\{,b"), [r"^a\{", "b"]);
         assert_eq!(split(""), [""]);
-    }
-
-    #[test]
-    fn sizes_are_read_as_people_write_them() {
-        assert_eq!(size("1048576"), Some(1 << 20));
-        assert_eq!(size("64MiB"), Some(64 << 20));
-        assert_eq!(size("1.5 GB"), Some(1_500_000_000));
-        for bad in ["", "MB", "1.MB", "-1", "1e9", "5 parsecs", "99999999999999999999"] {
-            assert_eq!(size(bad), None, "{bad}");
-        }
     }
 }

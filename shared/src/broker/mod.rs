@@ -7,6 +7,7 @@ pub mod endpoint;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod mark;
+pub mod secret;
 
 // Without any broker there is nothing to choose from.
 #[cfg(all(feature = "sink", feature = "kafka"))]

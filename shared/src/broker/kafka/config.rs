@@ -13,6 +13,7 @@ use std::fmt;
 
 use crate::broker::BrokerError;
 use crate::broker::endpoint::KafkaEndpoint;
+use crate::broker::secret::{HIDDEN, is_secret};
 
 /// What every group id of a source begins with, so that one ACL with a prefix covers them.
 pub const GROUP_PREFIX: &str = "dejaq-";
@@ -273,7 +274,7 @@ fn apply_user(p: &mut Properties, user: &[(String, String)]) -> Result<(), Broke
 
 /// An error about a property; a secret stands neither in its value nor in its reason.
 pub(super) fn property_error(name: &str, value: &str, reason: &str) -> BrokerError {
-    let reason = if is_secret(name) && !value.is_empty() { reason.replace(value, "***") } else { reason.to_owned() };
+    let reason = if is_secret(name) && !value.is_empty() { reason.replace(value, HIDDEN) } else { reason.to_owned() };
     BrokerError::Property { property: name.to_owned(), value: shown(name, value).to_owned(), reason }
 }
 
@@ -282,17 +283,7 @@ fn canonical(name: &str) -> &str {
 }
 
 fn shown<'a>(name: &str, value: &'a str) -> &'a str {
-    if is_secret(name) { "***" } else { value }
-}
-
-/// Whether a property's value is a secret. Rather too many than one too few.
-fn is_secret(name: &str) -> bool {
-    name.contains("password")
-        || name.contains("secret")
-        || name.contains("passphrase")
-        || name.contains("private.key")
-        || matches!(name, "ssl.key.pem" | "ssl_key" | "sasl.oauthbearer.config" | "sasl.kerberos.kinit.cmd")
-        || name.contains("assertion")
+    if is_secret(name) { HIDDEN } else { value }
 }
 
 #[cfg(test)]
