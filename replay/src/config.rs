@@ -5,6 +5,7 @@
 //! checked again. An error names the option, as on the command line, and what is expected.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use dejaq_shared::broker::secret::{HIDDEN, is_secret};
 use dejaq_shared::segment::timeline::StreamClock;
@@ -94,6 +95,8 @@ pub struct RawOptions {
     pub create_topics: bool,
     /// `--measure-topics N`: how many topics have a latency of their own.
     pub measure_topics: Option<u32>,
+    /// `--scratch DIR`: where a recording is sorted that is too far out of time order for memory.
+    pub scratch: Option<PathBuf>,
     /// `--allow-unknown-source`.
     pub allow_unknown_source: bool,
     /// `-X key=value`, repeated: properties of the client. In TOML a table.
@@ -138,6 +141,8 @@ pub struct Options {
     pub create_topics: bool,
     /// How many topics have a latency of their own.
     pub measure_topics: u32,
+    /// Where to sort what is too far out of time order for memory; `None`: the caller's choice.
+    pub scratch: Option<PathBuf>,
     /// Whether a recording of unknown source may be replayed.
     pub allow_unknown_source: bool,
     /// Properties of the client.
@@ -187,6 +192,7 @@ impl RawOptions {
             seed: self.seed.or(file.seed),
             create_topics: self.create_topics || file.create_topics,
             measure_topics: self.measure_topics.or(file.measure_topics),
+            scratch: self.scratch.or(file.scratch),
             allow_unknown_source: self.allow_unknown_source || file.allow_unknown_source,
             properties,
         }
@@ -226,6 +232,7 @@ impl RawOptions {
             seed: self.seed.unwrap_or(0),
             create_topics: self.create_topics,
             measure_topics: self.measure_topics.unwrap_or(TOPICS),
+            scratch: self.scratch.clone(),
             allow_unknown_source: self.allow_unknown_source,
             properties: self.properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
         };
@@ -329,6 +336,7 @@ impl Options {
             ("seed", json!(self.seed)),
             ("create-topics", json!(self.create_topics)),
             ("measure-topics", json!(self.measure_topics)),
+            ("scratch", json!(self.scratch)),
             ("allow-unknown-source", json!(self.allow_unknown_source)),
             ("properties", json!(properties)),
         ];

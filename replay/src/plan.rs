@@ -1,6 +1,7 @@
 //! What a replay would do, without doing it: one pass through the planner, counted. Nothing is sent, no clock is read.
 
-use dejaq_shared::units::{format_bytes, format_count, format_duration_ns, format_rate};
+use dejaq_shared::segment::ordered::SortCost;
+use dejaq_shared::units::{duration_ns, format_bytes, format_count, format_duration_ns, format_rate};
 use serde::Serialize;
 
 use crate::engine::RunSetup;
@@ -33,8 +34,28 @@ pub struct PlanReport {
     pub measure_bytes: u64,
     /// The topics that have a latency of their own.
     pub classes: Vec<String>,
+    /// What sorting took, here and now: a replay will need as much and wait as long before the first message. `None` when
+    /// the recording is near enough to time order.
+    pub sort: Option<SortReport>,
     /// The clock's choice, warnings.
     pub notes: Vec<String>,
+}
+
+/// What it took to put a recording into time order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SortReport {
+    /// Raw bytes of the blocks that would have had to be open at once, in bytes.
+    pub open_bytes: u64,
+    /// Scratch on the disk, in bytes.
+    pub scratch_bytes: u64,
+    /// How long it took, in nanoseconds.
+    pub took_ns: u64,
+}
+
+impl From<SortCost> for SortReport {
+    fn from(cost: SortCost) -> Self {
+        Self { open_bytes: cost.open_bytes, scratch_bytes: cost.scratch_bytes, took_ns: duration_ns(cost.took) }
+    }
 }
 
 /// Bytes of a topic's histograms: whole run and two open intervals, two measures each.
@@ -105,6 +126,7 @@ impl Totals {
             queue_s: (timed && self.peak > 0).then(|| setup.queue.messages_max as f64 / self.peak as f64),
             measure_bytes: RUN_BYTES + setup.classes.len() as u64 * TOPIC_BYTES,
             classes: setup.classes.clone(),
+            sort: None,
             notes,
         }
     }

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::sync::Arc;
 
 use dejaq_shared::segment::SegmentError;
-use dejaq_shared::segment::order::{TimeIndex, TimeOrder};
+use dejaq_shared::segment::ordered::{Ordered, SortCost};
 use dejaq_shared::segment::recording::Recording;
 use dejaq_shared::segment::scan::Damage;
+use dejaq_shared::segment::sort::SortProgress;
+use dejaq_shared::segment::time_index::TimeIndex;
 use dejaq_shared::segment::timeline::{StreamClock, TimeStatistics};
 use dejaq_shared::units::format_count;
 use serde::Deserialize;
@@ -93,46 +96,53 @@ fn parse_topics(json: &[u8]) -> Result<impl Iterator<Item = (String, SourceTopic
 
 /// A recording's records in time order.
 pub struct RecordedFeed {
-    recording: Arc<Recording>,
-    index: Arc<TimeIndex>,
-    window: RangeInclusive<i64>,
-    order: TimeOrder,
+    order: Ordered,
     /// Damage met in passes before this one.
     before: Vec<String>,
 }
 
 impl RecordedFeed {
     /// Reads the times of the recording. `clocks` and `statistics` have an entry per stream; records outside of
-    /// `from..to` (nanoseconds since 1970) are left out, by block where that is possible.
+    /// `from..to` (nanoseconds since 1970) are left out, by block where that is possible. A recording that is too far out
+    /// of time order is sorted into the directory `scratch` first, and `progress` is called meanwhile.
     ///
     /// # Errors
-    /// [`SegmentError`], too much disorder among them.
+    /// [`SegmentError`], too little room for sorting among them.
     pub fn open(
         recording: Arc<Recording>,
         clocks: &[StreamClock],
         statistics: &[TimeStatistics],
-        from: Option<i64>,
-        to: Option<i64>,
+        window: RangeInclusive<i64>,
+        scratch: &Path,
+        progress: &mut dyn FnMut(SortProgress),
     ) -> Result<Self, SegmentError> {
         let index = Arc::new(TimeIndex::build(&recording, clocks, statistics)?);
-        let window = from.unwrap_or(i64::MIN)..=to.map_or(i64::MAX, |to| to.saturating_sub(1));
-        let order = TimeOrder::new(Arc::clone(&recording), Arc::clone(&index), window.clone())?;
-        Ok(Self { recording, index, window, order, before: Vec::new() })
+        Ok(Self { order: Ordered::open(recording, index, window, scratch, progress)?, before: Vec::new() })
     }
 
     /// The first and the last time of the whole recording, nanoseconds since 1970.
     #[must_use]
     pub fn span(&self) -> Option<(i64, i64)> {
-        self.index.span()
+        self.order.index().span()
+    }
+
+    /// What sorting took, if it was needed.
+    #[must_use]
+    pub fn sort_cost(&self) -> Option<SortCost> {
+        self.order.sort_cost()
+    }
+
+    fn words(&self, segment: u32, damage: &Damage) -> String {
+        let segments = &self.order.recording().segments;
+        let path = segments.get(segment as usize).map_or_else(|| format!("segment {segment}"), |s| s.path.display().to_string());
+        format!("{path}: bytes {} to {}: {}", damage.from, damage.to, damage.what)
     }
 }
 
-impl RecordedFeed {
-    fn words(&self, segment: u32, damage: &Damage) -> String {
-        let path =
-            self.recording.segments.get(segment as usize).map_or_else(|| format!("segment {segment}"), |s| s.path.display().to_string());
-        format!("{path}: bytes {} to {}: {}", damage.from, damage.to, damage.what)
-    }
+/// The times from `from` on and before `to`, nanoseconds since 1970.
+#[must_use]
+pub fn window(from: Option<i64>, to: Option<i64>) -> RangeInclusive<i64> {
+    from.unwrap_or(i64::MIN)..=to.map_or(i64::MAX, |to| to.saturating_sub(1))
 }
 
 impl RecordFeed for RecordedFeed {
@@ -145,9 +155,7 @@ impl RecordFeed for RecordedFeed {
         if self.before.is_empty() {
             self.before = self.damages();
         }
-        self.order =
-            TimeOrder::new(Arc::clone(&self.recording), Arc::clone(&self.index), self.window.clone()).map_err(|e| FeedError(e.into()))?;
-        Ok(())
+        self.order.rewind().map_err(|e| FeedError(e.into()))
     }
 
     fn damages(&self) -> Vec<String> {
@@ -155,14 +163,13 @@ impl RecordFeed for RecordedFeed {
             return self.before.clone();
         }
         let met = self.order.damages().iter().map(|(segment, damage)| self.words(*segment, damage));
-        self.recording.damages().into_iter().chain(self.recording.unsealed()).chain(met).collect()
+        let recording = self.order.recording();
+        recording.damages().into_iter().chain(recording.unsealed()).chain(met).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::planner::{Planner, PlannerOptions};
     use crate::testing::{record, stream};
@@ -217,7 +224,8 @@ mod tests {
         assert_eq!((topics["t"].partitions, topics["t"].settings["cleanup.policy"].as_str()), (3, "compact"));
 
         let times = measure(&recording).expect("times");
-        let mut feed = RecordedFeed::open(recording, &[StreamClock::Create; 2], &times, None, None).expect("in order");
+        let mut feed = RecordedFeed::open(recording, &[StreamClock::Create; 2], &times, window(None, None), tmp.path(), &mut |_| ())
+            .expect("in order");
         let options = PlannerOptions { repeat: true, run_ns: Some(2_000_000_000), ..PlannerOptions::of_streams(2) };
         let mut planner = Planner::new(options);
         let mut due = Vec::new();

@@ -9,6 +9,7 @@ mod import;
 mod inspect;
 #[cfg(all(feature = "replay", feature = "kafka"))]
 mod replay;
+mod sort;
 mod verify;
 
 use dejaq_shared::outcome::Outcome;
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Export(export::Arguments),
     /// Make a recording from lines of JSON (what export writes)
     Import(import::Arguments),
+    /// Make a copy of a recording whose records lie in time order
+    Sort(sort::Arguments),
     /// See the whole loop at once: nothing needed, under a minute
     #[cfg(all(feature = "capture", feature = "replay", feature = "kafka"))]
     Demo(demo::Arguments),
@@ -52,6 +55,7 @@ impl Command {
             Self::Verify(arguments) => verify::run(&arguments),
             Self::Export(arguments) => export::run(&arguments),
             Self::Import(arguments) => import::run(&arguments),
+            Self::Sort(arguments) => sort::run(&arguments),
             #[cfg(all(feature = "capture", feature = "replay", feature = "kafka"))]
             Self::Demo(arguments) => demo::run(&arguments),
         }

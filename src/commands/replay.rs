@@ -1,6 +1,6 @@
 //! `dejaq replay` and `dejaq plan`: recording to broker, and what would be sent.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use dejaq_replay::clock_choice::{ClockDecision, StreamTimes, choose};
 use dejaq_replay::config::{Options, RawOptions};
 use dejaq_replay::engine::{self, RunSetup};
-use dejaq_replay::plan::plan;
+use dejaq_replay::plan::{SortReport, plan};
 use dejaq_replay::prepare::{RecordingFacts, TargetFacts, prepare, queue_limits, topics};
-use dejaq_replay::recorded::{RecordedFeed, facts, incomplete, source_topics};
+use dejaq_replay::recorded::{RecordedFeed, facts, incomplete, source_topics, window};
 use dejaq_replay::remap::{self, TopicPlan};
 use dejaq_replay::run::dir::RunDir;
 use dejaq_replay::summary::summary;
@@ -20,11 +20,13 @@ use dejaq_shared::broker::kafka::config::{ClientProfile, SinkOptions};
 use dejaq_shared::broker::sink::{NewTopic, TargetTopic};
 use dejaq_shared::clock::SystemClock;
 use dejaq_shared::outcome::Outcome;
+use dejaq_shared::segment::ordered::SortCost;
 use dejaq_shared::segment::recording::Recording;
 use dejaq_shared::segment::timeline::{TimeStatistics, measure};
-use dejaq_shared::units::{format_count, format_duration_ns};
+use dejaq_shared::units::{duration_ns, format_bytes, format_count, format_duration_ns, format_ns};
 
 use super::Usage;
+use super::sort::show_sorting;
 use crate::progress::{Progress, talk};
 use crate::stop;
 
@@ -98,6 +100,10 @@ pub(crate) struct Choices {
     /// How many topics have a latency of their own (default 16)
     #[arg(long, value_name = "N")]
     measure_topics: Option<u32>,
+    /// Where to sort a recording that is too far out of time order for memory (default: replay the run directory, plan the
+    /// system's directory for temporary files). Nothing is left there
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
     /// Replay a recording that does not say where it came from
     #[arg(long)]
     allow_unknown_source: bool,
@@ -167,6 +173,7 @@ impl Choices {
             seed: self.seed,
             create_topics: self.create_topics,
             measure_topics: self.measure_topics,
+            scratch: self.scratch.clone(),
             allow_unknown_source: self.allow_unknown_source,
             ..RawOptions::default()
         };
@@ -190,8 +197,9 @@ struct Ready {
     feed: RecordedFeed,
 }
 
-/// Everything that can be refused before anything is sent. `create` says whether missing topics are really made.
-fn ready(choices: &Choices, create: bool) -> anyhow::Result<Ready> {
+/// Everything that can be refused before anything is sent, and what must be done before: sorting, into `scratch` unless the
+/// options name another place. `create` says whether missing topics are really made.
+fn ready(choices: &Choices, create: bool, scratch: &Path) -> anyhow::Result<Ready> {
     let options = choices.options()?;
     let endpoint = Endpoint::from_url_and_environment(&choices.to).map_err(Usage::error)?;
     let recording = Arc::new(Recording::open(&choices.dir)?);
@@ -199,8 +207,6 @@ fn ready(choices: &Choices, create: bool) -> anyhow::Result<Ready> {
     let plan = topics(&facts, &options)?;
     let statistics = measure(&recording)?;
     let decision = decide(&options, &facts, &plan, &statistics)?;
-    let feed = RecordedFeed::open(Arc::clone(&recording), &decision.clocks, &statistics, options.from_time_ns, options.to_time_ns)?;
-
     let queue = queue_limits(&facts, &options);
     let client = SinkOptions { queue, profile: ClientProfile::Precise, user: options.properties.clone() };
     let target = AnyTarget::connect(&endpoint, &client, TIMEOUT)?;
@@ -224,7 +230,24 @@ fn ready(choices: &Choices, create: bool) -> anyhow::Result<Ready> {
     }
     let mut setup = prepare(&facts, &options, &plan, &at_target, &decision, super::new_id())?;
     setup.identity.notes.extend(incomplete(&recording));
+    // Sorting may take a while: only when nothing is left that can be refused.
+    let window = window(options.from_time_ns, options.to_time_ns);
+    let mut progress = Progress::new();
+    let scratch = options.scratch.as_deref().unwrap_or(scratch);
+    let feed = RecordedFeed::open(recording, &decision.clocks, &statistics, window, scratch, &mut |p| show_sorting(&mut progress, p));
+    progress.end();
+    let feed = feed?;
+    setup.identity.notes.extend(feed.sort_cost().map(sorted_note));
     Ok(Ready { target, topics: plan, setup, feed })
+}
+
+fn sorted_note(cost: SortCost) -> String {
+    format!(
+        "the recording is out of time order by more than the read budget ({} of blocks overlap): sorted through {} of scratch in {}",
+        format_bytes(cost.open_bytes),
+        format_bytes(cost.scratch_bytes),
+        format_ns(duration_ns(cost.took))
+    )
 }
 
 /// Each stream's clock. Streams that are left out go by their own: they must not stand in the way of the others.
@@ -252,7 +275,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     // What costs nothing to find out comes first: contradictions, then the run directory.
     arguments.choices.options()?;
     let dir = RunDir::create(&arguments.run)?;
-    let Ready { target, topics, setup, mut feed } = ready(&arguments.choices, true)?;
+    let Ready { target, topics, setup, mut feed } = ready(&arguments.choices, true, &arguments.run)?;
     for note in &setup.identity.notes {
         talk(format_args!("note: {note}"));
     }
@@ -285,8 +308,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 }
 
 pub(crate) fn run_plan(arguments: &PlanArguments) -> anyhow::Result<Outcome> {
-    let Ready { topics, setup, mut feed, .. } = ready(&arguments.choices, false)?;
-    let report = plan(&setup, &mut feed)?;
+    let Ready { topics, setup, mut feed, .. } = ready(&arguments.choices, false, &std::env::temp_dir())?;
+    let mut report = plan(&setup, &mut feed)?;
+    report.sort = feed.sort_cost().map(SortReport::from);
     if arguments.json {
         super::print_json(&report)?;
         return Ok(Outcome::Done);

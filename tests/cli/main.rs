@@ -16,5 +16,6 @@ mod kit;
 mod places;
 mod replaying;
 mod secrets;
+mod sorting;
 mod times;
 mod unreachable;

@@ -4,20 +4,18 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{Flag, Kind, Line};
 use crate::clock::wall_now_ns;
 use crate::record::{BrokerTime, EPOCH_UNKNOWN, HeadersBuf, Lane, RECORD_BYTES_MAX, Record, Stream, StreamIx, TopicId};
 use crate::segment::SegmentError;
-use crate::segment::block::{BlockBuilder, BlockEncoder, EncodedBlock};
-use crate::segment::codec::Compression;
+use crate::segment::append::{RecordAppender, make_beside};
 use crate::segment::meta::{FiltersV1, SourceV1};
-use crate::segment::recording_writer::{NewRecording, RecordingWriter, RollPolicy};
+use crate::segment::recording_writer::{NewRecording, RollPolicy};
 
 /// The longest line: a record of the largest size in base64, with room for its fields.
 const LINE_BYTES_MAX: u64 = (RECORD_BYTES_MAX as u64) * 2;
-const BLOCK_BYTES: usize = 4 << 20;
 
 /// Why lines cannot be imported.
 #[derive(Debug, thiserror::Error)]
@@ -70,27 +68,7 @@ pub fn import(
     source_cluster: Option<&str>,
     mut progress: impl FnMut(u64),
 ) -> Result<ImportSummary, ImportError> {
-    if out.exists() {
-        return Err(SegmentError::Conflict { path: out.to_owned(), why: "it exists already: choose another --out".into() }.into());
-    }
-    let mut beside = out.as_os_str().to_owned();
-    beside.push(".importing");
-    let beside = PathBuf::from(beside);
-    if beside.exists() {
-        std::fs::remove_dir_all(&beside).map_err(SegmentError::io("removing what an earlier import left in", &beside))?;
-    }
-    let result = import_into(input, name, &beside, source_cluster, &mut progress);
-    match result {
-        Ok(summary) => {
-            std::fs::rename(&beside, out).map_err(SegmentError::io("renaming", &beside))?;
-            Ok(summary)
-        }
-        Err(error) => {
-            // The error that matters is the one in hand.
-            let _ = std::fs::remove_dir_all(&beside);
-            Err(error)
-        }
-    }
+    make_beside(out, "importing", |beside| import_into(input, name, beside, source_cluster, &mut progress))
 }
 
 fn import_into(
@@ -147,10 +125,7 @@ fn describe(error: &serde_json::Error) -> String {
 }
 
 struct Importer {
-    writer: RecordingWriter,
-    encoder: BlockEncoder,
-    builder: BlockBuilder,
-    block: EncodedBlock,
+    writer: RecordAppender,
     headers: HeadersBuf,
     streams: HashMap<Stream, (StreamIx, i64)>,
     broker: String,
@@ -164,10 +139,7 @@ impl Importer {
         let source = SourceV1 { broker: first.broker.clone().into_owned(), cluster, ancestors: Vec::new() };
         let filters = FiltersV1 { topics: Vec::new(), replayed: "include".into(), sampled_one_in: 1 };
         Ok(Self {
-            writer: RecordingWriter::create(dir, NewRecording { source, filters, roll: RollPolicy::default() })?,
-            encoder: BlockEncoder::new().map_err(SegmentError::io("preparing to compress for", dir))?,
-            builder: BlockBuilder::new(),
-            block: EncodedBlock::default(),
+            writer: RecordAppender::create(dir, NewRecording { source, filters, roll: RollPolicy::default() })?,
             headers: HeadersBuf::default(),
             streams: HashMap::new(),
             broker: first.broker.clone().into_owned(),
@@ -206,7 +178,7 @@ impl Importer {
         }
         let ix = match known {
             Some((ix, _)) => ix,
-            None => self.writer.add_streams(&[(stream.clone(), position)])?.first().copied().unwrap_or_default(),
+            None => self.writer.recording().add_streams(&[(stream.clone(), position)])?.first().copied().unwrap_or_default(),
         };
         let Some(next) = position.checked_add(1) else { return Ok(Err(format!("position {position} is the last there can be"))) };
         self.streams.insert(stream, (ix, next));
@@ -224,15 +196,9 @@ impl Importer {
         if record.bytes_raw() > RECORD_BYTES_MAX {
             return Ok(Err(format!("the record has {} bytes, the limit is {RECORD_BYTES_MAX}", record.bytes_raw())));
         }
-        if !self.builder.accepts(&record) {
-            write_block(&mut self.writer, &mut self.encoder, &mut self.builder, &mut self.block)?;
-        }
-        self.builder.push(&record);
+        self.writer.push(&record)?;
         self.summary.records += 1;
         self.summary.bytes_raw += record.bytes_raw() as u64;
-        if self.builder.bytes_raw() >= BLOCK_BYTES {
-            write_block(&mut self.writer, &mut self.encoder, &mut self.builder, &mut self.block)?;
-        }
         Ok(Ok(()))
     }
 
@@ -258,29 +224,9 @@ impl Importer {
     }
 
     fn finish(mut self) -> Result<ImportSummary, SegmentError> {
-        write_block(&mut self.writer, &mut self.encoder, &mut self.builder, &mut self.block)?;
         self.summary.streams = self.streams.len() as u64;
-        let books = self.writer.books();
-        self.writer.checkpoint(&books)?;
-        self.writer.seal()?;
+        let books = self.writer.books()?;
+        self.writer.seal(&books)?;
         Ok(self.summary)
     }
-}
-
-fn write_block(
-    writer: &mut RecordingWriter,
-    encoder: &mut BlockEncoder,
-    builder: &mut BlockBuilder,
-    block: &mut EncodedBlock,
-) -> Result<(), SegmentError> {
-    if builder.is_empty() {
-        return Ok(());
-    }
-    encoder.encode(builder, Compression::Zstd(3), block).map_err(SegmentError::io("compressing for", writer.dir()))?;
-    builder.clear();
-    writer.block(block)?;
-    if writer.roll_due() {
-        writer.roll()?;
-    }
-    Ok(())
 }

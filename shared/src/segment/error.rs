@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::units::format_bytes;
+
 /// Why a segment or a recording cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum SegmentError {
@@ -78,16 +80,20 @@ pub enum SegmentError {
         /// Why, and what to do.
         why: String,
     },
-    /// The records are too far out of time order for the read budget.
-    #[error("the recording {path} is so far out of time order that {needed_mib} MiB of blocks would have to be open at once, the read budget is {budget_mib} MiB: \
-             replay a shorter window with --from-time and --to-time, or replay by arrival time with --clock arrival", path = path.display())]
-    Disorder {
-        /// The recording.
+    /// The place for sorting is too small.
+    #[error(
+        "sorting {recording} takes about {needed} of scratch in {path}, which has {free} free: give --scratch a directory on a larger disk, or a shorter window with --from-time and --to-time",
+        recording = recording.display(), path = path.display(), needed = format_bytes(*needed_bytes), free = format_bytes(*free_bytes)
+    )]
+    ScratchTooSmall {
+        /// What is sorted.
+        recording: PathBuf,
+        /// Where.
         path: PathBuf,
-        /// What would be needed.
-        needed_mib: u64,
-        /// What may be used.
-        budget_mib: u64,
+        /// What it takes, by what it took so far.
+        needed_bytes: u64,
+        /// What there is.
+        free_bytes: u64,
     },
 }
 

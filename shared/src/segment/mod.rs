@@ -9,9 +9,11 @@
 //! # The ladder
 //! [`meta`] tagged metadata values → [`frame`] header, frame heads, footer → [`codec`] columns → [`block`], [`block_head`] and
 //! [`block_read`] records in columns → [`scan`] frames of a file, damage told → [`writer`] and [`reader`] one segment →
-//! [`recording`] and [`recording_writer`] a directory of them → [`timeline`] and [`order`] its records in time order ·
+//! [`recording`] and [`recording_writer`] a directory of them → [`timeline`] and [`time_index`] when its records are →
+//! [`order`] or [`sort`], as [`ordered`] chooses, its records in time order · [`append`] and [`sorted_copy`] recordings made of records ·
 //! [`verify`] the one validator.
 
+pub mod append;
 pub mod block;
 pub mod block_head;
 pub mod block_read;
@@ -24,13 +26,17 @@ pub mod footer;
 pub mod frame;
 pub mod meta;
 pub mod order;
+pub mod ordered;
 pub mod profile;
 pub mod reader;
 pub mod recording;
 pub mod recording_writer;
 pub mod recovery;
 pub mod scan;
+pub mod sort;
+pub mod sorted_copy;
 pub mod store;
+pub mod time_index;
 pub mod timeline;
 pub mod verify;
 pub mod writer;

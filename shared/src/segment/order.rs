@@ -3,11 +3,11 @@
 //! # What it guarantees
 //! - Records come by the time of their stream's clock; equal times in the order of the streams' numbers; order within a
 //!   stream always wins. The same recording gives the same order on any machine.
-//! - Only blocks whose time range covers the cursor are open. When these exceed the read budget, that is an error before
-//!   the first record, not a surprise in the middle.
+//! - Only blocks whose time range covers the cursor are open. Whether these fit the read budget is known before the first
+//!   record ([`TimeIndex::fits`]); where they do not, [`super::sort`] is the way, and [`super::ordered`] chooses.
 //! - A damaged block costs that block and is told by [`TimeOrder::damages`].
 //!
-//! Memory: the open blocks, 16 bytes a block and one bit a block and stream.
+//! Memory: the open blocks, and the index.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -20,133 +20,12 @@ use super::block_read::{Block, Wanted};
 use super::reader::BlockReader;
 use super::recording::Recording;
 use super::scan::Damage;
-use super::timeline::{LaneTime, StreamClock, TimeStatistics, each_block};
+use super::time_index::{Groups, TimeIndex};
+use super::timeline::LaneTime;
 use crate::record::{Record, StreamIx};
 
-/// The raw bytes of blocks that may be open at once.
-pub const READ_BUDGET_BYTES: u64 = 64 << 20;
 /// Segment files held open.
 const FILES_MAX: usize = 16;
-
-/// When each block's records are, by the chosen clocks.
-#[derive(Debug, Clone)]
-pub struct TimeIndex {
-    clocks: Vec<StreamClock>,
-    statistics: Vec<TimeStatistics>,
-    /// First and last time in each block; `None` where it could not be read.
-    ranges: Vec<Option<(i64, i64)>>,
-    /// For each stream a bit per block.
-    presence: Vec<Vec<u64>>,
-}
-
-impl TimeIndex {
-    /// Reads the times of a whole recording. `clocks` and `statistics` have an entry per stream.
-    ///
-    /// # Errors
-    /// I/O.
-    pub fn build(recording: &Recording, clocks: &[StreamClock], statistics: &[TimeStatistics]) -> Result<Self, SegmentError> {
-        let words = recording.blocks.len().div_ceil(64);
-        let mut index = Self {
-            clocks: clocks.to_vec(),
-            statistics: statistics.to_vec(),
-            ranges: vec![None; recording.blocks.len()],
-            presence: vec![vec![0; words]; recording.streams.len()],
-        };
-        let mut lanes: Vec<LaneTime> = clocks.iter().zip(statistics).map(|(clock, statistics)| LaneTime::new(*clock, statistics)).collect();
-        let mut groups = Groups::default();
-        let mut times = Vec::new();
-        each_block(recording, |ix, block, numbers| {
-            groups.group(block);
-            let mut range: Option<(i64, i64)> = None;
-            for (slot, number) in numbers.iter().enumerate() {
-                lanes[*number as usize].times(block, groups.of(slot), &mut times);
-                index.presence[*number as usize][ix / 64] |= 1 << (ix % 64);
-                if let (Some(first), Some(last)) = (times.first(), times.last()) {
-                    range = Some(range.map_or((*first, *last), |(low, high)| (low.min(*first), high.max(*last))));
-                }
-            }
-            index.ranges[ix] = range;
-        })?;
-        Ok(index)
-    }
-
-    /// The first and the last time of all.
-    #[must_use]
-    pub fn span(&self) -> Option<(i64, i64)> {
-        let known = || self.ranges.iter().flatten();
-        Some((known().map(|r| r.0).min()?, known().map(|r| r.1).max()?))
-    }
-
-    /// The most raw bytes of blocks that are open at once when all records in `window` are read in order.
-    #[must_use]
-    pub fn open_bytes_max(&self, recording: &Recording, window: &RangeInclusive<i64>) -> u64 {
-        let mut changes: Vec<(i64, bool, u64)> = Vec::new();
-        for (range, block) in self.ranges.iter().zip(&recording.blocks) {
-            // Of blocks before the window only the times are read; those after it are not opened.
-            if let Some((first, last)) = range.filter(|(first, last)| last >= window.start() && first <= window.end()) {
-                changes.push((first, false, block.bytes_raw));
-                changes.push((last, true, block.bytes_raw));
-            }
-        }
-        // At equal times blocks open before others close: the upper bound.
-        changes.sort_unstable();
-        let (mut open, mut most) = (0u64, 0u64);
-        for (_, closes, bytes) in changes {
-            open = if closes { open.saturating_sub(bytes) } else { open.saturating_add(bytes) };
-            most = most.max(open);
-        }
-        most
-    }
-
-    fn next_of(&self, stream: StreamIx, from: usize) -> Option<usize> {
-        let words = &self.presence[stream as usize];
-        let mut word = from / 64;
-        let mut bits = words.get(word)? & (u64::MAX << (from % 64));
-        while bits == 0 {
-            word += 1;
-            bits = *words.get(word)?;
-        }
-        Some(word * 64 + bits.trailing_zeros() as usize)
-    }
-}
-
-/// A block's records by stream.
-#[derive(Debug, Default)]
-struct Groups {
-    records: Vec<u32>,
-    ends: Vec<u32>,
-}
-
-impl Groups {
-    fn group(&mut self, block: &Block) {
-        self.ends.clear();
-        let mut at = 0u32;
-        let mut next: Vec<u32> = Vec::with_capacity(block.head.streams.len());
-        for stream in &block.head.streams {
-            next.push(at);
-            at += stream.records;
-            self.ends.push(at);
-        }
-        self.records.resize(at as usize, 0);
-        for (record, slot) in (0u32..).zip(block.slots()) {
-            let place = &mut next[*slot as usize];
-            // Rows and runs were checked to agree in total; a row that lies about its share must not run over.
-            if let Some(to) = self.records.get_mut(*place as usize) {
-                *to = record;
-            }
-            *place += 1;
-        }
-    }
-
-    fn range(&self, slot: usize) -> std::ops::Range<usize> {
-        let start = slot.checked_sub(1).map_or(0, |before| self.ends[before]);
-        start as usize..self.ends[slot] as usize
-    }
-
-    fn of(&self, slot: usize) -> &[u32] {
-        &self.records[self.range(slot)]
-    }
-}
 
 struct OpenBlock {
     block: Block,
@@ -176,9 +55,9 @@ struct Lane {
 }
 
 /// What has no place in the order: damage found on opening, and blocks whose times could not be read.
-fn unread(recording: &Recording, index: &TimeIndex) -> Vec<(u32, Damage)> {
+pub(super) fn unread(recording: &Recording, index: &TimeIndex) -> Vec<(u32, Damage)> {
     let opening = (0u32..).zip(&recording.segments).flat_map(|(number, s)| s.damages.iter().map(move |d| (number, d.clone())));
-    let timeless = recording.blocks.iter().zip(&index.ranges).filter(|(_, range)| range.is_none()).map(|(at, _)| {
+    let timeless = recording.blocks.iter().zip(index.ranges()).filter(|(_, range)| range.is_none()).map(|(at, _)| {
         let what = format!("the times of a block of {} records cannot be read", at.records);
         (at.segment, Damage { from: at.offset, to: at.offset + u64::from(at.bytes_stored), what })
     });
@@ -203,21 +82,17 @@ pub struct TimeOrder {
 }
 
 impl TimeOrder {
-    /// Begins at the first record whose time lies in `window` (nanoseconds since 1970).
+    /// Begins at the first record whose time lies in `window` (nanoseconds since 1970). The caller has asked
+    /// [`TimeIndex::fits`]: it opens as many blocks as the order takes.
     ///
     /// # Errors
-    /// [`SegmentError::Disorder`] when the read budget would be exceeded.
+    /// When zstd cannot have its memory.
     pub fn new(recording: Arc<Recording>, index: Arc<TimeIndex>, window: RangeInclusive<i64>) -> Result<Self, SegmentError> {
-        let largest = recording.blocks.iter().map(|b| b.bytes_raw).max().unwrap_or(0);
-        let (needed, budget) = (index.open_bytes_max(&recording, &window), READ_BUDGET_BYTES.max(largest.saturating_mul(2)));
-        if needed > budget {
-            return Err(SegmentError::Disorder { path: recording.dir.clone(), needed_mib: needed >> 20, budget_mib: budget >> 20 });
-        }
         let mut schedule: Vec<(i64, usize)> =
-            index.ranges.iter().enumerate().filter_map(|(ix, range)| range.map(|(first, _)| (first, ix))).collect();
+            index.ranges().iter().enumerate().filter_map(|(ix, range)| range.map(|(first, _)| (first, ix))).collect();
         schedule.sort_unstable();
-        let lanes = index.clocks.iter().zip(&index.statistics).map(|(clock, statistics)| Lane {
-            time: LaneTime::new(*clock, statistics),
+        let lanes = index.lane_times().map(|time| Lane {
+            time,
             waiting: VecDeque::new(),
             current: None,
             times: Vec::new(),
@@ -280,7 +155,7 @@ impl TimeOrder {
         let lane = &mut self.lanes[stream as usize];
         let Some(slice) = &lane.current else { return 0 };
         let Some(open) = self.open[slice.slot].as_mut() else { return 0 };
-        let records = &open.groups.records[slice.range.clone()];
+        let records = open.groups.in_range(slice.range.clone());
         let start = lane.cursor;
         let mut handed = 0;
         while let Some(&time) = lane.times.get(lane.cursor) {
@@ -331,7 +206,7 @@ impl TimeOrder {
             lanes: Vec::new(),
             remaining: 0,
         });
-        let ends_before = self.index.ranges[ix].is_some_and(|(_, last)| last < *self.window.start());
+        let ends_before = self.index.ranges()[ix].is_some_and(|(_, last)| last < *self.window.start());
         let wanted = if ends_before { Wanted::TIMES } else { Wanted::ALL };
         self.ensure_file(at.segment)?;
         let segment = &self.recording.segments[at.segment as usize];
@@ -375,7 +250,7 @@ impl TimeOrder {
         let expected = self.index.next_of(stream, lane.next_block);
         let Some(slice) = lane.waiting.pop_front_if(|slice| Some(slice.block_ix) == expected) else { return };
         if let Some(open) = &self.open[slice.slot] {
-            lane.time.times(&open.block, &open.groups.records[slice.range.clone()], &mut lane.times);
+            lane.time.times(&open.block, open.groups.in_range(slice.range.clone()), &mut lane.times);
             lane.cursor = 0;
             if let Some(first) = lane.times.first() {
                 self.heap.push(Reverse((*first, stream)));
@@ -386,10 +261,7 @@ impl TimeOrder {
 
     /// Forgets a block that cannot be read, so that no stream waits for it.
     fn skip_block(&mut self, ix: usize) {
-        let index = Arc::make_mut(&mut self.index);
-        for words in &mut index.presence {
-            words[ix / 64] &= !(1 << (ix % 64));
-        }
+        Arc::make_mut(&mut self.index).forget(ix);
         for stream in 0..self.lanes.len() {
             self.activate(StreamIx::try_from(stream).unwrap_or(StreamIx::MAX));
         }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::SegmentError;
-use super::order::TimeIndex;
 use super::recording::Recording;
+use super::time_index::TimeIndex;
 use super::timeline::{StreamClock, TimeStatistics, each_block};
 
 /// A recording, summed up.

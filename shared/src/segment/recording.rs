@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 use super::SegmentError;
 use super::facts::SegmentFacts;
 use super::frame::{SegmentHeader, frame_type};
-use super::meta::StreamBooksV1;
+use super::meta::{SegmentV1, StreamBooksV1};
 use super::reader::{SegmentReader, SegmentState};
-use super::scan::Damage;
+use super::scan::{Damage, read_header};
 use crate::record::{Gap, Stream, StreamIx};
 
 /// The file that says, for people, what a directory is.
@@ -115,29 +115,30 @@ impl Recording {
         }
         // Asked before the segments are read: a writer that ends meanwhile leaves more, not less.
         let live = is_held(dir)?;
-        let mut readers = paths.iter().map(|p| SegmentReader::open(p)).collect::<Result<Vec<_>, _>>()?;
-        readers.sort_by_key(|r| (r.header.segment.writer_id, r.header.segment.number));
-        let id = readers[0].header.segment.recording_id;
-        if let Some(other) = readers.iter().find(|r| r.header.segment.recording_id != id) {
+        // Headers first: what the segments say in full is held for one of them at a time.
+        let mut segments = paths.into_iter().map(|p| Ok((header(&p)?, p))).collect::<Result<Vec<_>, SegmentError>>()?;
+        segments.sort_by_key(|(header, _)| (header.writer_id, header.number));
+        let id = segments[0].0.recording_id;
+        if let Some((_, other)) = segments.iter().find(|(header, _)| header.recording_id != id) {
             return Err(SegmentError::Conflict {
-                path: other.path.clone(),
-                why: format!("it belongs to another recording than {}", readers[0].path.display()),
+                path: other.clone(),
+                why: format!("it belongs to another recording than {}", segments[0].1.display()),
             });
         }
         let mut recording = Self {
             dir: dir.to_owned(),
             id,
-            segments: Vec::with_capacity(readers.len()),
+            segments: Vec::with_capacity(segments.len()),
             streams: Vec::new(),
             blocks: Vec::new(),
             gaps: Vec::new(),
             ancestors: Vec::new(),
-            missing: missing_numbers(&readers),
+            missing: missing_numbers(segments.iter().map(|(header, _)| header)),
             live,
         };
         let mut known = Known::default();
-        for reader in readers {
-            recording.add(reader, &mut known)?;
+        for (_, path) in segments {
+            recording.add(SegmentReader::open(&path)?, &mut known)?;
         }
         Ok(recording)
     }
@@ -320,11 +321,15 @@ struct Known {
     numbers: HashMap<([u8; 16], u32), StreamIx>,
 }
 
-fn missing_numbers(readers: &[SegmentReader]) -> Vec<([u8; 16], u64)> {
+fn header(path: &Path) -> Result<SegmentV1, SegmentError> {
+    let file = File::open(path).map_err(SegmentError::io("opening", path))?;
+    Ok(read_header(&file, path)?.0.segment)
+}
+
+fn missing_numbers<'a>(segments: impl Iterator<Item = &'a SegmentV1>) -> Vec<([u8; 16], u64)> {
     let mut missing = Vec::new();
     let mut expected: HashMap<[u8; 16], u64> = HashMap::new();
-    for reader in readers {
-        let segment = &reader.header.segment;
+    for segment in segments {
         let next = expected.entry(segment.writer_id).or_insert(0);
         // A hostile number must not fill memory: the first few are enough to say what is missing.
         missing.extend((*next..segment.number).take(1000).map(|number| (segment.writer_id, number)));

@@ -15,7 +15,8 @@ use super::SegmentError;
 use super::block_read::{Block, Wanted};
 use super::reader::BlockReader;
 use super::recording::Recording;
-use crate::record::{BrokerTime, RecordFlags};
+use super::scan::Damage;
+use crate::record::{BrokerTime, RecordFlags, StreamIx};
 
 const MILLISECOND_NS: i64 = 1_000_000;
 /// 2000-01-01T00:00:00Z in milliseconds since 1970.
@@ -142,26 +143,52 @@ pub fn measure(recording: &Recording) -> Result<Vec<TimeStatistics>, SegmentErro
 }
 
 /// Calls `f` for the times of every readable block, in storage order, with the recording's numbers of its streams.
-pub(super) fn each_block(recording: &Recording, mut f: impl FnMut(usize, &Block, &[u32])) -> Result<(), SegmentError> {
+pub(super) fn each_block(recording: &Recording, mut f: impl FnMut(usize, &Block, &[StreamIx])) -> Result<(), SegmentError> {
+    walk_blocks(
+        recording,
+        |_| Some(Wanted::TIMES),
+        |ix, met| {
+            if let Ok((block, lanes)) = met {
+                f(ix, block, lanes);
+            }
+            Ok(())
+        },
+    )
+}
+
+/// What a walk meets: a block with the recording's numbers of its streams, or why it cannot be read.
+type Met<'a> = Result<(&'a Block, &'a [StreamIx]), Damage>;
+
+/// Goes over the blocks in storage order and reads of each what is `wanted` (`None`: it is passed over).
+pub(super) fn walk_blocks(
+    recording: &Recording,
+    mut wanted: impl FnMut(usize) -> Option<Wanted>,
+    mut f: impl FnMut(usize, Met<'_>) -> Result<(), SegmentError>,
+) -> Result<(), SegmentError> {
     let mut reader = BlockReader::new()?;
     let mut block = Block::default();
     let mut lanes = Vec::new();
     let mut open: Option<(u32, File)> = None;
     for (ix, at) in recording.blocks.iter().enumerate() {
+        let Some(wanted) = wanted(ix) else { continue };
         let segment = &recording.segments[at.segment as usize];
         let file = match open.take().filter(|(number, _)| *number == at.segment) {
             Some((_, file)) => file,
             None => File::open(&segment.path).map_err(SegmentError::io("opening", &segment.path))?,
         };
-        match reader.read(&file, &segment.path, &segment.header.segment.sync, at.offset, Wanted::TIMES, &mut block) {
+        let damage = |from, what| Damage { from, to: from + u64::from(at.bytes_stored), what };
+        match reader.read(&file, &segment.path, &segment.header.segment.sync, at.offset, wanted, &mut block) {
             Ok(()) => {
                 lanes.clear();
-                lanes.extend(block.head.streams.iter().map(|s| segment.streams.get(&s.stream).copied().unwrap_or(u32::MAX)));
-                if !lanes.contains(&u32::MAX) {
-                    f(ix, &block, &lanes);
+                lanes.extend(block.head.streams.iter().map_while(|s| segment.streams.get(&s.stream)));
+                match block.head.streams.get(lanes.len()) {
+                    None => f(ix, Ok((&block, &lanes)))?,
+                    Some(stranger) => {
+                        f(ix, Err(damage(at.offset, format!("nothing that can be read introduces stream {}", stranger.stream))))?
+                    }
                 }
             }
-            Err(SegmentError::Damaged { .. }) => {}
+            Err(SegmentError::Damaged { offset, what, .. }) => f(ix, Err(damage(offset, what)))?,
             Err(other) => return Err(other),
         }
         open = Some((at.segment, file));
