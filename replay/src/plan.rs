@@ -44,7 +44,7 @@ pub struct PlanReport {
 /// What it took to put a recording into time order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct SortReport {
-    /// Raw bytes of the blocks that would have had to be open at once, in bytes.
+    /// Memory of the blocks that would have had to be open at once, in bytes.
     pub open_bytes: u64,
     /// Scratch on the disk, in bytes.
     pub scratch_bytes: u64,

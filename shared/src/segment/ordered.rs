@@ -17,7 +17,7 @@ use crate::record::Record;
 /// What sorting took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SortCost {
-    /// Raw bytes of the blocks that would have had to be open at once.
+    /// Memory of the blocks that would have had to be open at once, in bytes.
     pub open_bytes: u64,
     /// Scratch on the disk, in bytes.
     pub scratch_bytes: u64,

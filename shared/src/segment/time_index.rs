@@ -7,12 +7,14 @@ use std::ops::{Range, RangeInclusive};
 
 use super::SegmentError;
 use super::block_read::Block;
-use super::recording::Recording;
+use super::recording::{BlockRef, Recording};
 use super::timeline::{LaneTime, StreamClock, TimeStatistics, each_block};
 use crate::record::StreamIx;
 
-/// The raw bytes of blocks that may be open at once.
+/// The memory that blocks may take that are open at once.
 pub const READ_BUDGET_BYTES: u64 = 64 << 20;
+/// What a decoded record takes beside its raw bytes: its numbers, and where its strings are.
+const RECORD_OVERHEAD_BYTES: u64 = 58;
 
 /// When each block's records are, by the chosen clocks.
 #[derive(Debug, Clone)]
@@ -67,7 +69,7 @@ impl TimeIndex {
     /// or twice the largest block.
     #[must_use]
     pub fn fits(&self, recording: &Recording, window: &RangeInclusive<i64>) -> bool {
-        let largest = recording.blocks.iter().map(|b| b.bytes_raw).max().unwrap_or(0);
+        let largest = recording.blocks.iter().map(open_bytes).max().unwrap_or(0);
         self.open_bytes_max(recording, window) <= READ_BUDGET_BYTES.max(largest.saturating_mul(2))
     }
 
@@ -88,15 +90,15 @@ impl TimeIndex {
         self.clocks.iter().zip(&self.statistics).map(|(clock, statistics)| LaneTime::new(*clock, statistics))
     }
 
-    /// The most raw bytes of blocks that are open at once when all records in `window` are read in order.
+    /// The most memory of blocks that are open at once when all records in `window` are read in order.
     #[must_use]
     pub fn open_bytes_max(&self, recording: &Recording, window: &RangeInclusive<i64>) -> u64 {
         let mut changes: Vec<(i64, bool, u64)> = Vec::new();
         for (range, block) in self.ranges.iter().zip(&recording.blocks) {
             // Of blocks before the window only the times are read; those after it are not opened.
             if let Some((first, last)) = range.filter(|(first, last)| last >= window.start() && first <= window.end()) {
-                changes.push((first, false, block.bytes_raw));
-                changes.push((last, true, block.bytes_raw));
+                changes.push((first, false, open_bytes(block)));
+                changes.push((last, true, open_bytes(block)));
             }
         }
         // At equal times blocks open before others close: the upper bound.
@@ -119,6 +121,11 @@ impl TimeIndex {
         }
         Some(word * 64 + bits.trailing_zeros() as usize)
     }
+}
+
+/// What a block takes while it is open.
+fn open_bytes(block: &BlockRef) -> u64 {
+    block.bytes_raw.saturating_add(u64::from(block.records) * RECORD_OVERHEAD_BYTES)
 }
 
 /// A block's records by stream.

@@ -22,13 +22,16 @@ final class FeedSynthetic {
         long first = args.number("first", 0L);
         SplittableRandom random = new SplittableRandom(args.number("seed", 1L));
         String compression = args.get("compression", "none");
+        long spanMs = args.number("span-ms", 0L);
+        long startMs = args.number("start-ms", System.currentTimeMillis() - spanMs);
         args.done();
         if (size < DIGITS) {
             throw new Args.Usage("--bytes must be at least " + DIGITS + ", the length of the sequence number");
         }
         boolean byKey = partitions.equals("key");
-        if (!byKey && !partitions.equals("round-robin")) {
-            throw new Args.Usage("--partitions takes round-robin or key, not '" + partitions + "'");
+        int[] shares = partitions.startsWith("shares=") ? shares(partitions.substring("shares=".length())) : null;
+        if (!byKey && shares == null && !partitions.equals("round-robin")) {
+            throw new Args.Usage("--partitions takes round-robin, key or shares=50,25,…, not '" + partitions + "'");
         }
         try (Sender sender = new Sender(bootstrap, compression)) {
             int lanes = sender.partitions(topic);
@@ -36,8 +39,9 @@ final class FeedSynthetic {
             for (long i = 0; i < count; i++) {
                 long number = first + i;
                 byte[] key = byKey ? ("k" + random.nextLong(keys)).getBytes(StandardCharsets.US_ASCII) : null;
-                Integer partition = byKey ? null : (int) (number % lanes);
-                var record = new ProducerRecord<>(topic, partition, key, value(number, size, random));
+                Integer partition = byKey ? null : shares == null ? (int) (number % lanes) : shares[random.nextInt(shares.length)];
+                Long createMs = spanMs == 0 ? null : startMs + (long) ((double) spanMs * i / count);
+                var record = new ProducerRecord<>(topic, partition, createMs, key, value(number, size, random));
                 if (rate > 0) {
                     sender.send(record, (long) (i * (1e9 / rate)));
                 } else {
@@ -46,6 +50,14 @@ final class FeedSynthetic {
             }
             return sender.finish();
         }
+    }
+
+    /** Partition 0 as often as the first number says, and so on: an array to draw from. */
+    private static int[] shares(String list) {
+        String[] weights = list.split(",");
+        return java.util.stream.IntStream.range(0, weights.length)
+                .flatMap(p -> java.util.stream.IntStream.generate(() -> p).limit(Integer.parseInt(weights[p])))
+                .toArray();
     }
 
     private static byte[] value(long number, int size, SplittableRandom random) {

@@ -38,8 +38,9 @@ public final class Peer {
               add-partitions  --topic NAME:NEW_TOTAL
               feed            --file X.ndjson[.zst] --speed N [--limit N] [--prefix P] [--create-partitions N] [--compression C]
                               sends recorded events on their own time line, divided by the speed
-              feed-synthetic  --topic T --count N --bytes N [--rate N] [--partitions round-robin|key] [--keys N] [--first N]
-                              [--seed N] [--compression C]; each value begins with its sequence number in 12 digits
+              feed-synthetic  --topic T --count N --bytes N [--rate N] [--partitions round-robin|key|shares=50,25,…] [--keys N]
+                              [--first N] [--seed N] [--compression C] [--span-ms N [--start-ms N]]; each value begins with its
+                              sequence number in 12 digits; with a span, create times are spread evenly over it
               dump            --topics A,B [--isolation read_committed|read_uncommitted]
               compare         --source HOST:PORT --target HOST:PORT --topics A,B [--map OLD=NEW]... [--ignore-header NAME]
                               [--isolation ...]; no --bootstrap; exit 1 when they differ or when there was nothing to compare
