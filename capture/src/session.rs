@@ -288,6 +288,18 @@ impl<'a, S: Source> Session<'a, S> {
         }
     }
 
+    /// Says what stays at the source although every stream has reached its end.
+    pub(crate) fn tell_withheld(&mut self) {
+        let partitions = self.source.withheld();
+        if partitions > 0 {
+            let level = self.source.isolation().unwrap_or_default();
+            let words = format!(
+                "in {partitions} of the partitions a transaction is open: its records, and those behind it, are not recorded yet (isolation.level={level}); run the same command again when it has ended"
+            );
+            (self.observer)(&Report::Warning(&words));
+        }
+    }
+
     /// Says that reading has begun. `resumed`: the records that were there already.
     pub(crate) fn started(&mut self, resumed: Option<u64>) {
         let streams = self.taker.intake.in_phase(Phase::Reading).count();

@@ -164,7 +164,7 @@ impl Importer {
         let source = SourceV1 { broker: first.broker.clone().into_owned(), cluster, ancestors: Vec::new() };
         let filters = FiltersV1 { topics: Vec::new(), replayed: "include".into(), sampled_one_in: 1 };
         Ok(Self {
-            writer: RecordingWriter::create(dir, NewRecording { source, filters, roll: RollPolicy::default() })?,
+            writer: RecordingWriter::create(dir, NewRecording { source, filters, isolation: None, roll: RollPolicy::default() })?,
             encoder: BlockEncoder::new().map_err(SegmentError::io("preparing to compress for", dir))?,
             builder: BlockBuilder::new(),
             block: EncodedBlock::default(),
