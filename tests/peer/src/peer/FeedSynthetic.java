@@ -1,8 +1,11 @@
 package peer;
 
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.SplittableRandom;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.TopicPartition;
 
 /** feed-synthetic: numbered values of one size, so that a test can say which record is missing, twice or out of order. */
 final class FeedSynthetic {
@@ -13,7 +16,7 @@ final class FeedSynthetic {
 
     static int run(Args args) {
         String bootstrap = args.need("bootstrap");
-        String topic = args.need("topic");
+        List<String> topics = args.needAll("topic");
         long count = args.number("count", null);
         int size = (int) args.number("bytes", null);
         long rate = args.number("rate", 0L);
@@ -31,13 +34,20 @@ final class FeedSynthetic {
             throw new Args.Usage("--partitions takes round-robin or key, not '" + partitions + "'");
         }
         try (Sender sender = new Sender(bootstrap, compression)) {
-            int lanes = sender.partitions(topic);
+            List<TopicPartition> lanes = new ArrayList<>();
+            for (String topic : topics) {
+                for (int partition = 0; partition < sender.partitions(topic); partition++) {
+                    lanes.add(new TopicPartition(topic, partition));
+                }
+            }
             sender.start();
             for (long i = 0; i < count; i++) {
                 long number = first + i;
                 byte[] key = byKey ? ("k" + random.nextLong(keys)).getBytes(StandardCharsets.US_ASCII) : null;
-                Integer partition = byKey ? null : (int) (number % lanes);
-                var record = new ProducerRecord<>(topic, partition, key, value(number, size, random));
+                // By key: the client chooses the partition, so only the topics take turns.
+                TopicPartition lane = lanes.get((int) (number % lanes.size()));
+                Integer partition = byKey ? null : lane.partition();
+                var record = new ProducerRecord<>(byKey ? topics.get((int) (number % topics.size())) : lane.topic(), partition, key, value(number, size, random));
                 if (rate > 0) {
                     sender.send(record, (long) (i * (1e9 / rate)));
                 } else {
