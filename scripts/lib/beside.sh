@@ -14,11 +14,12 @@ beside_capture() {
   done
 }
 
-# beside_end GOOD: ends the capture properly.
+# beside_end: ends the capture properly.
 beside_end() {
   local status=0
   kill -INT "$capture_pid"
   wait "$capture_pid" || status=$?
+  capture_pid=
   (( status == 0 )) || { cat "$work/capture.log" >&2; die "the capture ended with exit code $status"; }
 }
 
@@ -37,14 +38,15 @@ harm_round() {
   said=$(beside_peer feed-synthetic --topic "$topic" --count $((rate * seconds)) --bytes "$bytes" --rate "$rate")
   after=$(harm_ticks "$broker")
   if [[ $how == with ]]; then
-    local deadline=$((SECONDS + 60))
-    # What is measured is a capture that keeps up to the end.
-    until grep -q 'lag 0 ' <(tail -n 1 "$work/capture.log"); do
-      (( SECONDS < deadline )) || die "the capture did not keep up"
-      sleep 0.5
+    local deadline=$((SECONDS + 60)) all
+    # As the capture's own lines write it: 200,000.
+    all=$(sed -E ':a; s/([0-9])([0-9]{3})($|,)/\1,\2\3/; ta' <<<$((rate * seconds)))
+    until grep -q " $all records " "$work/capture.log"; do
+      (( SECONDS < deadline )) || die "the capture did not take all records"
+      sleep 0.2
     done
     beside_end
-    [[ $(beside_count "$dejaq" "$work/rec") == $((rate * seconds)) ]] || die "the capture has not all records"
+    [[ $(beside_count "$dejaq" "$work/rec") == $((rate * seconds)) ]] || die "the recording has not all records"
     rm -rf "$work/rec"
   fi
   awk -v ticks=$((after - before)) -v hz="$(getconf CLK_TCK)" 'BEGIN { printf "%.2f ", ticks / hz }'

@@ -25,6 +25,8 @@ public final class Peer {
             Map.entry("add-partitions", Topics::addPartitions),
             Map.entry("alter-topics", Topics::alter),
             Map.entry("delete-records", Topics::deleteRecords),
+            Map.entry("create-replicated", Leaders::create),
+            Map.entry("await-leader", Leaders::await),
             Map.entry("feed", Feed::run),
             Map.entry("feed-synthetic", FeedSynthetic::run),
             Map.entry("dump", Dump::run),
@@ -43,6 +45,8 @@ public final class Peer {
               add-partitions  --topic NAME:NEW_TOTAL
               alter-topics    --topic NAME:config=value,... (may be repeated)
               delete-records  --topic NAME:PARTITION:BEFORE (may be repeated): what retention does, at once
+              create-replicated  --topic NAME --replicas A,B: one partition on these brokers, with unclean election allowed
+              await-leader    --topic NAME --leader A --in-sync A,B: waits until it is so
               feed            --file X.ndjson[.zst] --speed N [--limit N] [--prefix P] [--create-partitions N] [--compression C]
                               sends recorded events on their own time line, divided by the speed
               feed-synthetic  --topic T (may be repeated) --count N --bytes N [--rate N] [--partitions round-robin|key] [--keys N] [--first N]
