@@ -167,7 +167,9 @@ impl RecordingWriter {
         }
         // What is a record and what is a hole would change its meaning in the midst of a stream.
         if let Some((theirs, ours)) = recording.isolation().zip(new.isolation.as_ref()).filter(|(theirs, ours)| *theirs != *ours) {
-            return Err(conflict(format!("it was read with isolation level {theirs}, this is {ours}: take {theirs}, or choose another --out")));
+            return Err(conflict(format!(
+                "it was read with isolation level {theirs}, this is {ours}: take {theirs}, or choose another --out"
+            )));
         }
         if recording.segments.iter().any(|s| s.header.segment.writer_id != first.segment.writer_id) {
             return Err(conflict("it has segments of several writers: it cannot be continued, choose another --out".into()));
