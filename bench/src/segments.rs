@@ -184,6 +184,7 @@ fn header() -> SegmentHeader {
         },
         source: SourceV1 { broker: "kafka".into(), cluster: "bench".into(), ancestors: Vec::new() },
         filters: FiltersV1 { topics: vec!["bench".into()], replayed: "stop".into(), sampled_one_in: 1 },
+        isolation: None,
     }
 }
 

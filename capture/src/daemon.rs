@@ -45,7 +45,7 @@ struct Opened<R> {
 pub struct Capture<'a> {
     /// What it is to do.
     pub plan: &'a CapturePlan,
-    /// The client's settings as they hold, without secrets: attached to the recording (the isolation level is among them).
+    /// The client's settings as they hold, without secrets: attached to the recording.
     pub client: &'a [(String, String)],
     /// The time.
     pub clock: &'a Arc<dyn Clock>,
@@ -66,7 +66,7 @@ impl Capture<'_> {
         if cluster.topics.is_empty() && !resumes {
             return Err(CaptureError::NoTopic { cluster: cluster.name, patterns: plan.topics.as_typed().join(", ") });
         }
-        let opened = open(plan, &cluster.name, resumes).map_err(CaptureError::Recording)?;
+        let opened = open(plan, &cluster.name, source.isolation(), resumes).map_err(CaptureError::Recording)?;
         self.run_opened(source, &cluster, opened, observer)
     }
 
@@ -98,6 +98,9 @@ impl Capture<'_> {
             Err(ended) => ended,
         };
 
+        if let Ended::Stopped(_) = ended {
+            session.tell_withheld();
+        }
         // The client goes first: what it has fetched ahead is memory, and nobody will take it.
         let Session { source, mut taker, .. } = session;
         drop(source);
@@ -133,10 +136,16 @@ fn is_recording(dir: &Path) -> bool {
     segment_paths(dir).is_ok_and(|paths| !paths.is_empty())
 }
 
-fn open(plan: &CapturePlan, cluster: &str, resumes: bool) -> Result<Opened<RecordingWriter>, dejaq_shared::segment::SegmentError> {
+fn open(
+    plan: &CapturePlan,
+    cluster: &str,
+    isolation: Option<&str>,
+    resumes: bool,
+) -> Result<Opened<RecordingWriter>, dejaq_shared::segment::SegmentError> {
     let new = NewRecording {
         source: SourceV1 { broker: "kafka".to_owned(), cluster: cluster.to_owned(), ancestors: Vec::new() },
         filters: FiltersV1 { topics: plan.topics.as_typed(), replayed: plan.replayed.name().to_owned(), sampled_one_in: 1 },
+        isolation: isolation.map(str::to_owned),
         roll: RollPolicy::default(),
     };
     if !resumes {

@@ -18,7 +18,7 @@ use crate::intake::{NewLane, Phase};
 use crate::pace::Pace;
 use crate::pipeline::{Broken, Figures};
 use crate::report::{Progress, Report};
-use crate::taker::{Taker, Todo};
+use crate::taker::{Cut, Taker, Todo};
 use crate::takeup::{Begin, Cluster};
 use crate::throttle::Throttles;
 use crate::until::{Standing, StopReason, Until};
@@ -202,25 +202,37 @@ impl<'a, S: Source> Session<'a, S> {
         if !done.is_empty() {
             self.source.stop(&done)?;
         }
-        // What is done here can ask for more; one that must wait is put back for the next turn.
-        for todo in std::mem::take(&mut self.taker.todo) {
-            match todo {
-                Todo::Restart(ix) => self.read(&[ix])?,
-                Todo::Rewind { stream, at } => self.rewind(stream, at)?,
-                Todo::FindCut { stream, detail } => self.find_cut(stream, detail)?,
-                Todo::Gone { stream, detail } => {
-                    let name = self.taker.intake.stream(stream).map_or_else(String::new, Stream::name);
-                    self.taker.warnings.push(format!("{name} cannot be read, it is tried again: {detail}"));
-                    let attempt = self.attempts.entry(stream).or_default();
-                    *attempt = (attempt.0 + 1, detail);
-                    self.look_at_ns = self.look_at_ns.min(self.clock.now_ns().saturating_add(nanos(GONE_LOOK)));
-                }
-            }
+        // What is done here can ask for more, which is done next: a stream that ends where its log was cut back has its
+        // successor before anybody looks again. What must wait for the cluster is left for the next turn.
+        let mut later = Vec::new();
+        let mut now = std::mem::take(&mut self.taker.todo);
+        now.reverse();
+        while let Some(todo) = now.pop() {
+            later.extend(self.follow_one(todo)?);
+            now.extend(std::mem::take(&mut self.taker.todo).into_iter().rev());
         }
+        self.taker.todo = later;
         for warning in std::mem::take(&mut self.taker.warnings) {
             (self.observer)(&Report::Warning(&warning));
         }
         Ok(())
+    }
+
+    /// Gives it back when it must wait.
+    fn follow_one(&mut self, todo: Todo) -> Result<Option<Todo>, Ended> {
+        match todo {
+            Todo::Restart(ix) => self.read(&[ix])?,
+            Todo::Rewind { stream, at } => self.rewind(stream, at)?,
+            Todo::CutBack { stream, cut } => return self.cut_back(stream, cut),
+            Todo::Gone { stream, detail } => {
+                let name = self.taker.intake.stream(stream).map_or_else(String::new, Stream::name);
+                self.taker.warnings.push(format!("{name} cannot be read, it is tried again: {detail}"));
+                let attempt = self.attempts.entry(stream).or_default();
+                *attempt = (attempt.0 + 1, detail);
+                self.look_at_ns = self.look_at_ns.min(self.clock.now_ns().saturating_add(nanos(GONE_LOOK)));
+            }
+        }
+        Ok(None)
     }
 
     /// Begins a stream anew where its log was cut back to.
@@ -234,18 +246,26 @@ impl<'a, S: Source> Session<'a, S> {
         self.read(&numbers)
     }
 
-    fn find_cut(&mut self, stream: StreamIx, detail: String) -> Result<(), Ended> {
-        let Some(identity) = self.taker.intake.stream(stream) else { return Ok(()) };
+    /// Decides about a log that seems to be cut back: if its topic was made anew, the look has ended the stream.
+    fn cut_back(&mut self, stream: StreamIx, cut: Cut) -> Result<Option<Todo>, Ended> {
+        if !self.look()? {
+            return Ok(Some(Todo::CutBack { stream, cut }));
+        }
+        let Some(identity) = self.taker.intake.stream(stream).filter(|_| self.taker.intake.phase(stream) == Some(Phase::Reading)) else {
+            return Ok(None);
+        };
         let lane = (identity.topic().to_owned(), identity.partition());
-        match self.source.positions(&[lane], StartAt::End, LOOK_TIMEOUT) {
-            Ok(ends) => self.taker.cut_somewhere(stream, ends.first().copied().unwrap_or(0), &detail),
+        let ends =
+            if matches!(cut, Cut::Somewhere { .. }) { self.source.positions(&[lane], StartAt::End, LOOK_TIMEOUT) } else { Ok(Vec::new()) };
+        match ends {
+            Ok(ends) => self.taker.cut_back(stream, &cut, ends.first().copied().unwrap_or(0)),
             Err(error) if error.is_retryable() => {
                 self.taker.warnings.push(format!("where a log was cut back could not be asked yet: {error}"));
-                self.taker.todo.push(Todo::FindCut { stream, detail });
+                return Ok(Some(Todo::CutBack { stream, cut }));
             }
             Err(error) => return Err(error.into()),
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Once a second: lag, compression, disk, progress.
@@ -285,6 +305,18 @@ impl<'a, S: Source> Session<'a, S> {
         if let Some(level) = self.pace.change_level(now_ns) {
             self.taker.compression = Compression::Zstd(level);
             self.attach_level(level, self.pace.is_behind());
+        }
+    }
+
+    /// Says what stays at the source although every stream has reached its end.
+    pub(crate) fn tell_withheld(&mut self) {
+        let partitions = self.source.withheld();
+        if partitions > 0 {
+            let level = self.source.isolation().unwrap_or_default();
+            let words = format!(
+                "in {partitions} of the partitions a transaction is open: its records, and those behind it, are not recorded yet (isolation.level={level}); run the same command again when it has ended"
+            );
+            (self.observer)(&Report::Warning(&words));
         }
     }
 

@@ -22,10 +22,21 @@ pub(crate) enum Todo {
     Restart(StreamIx),
     /// Begin a new stream of this one's identity there.
     Rewind { stream: StreamIx, at: i64 },
-    /// The log was cut back, nobody says where: ask for its end.
-    FindCut { stream: StreamIx, detail: String },
+    /// The log seems to be cut back. A topic that was made anew looks the same, so the topics are looked at first.
+    CutBack { stream: StreamIx, cut: Cut },
     /// The stream cannot be read.
     Gone { stream: StreamIx, detail: String },
+}
+
+/// What is known of a log that was cut back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// It reaches from `low` to `high` now, which is below what was read of it.
+    Shorter { low: i64, high: i64 },
+    /// The logs part at this position.
+    At { position: i64, detail: String },
+    /// Nobody says where: its end must be asked for.
+    Somewhere { detail: String },
 }
 
 pub(crate) struct Taker {
@@ -215,9 +226,14 @@ impl Taker {
         }
     }
 
-    /// The log of `stream` was cut back and ends at `high`; where the logs part is not known.
-    pub(crate) fn cut_somewhere(&mut self, stream: StreamIx, high: i64, detail: &str) {
-        let recovery = self.intake.truncated(stream, None, high, detail, self.wall_now());
+    /// The log of `stream` was cut back, and its topic is the same. `high`: its end now, for [`Cut::Somewhere`].
+    pub(crate) fn cut_back(&mut self, stream: StreamIx, cut: &Cut, high: i64) {
+        let now = self.wall_now();
+        let recovery = match cut {
+            Cut::Shorter { low, high } => self.intake.out_of_range(stream, *low, *high, now),
+            Cut::At { position, detail } => self.intake.truncated(stream, Some(*position), *position, detail, now),
+            Cut::Somewhere { detail } => self.intake.truncated(stream, None, high, detail, now),
+        };
         self.recover(stream, recovery);
     }
 }
@@ -270,15 +286,20 @@ impl SourceHandler for Taker {
         let now = self.wall_now();
         match notice {
             Notice::End { stream, position } => self.intake.end_reached(stream, position),
+            Notice::OutOfRange { stream, low, high } if self.intake.books(stream).is_some_and(|books| books.next > high) => {
+                self.todo.push(Todo::CutBack { stream, cut: Cut::Shorter { low, high } });
+            }
             Notice::OutOfRange { stream, low, high } => {
                 let recovery = self.intake.out_of_range(stream, low, high, now);
                 self.recover(stream, recovery);
             }
-            Notice::Truncated { stream, position: Some(at), detail } => {
-                let recovery = self.intake.truncated(stream, Some(at), at, &detail, now);
-                self.recover(stream, recovery);
+            Notice::Truncated { stream, position, detail } => {
+                let cut = match position {
+                    Some(position) => Cut::At { position, detail },
+                    None => Cut::Somewhere { detail },
+                };
+                self.todo.push(Todo::CutBack { stream, cut });
             }
-            Notice::Truncated { stream, position: None, detail } => self.todo.push(Todo::FindCut { stream, detail }),
             Notice::Unparseable { stream, position, detail } => {
                 if let Some(gap) = self.intake.unparseable(stream, position, &detail, now) {
                     self.grow(*gap);

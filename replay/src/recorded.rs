@@ -186,6 +186,7 @@ mod tests {
         let new = NewRecording {
             source,
             filters: FiltersV1 { topics: vec!["t".into()], replayed: "stop".into(), sampled_one_in: 1 },
+            isolation: None,
             roll: RollPolicy::default(),
         };
         let mut writer = RecordingWriter::create(dir, new).expect("new");

@@ -40,6 +40,7 @@ fn main() -> Outcome<()> {
         ("books", books()?),
         ("open", open()?),
         ("recovered", recovered()?),
+        ("isolation", isolation()?),
     ];
     for (name, bytes) in &made {
         let lines = lines_of(bytes)?;
@@ -96,6 +97,7 @@ fn header(ancestors: &[&str]) -> SegmentHeader {
             ancestors: ancestors.iter().map(|a| (*a).to_owned()).collect(),
         },
         filters: FiltersV1 { topics: vec!["orders".into(), "^metrics".into()], replayed: "stop".into(), sampled_one_in: 1 },
+        isolation: None,
     }
 }
 
@@ -105,7 +107,11 @@ fn stream(topic: &str, partition: i32) -> Stream {
 }
 
 fn begin(streams: &[(Stream, i64)], ancestors: &[&str]) -> Outcome<Writer> {
-    let mut writer = SegmentWriter::begin(Vec::new(), Path::new("golden"), &header(ancestors))?;
+    begin_with(&header(ancestors), streams)
+}
+
+fn begin_with(header: &SegmentHeader, streams: &[(Stream, i64)]) -> Outcome<Writer> {
+    let mut writer = SegmentWriter::begin(Vec::new(), Path::new("golden"), header)?;
     let rows: Vec<KafkaStreamV1> = (0..).zip(streams).map(|(id, (stream, start))| KafkaStreamV1::of(id, stream, *start)).collect();
     writer.streams(&rows, &[])?;
     checkpoint(&mut writer)?;
@@ -294,6 +300,14 @@ fn three_blocks() -> Outcome<Writer> {
         writer.sync()?;
     }
     Ok(writer)
+}
+
+/// A header that states how transactions were read, and holes where their markers were.
+fn isolation() -> Outcome<Vec<u8>> {
+    let header = SegmentHeader { isolation: Some("read_committed".into()), ..header(&[]) };
+    let mut writer = begin_with(&header, &[(stream("orders", 0), 0)])?;
+    block(&mut writer, Compression::None, [0, 1, 5, 6].map(|position| plain(0, position)))?;
+    Ok(writer.seal(false)?)
 }
 
 /// Without a footer, and after its last block with a frame that is not a block.

@@ -28,6 +28,9 @@ The capture reads with an identity of its own: it commits nothing, joins no grou
 message. A directory that holds a recording is continued: nothing missing, nothing twice. SIGINT and \
 SIGTERM end it properly.
 
+Transactions: all records are recorded, those of aborted ones too; -X isolation.level=read_committed \
+leaves these out. The recording says which.
+
 Secrets: DEJAQ_KAFKA_PASSWORD or DEJAQ_KAFKA_PASSWORD_FILE, for the user named in the URL.
 
 Exit codes: 0 done, 3 done and a gap was recorded, 1 failed (what was captured is whole), 2 usage.

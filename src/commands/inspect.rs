@@ -89,6 +89,7 @@ fn as_json(recording: &Recording, profile: &Profile, damages: &[String]) -> serd
         "broker": recording.broker(),
         "clusters": recording.clusters(),
         "ancestors": recording.ancestors,
+        "isolation": recording.isolation(),
         "records": recording.records(),
         "bytes_raw": recording.bytes_raw(),
         "bytes_stored": recording.bytes_stored(),
@@ -143,6 +144,15 @@ pub(crate) fn gap_text(gap: &Gap) -> String {
     text
 }
 
+/// What the isolation level means for what is in the recording.
+fn isolation_text(level: &str) -> &'static str {
+    match level {
+        "read_uncommitted" => " (records of aborted transactions are in it)",
+        "read_committed" => " (records of aborted transactions count as holes)",
+        _ => "",
+    }
+}
+
 fn as_text(recording: &Recording, profile: &Profile) -> String {
     let mut text = String::new();
     let (records, raw, stored) = (recording.records(), recording.bytes_raw(), recording.bytes_stored());
@@ -151,6 +161,9 @@ fn as_text(recording: &Recording, profile: &Profile) -> String {
         clusters.into_iter().map(|c| if c.is_empty() { "unknown".to_owned() } else { c }).collect::<Vec<_>>().join(", ")
     };
     let _ = writeln!(text, "  source    {} cluster {}", recording.broker(), known(recording.clusters()));
+    if let Some(level) = recording.isolation() {
+        let _ = writeln!(text, "  isolation {level}{}", isolation_text(level));
+    }
     if !recording.ancestors.is_empty() {
         let _ = writeln!(text, "  ancestors {} (replayed traffic is in it)", recording.ancestors.join(", "));
     }

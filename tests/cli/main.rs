@@ -10,6 +10,7 @@ mod damage;
 #[path = "../common/dejaq.rs"]
 mod dejaq;
 mod demo;
+mod epochs;
 mod guard;
 mod help;
 mod kit;

@@ -17,7 +17,8 @@ const PARTITIONS: u32 = 20;
 fn far_out_of_order(dir: &Path) {
     let source = SourceV1 { broker: "kafka".into(), cluster: "elsewhere".into(), ancestors: Vec::new() };
     let filters = FiltersV1 { topics: vec!["t".into()], replayed: "stop".into(), sampled_one_in: 1 };
-    let mut recording = RecordAppender::create(dir, NewRecording { source, filters, roll: RollPolicy::default() }).expect("new");
+    let mut recording =
+        RecordAppender::create(dir, NewRecording { source, filters, isolation: None, roll: RollPolicy::default() }).expect("new");
     let lane = |partition: u32| Lane::Kafka { topic: "t".into(), topic_id: None, partition: partition.cast_signed() };
     let streams: Vec<_> = (0..PARTITIONS).map(|p| (Stream { cluster: "elsewhere".into(), lane: lane(p) }, 0)).collect();
     recording.recording().add_streams(&streams).expect("streams");

@@ -7,15 +7,8 @@ use serde_json::Value;
 
 use crate::background::*;
 use crate::dejaq::*;
+use crate::held::*;
 use crate::peer::{Peer, clusters};
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("UTF-8")
-}
-
-fn count(of: &Value) -> u64 {
-    of["records"].as_u64().expect("a count")
-}
 
 #[test]
 fn what_is_recorded_is_what_an_independent_consumer_reads() {
@@ -30,42 +23,8 @@ fn what_is_recorded_is_what_an_independent_consumer_reads() {
     assert_eq!(before["groups"], after["groups"], "a capture leaves no group behind and commits nothing");
     verify_clean(&dir);
 
-    let theirs = Peer::lines(&["dump", "--bootstrap", &at.prod, "--topics", &topic]);
-    let exported = dejaq(&["export", text(&dir)]).expect(0).stdout;
-    let mut ours: HashMap<(i64, i64), Value> = HashMap::new();
-    for line in exported.lines() {
-        let record: Value = serde_json::from_str(line).expect("JSON");
-        let place = (record["partition"].as_i64().expect("partition"), record["position"].as_i64().expect("position"));
-        assert!(ours.insert(place, record).is_none(), "{place:?} twice");
-    }
-    assert_eq!(theirs.len(), ours.len());
-    for record in &theirs {
-        let place = (record["partition"].as_i64().expect("partition"), record["offset"].as_i64().expect("offset"));
-        let mine = &ours[&place];
-        assert_eq!(base64_of(&mine["key"]), record["key"], "{place:?}");
-        assert_eq!(base64_of(&mine["value"]), record["value"], "{place:?}");
-        assert_eq!(mine["broker_ts"], record["ts"], "{place:?}");
-        let headers: Vec<(Value, Value)> =
-            mine["headers"].as_array().expect("headers").iter().map(|h| (base64_of(&h[0]), base64_of(&h[1]))).collect();
-        let expected: Vec<(Value, Value)> = record["headers"]
-            .as_array()
-            .expect("headers")
-            .iter()
-            .map(|h| (base64_of(&serde_json::json!({"utf8": h["name"]})), h["value"].clone()))
-            .collect();
-        assert_eq!(headers, expected, "{place:?}");
-    }
-}
-
-/// Our bytes as the peer writes them.
-fn base64_of(bytes: &Value) -> Value {
-    use base64::Engine as _;
-    let encode = |b: &[u8]| Value::from(base64::engine::general_purpose::STANDARD.encode(b));
-    match (bytes["utf8"].as_str(), bytes["base64"].as_str()) {
-        (Some(text), _) => encode(text.as_bytes()),
-        (_, Some(base64)) => Value::from(base64),
-        _ => Value::Null,
-    }
+    assert_same(&dir, &dump(&at.prod, &topic, "read_uncommitted"));
+    assert_books(&dir);
 }
 
 #[test]
@@ -155,67 +114,6 @@ fn partitions_and_topics_that_come_later_are_recorded_from_their_beginning() {
     assert_eq!(streams.len(), 5, "{report:#}");
     assert!(streams.iter().all(|s| s["first_position"] == 0), "{report:#}");
     verify_clean(&dir);
-}
-
-#[test]
-fn a_topic_made_anew_is_another_stream() {
-    let at = clusters();
-    let scratch = tempfile::tempdir().expect("temporary directory");
-    let (dir, url) = (scratch.path().join("rec"), format!("kafka://{}", at.prod));
-    let topic = Peer::create_topic(&at.prod, "anew", 1, "");
-    let config = scratch.path().join("capture.toml");
-    std::fs::write(&config, "watch_every = \"1s\"\n").expect("config");
-    Peer::run(&["feed-synthetic", "--bootstrap", &at.prod, "--topic", &topic, "--count", "50", "--bytes", "50"]);
-    let running =
-        Background::capture(&["--config", text(&config), "--from", &url, "--topics", &topic, "--out", text(&dir), "--start", "beginning"]);
-    wait_until(&dir, "the first incarnation", |r| count(r) >= 50);
-    Peer::run(&["delete-topics", "--bootstrap", &at.prod, "--topic", &topic]);
-    Peer::run(&["create-topics", "--bootstrap", &at.prod, "--topic", &format!("{topic}:1")]);
-    // More records than before: the old offset exists in the new log, too.
-    Peer::run(&["feed-synthetic", "--bootstrap", &at.prod, "--topic", &topic, "--count", "120", "--bytes", "50"]);
-    wait_until(&dir, "the second incarnation", |r| count(r) >= 170);
-    running.interrupt();
-    let report = inspect(&dir);
-    let streams = report["streams"].as_array().expect("streams");
-    assert_eq!(streams.len(), 2, "{report:#}");
-    assert_ne!(streams[0]["topic_id"], streams[1]["topic_id"]);
-    assert_eq!((&streams[0]["records"], &streams[1]["records"], &streams[1]["first_position"]), (&50.into(), &120.into(), &0.into()));
-}
-
-#[test]
-fn aborted_transactions_are_holes_and_no_gaps() {
-    let at = clusters();
-    let scratch = tempfile::tempdir().expect("temporary directory");
-    let topic = Peer::create_topic(&at.prod, "txn", 1, "");
-    let url = format!("kafka://{}", at.prod);
-    Peer::run(&["txn", "--bootstrap", &at.prod, "--topic", &topic, "--commit", "5", "--abort", "3"]);
-    for (isolation, records) in [("read_committed", 50), ("read_uncommitted", 80)] {
-        let dir = scratch.path().join(isolation);
-        let property = format!("isolation.level={isolation}");
-        dejaq(&[
-            "capture",
-            "--from",
-            &url,
-            "--topics",
-            &topic,
-            "--out",
-            text(&dir),
-            "--start",
-            "beginning",
-            "--until",
-            "end",
-            "-X",
-            &property,
-        ])
-        .expect(0);
-        let report = inspect(&dir);
-        let stream = &report["streams"][0];
-        assert_eq!(count(&report), records, "{report:#}");
-        // 8 transactions end with a marker each.
-        assert_eq!(stream["holes"], 88 - records, "{report:#}");
-        assert_eq!(report["gaps"], Value::Array(vec![]));
-        verify_clean(&dir);
-    }
 }
 
 #[test]

@@ -11,5 +11,8 @@ mod capture;
 mod clusters;
 #[path = "../common/dejaq.rs"]
 mod dejaq;
+mod hard;
+mod held;
+mod many;
 mod peer;
 mod replay;

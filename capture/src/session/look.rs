@@ -14,8 +14,9 @@ use crate::watch::Change;
 const RETRY: std::time::Duration = std::time::Duration::from_secs(5);
 
 impl<S: Source> Session<'_, S> {
-    /// Compares the cluster's topics with the streams. A cluster that does not answer is a warning, and asked again soon.
-    pub(super) fn look(&mut self) -> Result<(), Ended> {
+    /// Compares the cluster's topics with the streams. A cluster that does not answer is a warning, and asked again soon;
+    /// the answer is false then.
+    pub(super) fn look(&mut self) -> Result<bool, Ended> {
         let now = self.clock.now_ns();
         self.look_at_ns = now.saturating_add(nanos(self.plan.watch_every));
         // Positions are noted before the question: what the answer proves is what was read before it.
@@ -50,16 +51,16 @@ impl<S: Source> Session<'_, S> {
         if changes.iter().any(|c| !matches!(c, Change::Same(_))) {
             self.attach_topics(&topics);
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn try_again(&mut self, error: BrokerError) -> Result<(), Ended> {
+    fn try_again(&mut self, error: BrokerError) -> Result<bool, Ended> {
         if matches!(error, BrokerError::Fatal(_)) {
             return Err(error.into());
         }
         self.taker.warnings.push(format!("the cluster's topics could not be looked at: {error}"));
         self.look_at_ns = self.clock.now_ns().saturating_add(nanos(self.plan.watch_every.min(RETRY)));
-        Ok(())
+        Ok(false)
     }
 
     fn follow(&mut self, change: &Change, cluster: Option<&Cluster>, begin: &mut Vec<Begin>) -> Result<(), Ended> {

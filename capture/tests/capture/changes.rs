@@ -54,6 +54,27 @@ fn a_recreated_topic_is_a_new_stream_from_its_beginning() {
 }
 
 #[test]
+fn a_recreated_topic_that_is_shorter_than_the_old_one_is_not_taken_for_a_log_that_was_cut_back() {
+    let mut bench = Bench::new(&["a"]);
+    // The source tells that the position is out of range long before the next look would be due.
+    bench.config.watch_every = Some("30s".into());
+    bench.world().topic("a", 1, 1);
+    bench.world().log("a", 0).push_all(0..5);
+    bench.world().then(|w| {
+        *w.log("a", 0) = Log::default();
+        w.topic("a", 2, 1).logs.get_mut(&0).expect("made").push_all(10..12);
+    });
+    bench.world().then(|w| w.log("a", 0).push_all(12..15));
+    let summary = bench.run().expect("a capture");
+    assert_eq!((summary.streams, summary.gaps, summary.books_balance), (2, 1, true), "no stream between the two");
+    let new: Vec<String> = bench.records().into_iter().filter(|r| r.stream == 1).map(|r| r.value).collect();
+    assert_eq!(new, values(10..15), "all of the new topic, once");
+    let recording = bench.recording();
+    assert_ne!(recording.streams[0].stream.topic_id(), recording.streams[1].stream.topic_id());
+    assert_eq!((recording.gaps[0].reason.name(), recording.gaps[0].to), ("truncation", None));
+}
+
+#[test]
 fn a_deleted_topic_ends_its_streams_and_is_a_gap_only_if_it_was_not_read_to_its_end() {
     let bench = Bench::new(&["a", "b"]);
     bench.world().topic("a", 1, 1);

@@ -85,6 +85,8 @@ pub(crate) struct World {
     pub(crate) broken_after: Option<usize>,
     /// Cuts the first log back to this at the first poll.
     pub(crate) cut: Option<i64>,
+    /// How the source reads transactions.
+    pub(crate) isolation: Option<&'static str>,
     /// A partition that may not be read.
     pub(crate) forbidden: Option<(String, i32)>,
 }
@@ -178,6 +180,10 @@ fn deliver<H: SourceHandler>(ix: StreamIx, reader: &mut Reader, log: &Log, room:
 impl Source for FakeSource {
     fn cluster(&self) -> &str {
         CLUSTER
+    }
+
+    fn isolation(&self) -> Option<&str> {
+        Self::world(&self.world).isolation
     }
 
     fn topics(&mut self, wanted: &TopicSelection, _: Duration) -> Result<Vec<TopicInfo>, BrokerError> {
@@ -288,5 +294,9 @@ impl Source for FakeSource {
 
     fn lag(&mut self) -> Option<u64> {
         None
+    }
+
+    fn withheld(&self) -> usize {
+        0
     }
 }

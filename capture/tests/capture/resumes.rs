@@ -37,6 +37,7 @@ fn a_writer_that_died_left_its_checkpoint_and_whole_blocks() {
     let new = NewRecording {
         source: SourceV1 { broker: "kafka".into(), cluster: CLUSTER.into(), ancestors: Vec::new() },
         filters: FiltersV1 { topics: vec!["a".into()], replayed: "stop".into(), sampled_one_in: 1 },
+        isolation: None,
         roll: RollPolicy::default(),
     };
     drop(RecordingWriter::resume(&bench.out(), new).expect("a recording"));
@@ -56,6 +57,7 @@ fn a_recording_that_was_never_begun_begins_where_it_is_asked_to() {
     let new = NewRecording {
         source: SourceV1 { broker: "kafka".into(), cluster: CLUSTER.into(), ancestors: Vec::new() },
         filters: FiltersV1 { topics: vec!["a".into()], replayed: "stop".into(), sampled_one_in: 1 },
+        isolation: None,
         roll: RollPolicy::default(),
     };
     RecordingWriter::create(&bench.out(), new).and_then(RecordingWriter::seal).expect("an empty recording");
@@ -142,6 +144,7 @@ fn a_recording_of_another_cluster_or_under_a_lock_is_refused() {
     let new = NewRecording {
         source: SourceV1 { broker: "kafka".into(), cluster: "another".into(), ancestors: Vec::new() },
         filters: FiltersV1 { topics: vec!["a".into()], replayed: "stop".into(), sampled_one_in: 1 },
+        isolation: None,
         roll: RollPolicy::default(),
     };
     let writer = RecordingWriter::create(&bench.out(), new).expect("a recording");
@@ -198,4 +201,24 @@ fn from_every_prefix_of_a_segment_the_same_records_are_reached() {
         let again: Vec<_> = bench.recording().streams.iter().map(|s| s.books).collect();
         assert_eq!(again, books, "cut at {cut}");
     }
+}
+
+#[test]
+fn another_isolation_level_than_the_recordings_is_refused() {
+    let bench = Bench::new(&["a"]);
+    bench.world().topic("a", 1, 1);
+    bench.world().log("a", 0).push_all(0..3);
+    bench.run().expect("a source that states none");
+    assert_eq!(bench.recording().isolation(), None);
+    bench.world().isolation = Some("read_committed");
+    bench.run().expect("what is not stated contradicts nothing");
+    assert_eq!(bench.recording().isolation().map(String::as_str), Some("read_committed"));
+
+    let segments = bench.recording().segments.len();
+    bench.world().isolation = Some("read_uncommitted");
+    let error = bench.run().expect_err("another level").to_string();
+    assert!(error.contains("read with isolation level read_committed, this is read_uncommitted"), "{error}");
+    assert_eq!(bench.recording().segments.len(), segments, "a refusal leaves the recording as it was");
+    bench.world().isolation = Some("read_committed");
+    bench.run().expect("the same level");
 }

@@ -45,6 +45,12 @@ impl Source for AnySource {
         }
     }
 
+    fn isolation(&self) -> Option<&str> {
+        match self {
+            Self::Kafka(source) => source.isolation(),
+        }
+    }
+
     fn topics(&mut self, wanted: &TopicSelection, timeout: Duration) -> Result<Vec<TopicInfo>, BrokerError> {
         match self {
             Self::Kafka(source) => source.topics(wanted, timeout),
@@ -90,6 +96,12 @@ impl Source for AnySource {
     fn lag(&mut self) -> Option<u64> {
         match self {
             Self::Kafka(source) => source.lag(),
+        }
+    }
+
+    fn withheld(&self) -> usize {
+        match self {
+            Self::Kafka(source) => source.withheld(),
         }
     }
 }

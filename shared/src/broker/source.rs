@@ -108,6 +108,9 @@ pub trait Source: Send {
     /// The cluster's own identity.
     fn cluster(&self) -> &str;
 
+    /// How records of transactions are read, by the broker's own name; `None` where there is no such choice.
+    fn isolation(&self) -> Option<&str>;
+
     /// The topics there are now that `wanted` accepts, by name; internal ones (`__…`) only when named exactly.
     ///
     /// # Errors
@@ -156,6 +159,10 @@ pub trait Source: Send {
 
     /// How many records of the followed streams are known to be at the broker and not yet delivered; `None`: unknown.
     fn lag(&mut self) -> Option<u64>;
+
+    /// How many partitions ended, when their end was told last, before an open transaction: its records, and those behind
+    /// it, are at the broker and are not delivered yet.
+    fn withheld(&self) -> usize;
 }
 
 /// Which topics: names, and regular expressions (`^…`).

@@ -139,7 +139,7 @@ impl Importer {
         let source = SourceV1 { broker: first.broker.clone().into_owned(), cluster, ancestors: Vec::new() };
         let filters = FiltersV1 { topics: Vec::new(), replayed: "include".into(), sampled_one_in: 1 };
         Ok(Self {
-            writer: RecordAppender::create(dir, NewRecording { source, filters, roll: RollPolicy::default() })?,
+            writer: RecordAppender::create(dir, NewRecording { source, filters, isolation: None, roll: RollPolicy::default() })?,
             headers: HeadersBuf::default(),
             streams: HashMap::new(),
             broker: first.broker.clone().into_owned(),

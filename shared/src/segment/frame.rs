@@ -6,7 +6,7 @@
 //! ```
 //! `previous` is the head checksum of the frame before, for the first frame the header's checksum: a chain.
 
-use super::meta::{self, FiltersV1, SegmentV1, SourceV1, tag};
+use super::meta::{self, FiltersV1, IsolationV1, SegmentV1, SourceV1, tag};
 use super::{BODY_BYTES_MAX, HEADER_BYTES_MAX, MAGIC, MUST_UNDERSTAND, VERSION};
 
 /// The bytes of a frame's head.
@@ -43,6 +43,8 @@ pub struct SegmentHeader {
     pub source: SourceV1,
     /// Of what.
     pub filters: FiltersV1,
+    /// How records of transactions were read, by the broker's own name; `None`: not stated.
+    pub isolation: Option<String>,
 }
 
 /// Why a header cannot be used.
@@ -69,6 +71,9 @@ impl SegmentHeader {
         meta::write(&mut list, tag::SOURCE, MUST_UNDERSTAND, &self.source)?;
         meta::write(&mut list, tag::FILTERS, 0, &self.filters)?;
         meta::write_bytes(&mut list, tag::ENCODING, MUST_UNDERSTAND, &[]);
+        if let Some(level) = &self.isolation {
+            meta::write(&mut list, tag::ISOLATION, 0, &IsolationV1 { level: level.clone() })?;
+        }
         let length = u32::try_from(list.len())
             .ok()
             .filter(|l| *l <= HEADER_BYTES_MAX)
@@ -127,19 +132,21 @@ impl SegmentHeader {
         }
         let mut segment = None;
         let mut source = None;
+        let mut isolation = None;
         let mut filters = FiltersV1 { topics: Vec::new(), replayed: String::new(), sampled_one_in: 1 };
         for entry in meta::entries(&content[PREFIX_BYTES..]).map_err(damaged)? {
             match entry.tag {
                 tag::SEGMENT => segment = Some(entry.decode().map_err(damaged)?),
                 tag::SOURCE => source = Some(entry.decode().map_err(damaged)?),
                 tag::FILTERS => filters = entry.decode().map_err(damaged)?,
+                tag::ISOLATION => isolation = Some(entry.decode::<IsolationV1>().map_err(damaged)?.level),
                 tag::ENCODING if entry.value.is_empty() => {}
                 tag::ENCODING => return Err(HeaderFault::MustUnderstand("the codec and encryption section".into())),
                 _ => entry.skip_unknown().map_err(HeaderFault::MustUnderstand)?,
             }
         }
         match (segment, source) {
-            (Some(segment), Some(source)) => Ok((Self { segment, source, filters }, crc)),
+            (Some(segment), Some(source)) => Ok((Self { segment, source, filters, isolation }, crc)),
             _ => Err(damaged("the header lacks its segment or its source entry".into())),
         }
     }

@@ -25,6 +25,8 @@ pub mod tag {
     pub const FILTERS: u16 = 3;
     /// Codec and encryption, in the header: empty today. Anything in it must be understood.
     pub const ENCODING: u16 = 4;
+    /// [`super::IsolationV1`], in the header.
+    pub const ISOLATION: u16 = 5;
     /// [`super::KafkaStreamV1`], in streams frames and the footer.
     pub const KAFKA_STREAM: u16 = 10;
     /// [`super::AncestorV1`], in streams frames and the footer.
@@ -80,6 +82,13 @@ pub struct FiltersV1 {
     pub replayed: String,
     /// One record in so many was kept, so each stands for as many; 1 = all.
     pub sampled_one_in: u64,
+}
+
+/// How records of transactions were read.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct IsolationV1 {
+    /// "read_uncommitted": all records, those of aborted transactions too. "read_committed": aborted ones are holes.
+    pub level: String,
 }
 
 /// A Kafka partition, and where its recording began.

@@ -266,6 +266,12 @@ impl Recording {
         found
     }
 
+    /// How records of transactions were read, by the broker's own name; `None` when no segment states it.
+    #[must_use]
+    pub fn isolation(&self) -> Option<&String> {
+        self.segments.iter().find_map(|s| s.header.isolation.as_ref())
+    }
+
     /// What is missing or cannot be read, as far as opening showed it, in words: stretches of bytes, whole segments. Blocks
     /// of sealed segments are not read for this: `verify` does.
     #[must_use]

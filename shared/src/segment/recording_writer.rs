@@ -53,6 +53,8 @@ pub struct NewRecording {
     pub source: SourceV1,
     /// Of what.
     pub filters: FiltersV1,
+    /// How records of transactions are read, by the broker's own name; `None`: that is not known.
+    pub isolation: Option<String>,
     /// When segments are full.
     pub roll: RollPolicy,
 }
@@ -161,6 +163,12 @@ impl RecordingWriter {
             return Err(conflict(format!(
                 "it records cluster {:?}, this is cluster {:?}: choose another --out",
                 first.source.cluster, new.source.cluster
+            )));
+        }
+        // What is a record and what is a hole would change its meaning in the midst of a stream.
+        if let Some((theirs, ours)) = recording.isolation().zip(new.isolation.as_ref()).filter(|(theirs, ours)| *theirs != *ours) {
+            return Err(conflict(format!(
+                "it was read with isolation level {theirs}, this is {ours}: take {theirs}, or choose another --out"
             )));
         }
         if recording.segments.iter().any(|s| s.header.segment.writer_id != first.segment.writer_id) {
@@ -398,6 +406,7 @@ impl RecordingWriter {
             },
             source: SourceV1 { ancestors: self.ancestors.clone(), ..self.new.source.clone() },
             filters: self.new.filters.clone(),
+            isolation: self.new.isolation.clone(),
         };
         let file = private().create_new(true).read(true).open(&temporary).map_err(SegmentError::io("creating", &temporary))?;
         let mut segment = SegmentWriter::begin(file, &path, &header)?;

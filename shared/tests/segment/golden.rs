@@ -43,7 +43,7 @@ fn names() -> Vec<String> {
 #[test]
 fn golden_segments_read_as_the_builds_that_wrote_them_read_them() {
     let names = names();
-    for expected in ["books", "empties", "keys", "open", "recovered", "times"] {
+    for expected in ["books", "empties", "isolation", "keys", "open", "recovered", "times"] {
         assert!(names.iter().any(|n| n == expected), "{expected} is gone: golden files are kept for ever");
     }
     for name in names {
@@ -96,6 +96,14 @@ fn golden_books_hold_what_is_not_records() {
     // The footer only repeats: without its last bytes the frames say the same.
     let open = SegmentReader::read(&bytes[..bytes.len() - END_MAGIC.len()].to_vec(), Path::new("books")).expect("torn");
     assert_eq!((open.state, &open.facts), (SegmentState::Torn, &reader.facts));
+}
+
+#[test]
+fn the_isolation_level_is_stated_where_it_was_known() {
+    for name in names() {
+        let stated = as_recording(&read("golden", &format!("{name}.dejaq")), |r| r.isolation().cloned());
+        assert_eq!(stated.as_deref(), (name == "isolation").then_some("read_committed"), "{name}");
+    }
 }
 
 #[test]

@@ -132,6 +132,7 @@ pub(crate) fn header() -> SegmentHeader {
         },
         source: SourceV1 { broker: "kafka".into(), cluster: "cluster-a".into(), ancestors: vec!["elder".into()] },
         filters: FiltersV1 { topics: vec!["^metrics".into()], replayed: "stop".into(), sampled_one_in: 1 },
+        isolation: None,
     }
 }
 
@@ -181,5 +182,5 @@ pub(crate) fn read_all(bytes: &Vec<u8>) -> Result<Vec<Owned>, dejaq_shared::segm
 }
 
 pub(crate) fn new_recording() -> NewRecording {
-    NewRecording { source: header().source, filters: header().filters, roll: RollPolicy::default() }
+    NewRecording { source: header().source, filters: header().filters, isolation: None, roll: RollPolicy::default() }
 }

@@ -18,6 +18,9 @@ use crate::broker::secret::{HIDDEN, is_secret};
 /// What every group id of a source begins with, so that one ACL with a prefix covers them.
 pub const GROUP_PREFIX: &str = "dejaq-";
 
+/// How records of transactions are read.
+pub(super) const ISOLATION: &str = "isolation.level";
+
 /// Memory that librdkafka takes for a prefetched message beside its payload (measured: 112 + 192 bytes).
 const MESSAGE_OVERHEAD_BYTES: usize = 304;
 
@@ -156,7 +159,7 @@ pub struct SinkOptions {
 pub fn source_properties(endpoint: &KafkaEndpoint, options: &SourceOptions) -> Result<Properties, BrokerError> {
     let mut p = common(endpoint, &options.user);
     p.set("group.id", format!("{GROUP_PREFIX}{}", uuid::Uuid::new_v4()));
-    p.set("isolation.level", "read_uncommitted");
+    p.set(ISOLATION, "read_uncommitted");
     p.set("check.crcs", "true");
 
     let payload = options.message_bytes_expected.max(1);

@@ -1,5 +1,5 @@
-//! Message to record, and record to message. The two are inverses, but for what librdkafka cannot carry: a header name
-//! ends at its first NUL when it is read, and a time stamp of exactly 0 cannot be written (it means "now").
+//! Message to record, and record to message. The two are inverses, but for what librdkafka cannot carry: the name of a
+//! header whose value is null ends at its first NUL when it is read, and a time stamp of exactly 0 cannot be written (it means "now").
 
 #[cfg(feature = "sink")]
 use super::ffi::producer::Publish;

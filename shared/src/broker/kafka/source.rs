@@ -4,7 +4,7 @@
 //! within its partition, from the position asked for; whatever could not be had of a partition is a [`Notice`]. Memory:
 //! what the client may prefetch (see [`config`]) and one batch of pointers.
 //!
-//! Limits: a header name ends at its first NUL byte (the C API tells no length); producer ids, transaction and batch
+//! Limits: the name of a header whose value is null ends at its first NUL byte (the C API tells no length); producer ids, transaction and batch
 //! bounds are not visible to a client. Asking for watermarks after an out-of-range answer blocks a poll for up to
 //! two seconds, and again at the next poll while nobody answers.
 
@@ -28,8 +28,10 @@ use crate::broker::source::{Notice, ReadFrom, Source, SourceHandler, StartAt, To
 use crate::record::{HeadersBuf, StreamIx};
 
 mod troubles;
+mod withheld;
 
 use troubles::{Trouble, gone_hint, is_gone, report_unreadable, trouble};
+use withheld::Withheld;
 
 /// Up to so many named topics are asked for one by one, which also tells of missing permissions; else all are.
 const ASK_ONE_BY_ONE_MAX: usize = 16;
@@ -56,6 +58,7 @@ pub struct KafkaSource {
     /// Errors of the batch, to be looked at after it.
     troubles: Vec<Trouble>,
     headers: HeadersBuf,
+    withheld: Withheld,
 }
 
 impl KafkaSource {
@@ -66,6 +69,7 @@ impl KafkaSource {
     /// property is.
     pub fn connect(endpoint: &KafkaEndpoint, options: &SourceOptions, timeout: Duration) -> Result<Self, BrokerError> {
         let properties = config::source_properties(endpoint, options)?;
+        let withheld = Withheld::new(properties.get(config::ISOLATION) == Some("read_committed"));
         let client = Client::new(Role::Consumer, &properties)?;
         let events = client.main_queue()?;
         let cluster = await_cluster(&client, &events, endpoint, timeout)?;
@@ -81,6 +85,7 @@ impl KafkaSource {
             out_of_range: VecDeque::new(),
             troubles: Vec::new(),
             headers: HeadersBuf::default(),
+            withheld,
         })
     }
 
@@ -136,6 +141,10 @@ impl KafkaSource {
 impl Source for KafkaSource {
     fn cluster(&self) -> &str {
         &self.cluster
+    }
+
+    fn isolation(&self) -> Option<&str> {
+        self.properties.get(config::ISOLATION)
     }
 
     fn topics(&mut self, wanted: &TopicSelection, timeout: Duration) -> Result<Vec<TopicInfo>, BrokerError> {
@@ -230,6 +239,7 @@ impl Source for KafkaSource {
                     (Code::NONE, Some(lane)) => {
                         let before = lane.arrived(message.offset(), false);
                         let stream = lane.stream;
+                        self.withheld.arrived(stream);
                         if !before.is_empty() {
                             report_unreadable(handler, stream, before, "the client could not read it");
                         }
@@ -247,6 +257,11 @@ impl Source for KafkaSource {
                     (Code::PARTITION_EOF, Some(lane)) => {
                         let (stream, position) = (lane.stream, message.offset());
                         report_unreadable(handler, stream, lane.arrived(position, true), "the client could not read it");
+                        if self.withheld.is_watched() {
+                            let name = self.topics.get(&lane.topic).map(|(_, name)| name);
+                            let marks = name.and_then(|name| self.client.cached_watermarks(name, lane.partition));
+                            self.withheld.at_end(stream, position, marks.map(|(_, high)| high), Instant::now());
+                        }
                         handler.notice(Notice::End { stream, position });
                     }
                     // Left over from a stream that was stopped.
@@ -275,7 +290,20 @@ impl Source for KafkaSource {
                 *known.get_or_insert(0) += u64::try_from(high - lane.next).unwrap_or(0);
             }
         }
+        for (stream, position) in self.withheld.stuck(Instant::now()) {
+            if let Some(lane) = self.lanes.by_stream(stream) {
+                let text = format!(
+                    "{}/{} stands at position {position} before an open transaction: its records, and those behind it, come when it ends (isolation.level=read_committed)",
+                    lane.topic, lane.partition
+                );
+                self.house.warn("open transaction", text);
+            }
+        }
         known
+    }
+
+    fn withheld(&self) -> usize {
+        self.withheld.count()
     }
 }
 

@@ -40,6 +40,11 @@ final class Clients {
 
     /** A consumer without a group: it can commit nothing. */
     static KafkaConsumer<byte[], byte[]> consumer(String bootstrap, String isolation) {
+        return consumer(bootstrap, isolation, new Properties());
+    }
+
+    /** The same with {@code extra}, which may name a group: then the caller commits. */
+    static KafkaConsumer<byte[], byte[]> consumer(String bootstrap, String isolation, Properties extra) {
         Properties properties = common(bootstrap);
         properties.put("enable.auto.commit", "false");
         properties.put("auto.offset.reset", "none");
@@ -48,6 +53,7 @@ final class Clients {
         properties.put("max.poll.records", "5000");
         // A fetch that waits at the end of one partition would hold up the first fetch of the next.
         properties.put("fetch.max.wait.ms", "10");
+        properties.putAll(extra);
         return new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
 

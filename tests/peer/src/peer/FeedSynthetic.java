@@ -1,8 +1,11 @@
 package peer;
 
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.SplittableRandom;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.TopicPartition;
 
 /** feed-synthetic: numbered values of one size, so that a test can say which record is missing, twice or out of order. */
 final class FeedSynthetic {
@@ -13,7 +16,7 @@ final class FeedSynthetic {
 
     static int run(Args args) {
         String bootstrap = args.need("bootstrap");
-        String topic = args.need("topic");
+        List<String> topics = args.needAll("topic");
         long count = args.number("count", null);
         int size = (int) args.number("bytes", null);
         long rate = args.number("rate", 0L);
@@ -34,14 +37,23 @@ final class FeedSynthetic {
             throw new Args.Usage("--partitions takes round-robin, key or shares=50,25,…, not '" + partitions + "'");
         }
         try (Sender sender = new Sender(bootstrap, compression)) {
-            int lanes = sender.partitions(topic);
+            List<TopicPartition> lanes = new ArrayList<>();
+            for (String topic : topics) {
+                for (int partition = 0; partition < sender.partitions(topic); partition++) {
+                    lanes.add(new TopicPartition(topic, partition));
+                }
+            }
             sender.start();
             for (long i = 0; i < count; i++) {
                 long number = first + i;
                 byte[] key = byKey ? ("k" + random.nextLong(keys)).getBytes(StandardCharsets.US_ASCII) : null;
-                Integer partition = byKey ? null : shares == null ? (int) (number % lanes) : shares[random.nextInt(shares.length)];
+                // By key: the client chooses the partition, so only the topics take turns. With shares: of the first topic.
+                TopicPartition lane = shares == null
+                        ? lanes.get((int) (number % lanes.size()))
+                        : new TopicPartition(topics.get(0), shares[random.nextInt(shares.length)]);
+                String topic = byKey ? topics.get((int) (number % topics.size())) : lane.topic();
                 Long createMs = spanMs == 0 ? null : startMs + (long) ((double) spanMs * i / count);
-                var record = new ProducerRecord<>(topic, partition, createMs, key, value(number, size, random));
+                var record = new ProducerRecord<>(topic, byKey ? null : lane.partition(), createMs, key, value(number, size, random));
                 if (rate > 0) {
                     sender.send(record, (long) (i * (1e9 / rate)));
                 } else {

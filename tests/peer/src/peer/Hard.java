@@ -63,6 +63,8 @@ final class Hard {
                 List.of(new RecordHeader("a", text), new RecordHeader("b", binary), new RecordHeader("a", new byte[0]),
                         new RecordHeader("a", (byte[]) null)),
                 List.of(new RecordHeader("", new byte[0]), new RecordHeader("", (byte[]) null), new RecordHeader("ключ", binary)),
+                // A NUL in a name, which ends a string in C.
+                List.of(new RecordHeader("a\0b", text), new RecordHeader("\0", new byte[0]), new RecordHeader("c\0", binary)),
                 many);
     }
 }

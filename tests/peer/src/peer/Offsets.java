@@ -2,11 +2,12 @@ package peer;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Comparator;
+import java.util.List;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.GroupListing;
 import org.apache.kafka.common.TopicPartition;
 
-/** offsets: the cluster's id, every group and what it has committed, sorted: equal output means that nothing changed. */
+/** offsets: the cluster's id, every group, its members and what it has committed, sorted: equal output means no change. */
 final class Offsets {
     private Offsets() {}
 
@@ -20,6 +21,10 @@ final class Offsets {
             var listings = admin.listGroups().all().get().stream().sorted(Comparator.comparing(GroupListing::groupId)).toList();
             for (GroupListing listing : listings) {
                 ObjectNode group = groups.addObject().put("group", listing.groupId()).put("protocol", listing.protocol());
+                var described = admin.describeConsumerGroups(List.of(listing.groupId())).all().get().get(listing.groupId());
+                group.put("state", described.groupState().toString());
+                var members = group.putArray("members");
+                described.members().stream().map(member -> member.consumerId()).sorted().forEach(members::add);
                 var offsets = group.putArray("offsets");
                 var committed = admin.listConsumerGroupOffsets(listing.groupId()).partitionsToOffsetAndMetadata().get();
                 committed.entrySet().stream()

@@ -18,35 +18,49 @@ public final class Peer {
         int run(Args args) throws Exception;
     }
 
-    private static final Map<String, Command> COMMANDS = new TreeMap<>(Map.of(
-            "create-topics", Topics::create,
-            "delete-topics", Topics::delete,
-            "add-partitions", Topics::addPartitions,
-            "feed", Feed::run,
-            "feed-synthetic", FeedSynthetic::run,
-            "dump", Dump::run,
-            "compare", Compare::run,
-            "hard", Hard::run,
-            "txn", Txn::run,
-            "offsets", Offsets::run));
+    private static final Map<String, Command> COMMANDS = new TreeMap<>(Map.ofEntries(
+            Map.entry("create-topics", Topics::create),
+            Map.entry("delete-topics", Topics::delete),
+            Map.entry("recreate-topics", Topics::recreate),
+            Map.entry("add-partitions", Topics::addPartitions),
+            Map.entry("alter-topics", Topics::alter),
+            Map.entry("delete-records", Topics::deleteRecords),
+            Map.entry("create-replicated", Leaders::create),
+            Map.entry("await-leader", Leaders::await),
+            Map.entry("feed", Feed::run),
+            Map.entry("feed-synthetic", FeedSynthetic::run),
+            Map.entry("dump", Dump::run),
+            Map.entry("compare", Compare::run),
+            Map.entry("hard", Hard::run),
+            Map.entry("txn", Txn::run),
+            Map.entry("consume", Consume::run),
+            Map.entry("offsets", Offsets::run)));
 
     private static final String USAGE = """
             Usage: tests/peer/peer COMMAND --bootstrap HOST:PORT [OPTION VALUE]...
 
               create-topics   --topic NAME:PARTITIONS[:config=value,...] (may be repeated)
               delete-topics   --topic NAME (may be repeated)
+              recreate-topics --topic NAME:PARTITIONS[:config=value,...] (may be repeated): deleted and made anew at once
               add-partitions  --topic NAME:NEW_TOTAL
+              alter-topics    --topic NAME:config=value,... (may be repeated)
+              delete-records  --topic NAME:PARTITION:BEFORE (may be repeated): what retention does, at once
+              create-replicated  --topic NAME --replicas A,B: one partition on these brokers, with unclean election allowed
+              await-leader    --topic NAME --leader A --in-sync A,B: waits until it is so
               feed            --file X.ndjson[.zst] --speed N [--limit N] [--prefix P] [--create-partitions N] [--compression C]
                               sends recorded events on their own time line, divided by the speed
-              feed-synthetic  --topic T --count N --bytes N [--rate N] [--partitions round-robin|key|shares=50,25,…] [--keys N]
-                              [--first N] [--seed N] [--compression C] [--span-ms N [--start-ms N]]; each value begins with its
-                              sequence number in 12 digits; with a span, create times are spread evenly over it
+              feed-synthetic  --topic T (may be repeated) --count N --bytes N [--rate N] [--keys N] [--first N] [--seed N]
+                              [--partitions round-robin|key|shares=50,25,…] [--compression C] [--span-ms N [--start-ms N]]; each
+                              value begins with its sequence number in 12 digits; with a span, create times are spread evenly
+                              over it; prints how long acknowledgements took
               dump            --topics A,B [--isolation read_committed|read_uncommitted]
               compare         --source HOST:PORT --target HOST:PORT --topics A,B [--map OLD=NEW]... [--ignore-header NAME]
                               [--isolation ...]; no --bootstrap; exit 1 when they differ or when there was nothing to compare
               hard            --topic T [--largest BYTES]: nulls, empties, binary, duplicate headers, one big message
-              txn             --topic T --commit N --abort N [--records N]: alternating transactions of N records each
-              offsets         every consumer group and what it has committed, and the cluster's id
+              txn             --topic T --commit N --abort N [--records N] [--open N]: alternating transactions of N records
+                              each; then one of as many as --open says, which stays open for ten minutes
+              consume         --topic T --group G --count N: a member of a group that reads and commits
+              offsets         every consumer group, its members and what it has committed, and the cluster's id
 
             Example:
               tests/peer/peer create-topics --bootstrap "$DEJAQ_KAFKA_PROD" --topic orders:4:max.message.bytes=20971520

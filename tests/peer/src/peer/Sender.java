@@ -1,5 +1,6 @@
 package peer;
 
+import java.util.Arrays;
 import java.util.Properties;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
@@ -9,12 +10,16 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 
 /**
  * Sends records at given instants, counted from one absolute origin: a late record never moves those behind it.
- * Lateness is the call of {@code send} after its instant; what the client does then is not in it.
+ * Lateness is the call of {@code send} after its instant; what the client does then is not in it. An acknowledgement's time
+ * counts from the instant at which its record was due.
  */
 final class Sender implements AutoCloseable {
     private final KafkaProducer<byte[], byte[]> producer;
     private final AtomicLong failed = new AtomicLong();
     private final AtomicReference<Exception> firstError = new AtomicReference<>();
+    /** Written by the client's one thread only, read after the last answer. */
+    private long[] ackNs = new long[1024];
+    private int acked;
     private long originNs;
     private long sent;
     private long bytes;
@@ -50,14 +55,23 @@ final class Sender implements AutoCloseable {
         if (-wait > 10_000_000) {
             lateOver10Ms++;
         }
-        sendNow(record);
+        hand(record, originNs + dueNs);
     }
 
     void sendNow(ProducerRecord<byte[], byte[]> record) {
+        hand(record, System.nanoTime());
+    }
+
+    private void hand(ProducerRecord<byte[], byte[]> record, long fromNs) {
         producer.send(record, (metadata, error) -> {
             if (error != null) {
                 failed.incrementAndGet();
                 firstError.compareAndSet(null, error);
+            } else {
+                if (acked == ackNs.length) {
+                    ackNs = Arrays.copyOf(ackNs, 2 * acked);
+                }
+                ackNs[acked++] = System.nanoTime() - fromNs;
             }
         });
         sent++;
@@ -71,6 +85,12 @@ final class Sender implements AutoCloseable {
         var summary = Clients.JSON.createObjectNode();
         summary.put("count", sent).put("failed", failed.get()).put("value_bytes", bytes);
         summary.put("seconds", sendSeconds).put("max_lateness_ms", maxLateNs / 1e6).put("late_over_10ms", lateOver10Ms);
+        Arrays.sort(ackNs, 0, acked);
+        var ack = summary.putObject("ack_ms");
+        for (String percentile : new String[] {"50", "99", "99.9", "100"}) {
+            int at = (int) Math.ceil(Double.parseDouble(percentile) / 100 * acked) - 1;
+            ack.put("p" + percentile, acked == 0 ? 0 : ackNs[Math.max(at, 0)] / 1e6);
+        }
         if (firstError.get() != null) {
             summary.put("first_error", firstError.get().toString());
         }

@@ -1,16 +1,21 @@
 package peer;
 
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
 
-/** create-topics, delete-topics, add-partitions. */
+/** create-topics, delete-topics, recreate-topics, add-partitions, alter-topics, delete-records. */
 final class Topics {
     private Topics() {}
 
@@ -60,6 +65,22 @@ final class Topics {
         return 0;
     }
 
+    /** Deletes topics and makes them anew at once, so that hardly anybody sees them missing. */
+    static int recreate(Args args) throws Exception {
+        String bootstrap = args.need("bootstrap");
+        List<NewTopic> topics = new ArrayList<>();
+        for (String spec : args.needAll("topic")) {
+            topics.add(parse(spec));
+        }
+        args.done();
+        try (Admin admin = Clients.admin(bootstrap)) {
+            admin.deleteTopics(topics.stream().map(NewTopic::name).toList()).all().get();
+            create(admin, topics);
+        }
+        Clients.print(Clients.JSON.createObjectNode().put("created", topics.size()));
+        return 0;
+    }
+
     static int addPartitions(Args args) throws Exception {
         String bootstrap = args.need("bootstrap");
         Map<String, NewPartitions> totals = new HashMap<>();
@@ -78,6 +99,42 @@ final class Topics {
         return 0;
     }
 
+    static int alter(Args args) throws Exception {
+        String bootstrap = args.need("bootstrap");
+        Map<ConfigResource, Collection<AlterConfigOp>> changes = new HashMap<>();
+        for (String spec : args.needAll("topic")) {
+            String[] parts = spec.split(":", 2);
+            List<AlterConfigOp> ops = new ArrayList<>();
+            configs(parts.length == 2 ? parts[1] : "").forEach(
+                    (name, value) -> ops.add(new AlterConfigOp(new ConfigEntry(name, value), AlterConfigOp.OpType.SET)));
+            changes.put(new ConfigResource(ConfigResource.Type.TOPIC, parts[0]), ops);
+        }
+        args.done();
+        try (Admin admin = Clients.admin(bootstrap)) {
+            admin.incrementalAlterConfigs(changes).all().get();
+        }
+        Clients.print(Clients.JSON.createObjectNode().put("altered", changes.size()));
+        return 0;
+    }
+
+    static int deleteRecords(Args args) throws Exception {
+        String bootstrap = args.need("bootstrap");
+        Map<TopicPartition, RecordsToDelete> before = new HashMap<>();
+        for (String spec : args.needAll("topic")) {
+            String[] parts = spec.split(":");
+            if (parts.length != 3 || !parts[1].matches("[0-9]{1,6}") || !parts[2].matches("[0-9]{1,18}")) {
+                throw new Args.Usage("--topic takes NAME:PARTITION:BEFORE, not '" + spec + "'");
+            }
+            before.put(new TopicPartition(parts[0], Integer.parseInt(parts[1])), RecordsToDelete.beforeOffset(Long.parseLong(parts[2])));
+        }
+        args.done();
+        try (Admin admin = Clients.admin(bootstrap)) {
+            admin.deleteRecords(before).all().get();
+        }
+        Clients.print(Clients.JSON.createObjectNode().put("deleted", before.size()));
+        return 0;
+    }
+
     /** {@code NAME:PARTITIONS[:config=value,...]}; a value may hold colons, a list value's commas are written as {@code ;}. */
     private static NewTopic parse(String spec) {
         String[] parts = spec.split(":", 3);
@@ -85,16 +142,18 @@ final class Topics {
             throw new Args.Usage("--topic takes NAME:PARTITIONS[:config=value,...], not '" + spec + "'");
         }
         NewTopic topic = new NewTopic(parts[0], Integer.parseInt(parts[1]), (short) 1);
+        return topic.configs(parts.length == 3 ? configs(parts[2]) : Map.of());
+    }
+
+    private static Map<String, String> configs(String list) {
         Map<String, String> configs = new HashMap<>();
-        if (parts.length == 3) {
-            for (String pair : parts[2].split(",")) {
-                String[] sides = pair.split("=", 2);
-                if (sides.length != 2) {
-                    throw new Args.Usage("'" + pair + "' in --topic is not config=value");
-                }
-                configs.put(sides[0], sides[1].replace(';', ','));
+        for (String pair : list.split(",")) {
+            String[] sides = pair.split("=", 2);
+            if (sides.length != 2) {
+                throw new Args.Usage("'" + pair + "' in --topic is not config=value");
             }
+            configs.put(sides[0], sides[1].replace(';', ','));
         }
-        return topic.configs(configs);
+        return configs;
     }
 }

@@ -19,9 +19,11 @@ final class Txn {
         long commit = args.number("commit", null);
         long abort = args.number("abort", null);
         long records = args.number("records", 10L);
+        long open = args.number("open", 0L);
         args.done();
         Properties properties = new Properties();
         properties.put("transactional.id", "peer-" + UUID.randomUUID());
+        properties.put("transaction.timeout.ms", "600000");
         long committed = 0;
         long aborted = 0;
         try (KafkaProducer<byte[], byte[]> producer = Clients.producer(bootstrap, properties)) {
@@ -45,11 +47,27 @@ final class Txn {
                     aborted++;
                 }
             }
+            if (open > 0) {
+                producer.beginTransaction();
+                for (long i = 0; i < open; i++) {
+                    String value = String.format("open record %06d", i);
+                    producer.send(new ProducerRecord<>(topic, 0, null, value.getBytes(StandardCharsets.US_ASCII)));
+                }
+                producer.flush();
+                print(committed, aborted, records);
+                System.out.flush();
+                // As a producer that died: closing it would abort the transaction.
+                Runtime.getRuntime().halt(0);
+            }
         }
+        print(committed, aborted, records);
+        return 0;
+    }
+
+    private static void print(long committed, long aborted, long records) {
         var summary = Clients.JSON.createObjectNode();
         summary.put("committed_transactions", committed).put("aborted_transactions", aborted);
         summary.put("committed_records", committed * records).put("aborted_records", aborted * records);
         Clients.print(summary);
-        return 0;
     }
 }

@@ -207,8 +207,8 @@ impl<'a> Message<'a> {
         unsafe { rd::rd_kafka_message_leader_epoch(self.message) }
     }
 
-    /// Writes the headers into `into`, which is cleared first, as bytes and in order. A name ends at its first NUL: the C
-    /// API gives no length.
+    /// Writes the headers into `into`, which is cleared first, as bytes and in order. The name of a header whose value is
+    /// null ends at its first NUL: the C API gives no length (see [`name_of`] for the others).
     ///
     /// # Errors
     /// When the client cannot read them (malformed, or more than 100 000).
@@ -225,14 +225,14 @@ impl<'a> Message<'a> {
         }
         for index in 0.. {
             let (mut name, mut value, mut size) = (std::ptr::null(), std::ptr::null(), 0);
-            // SAFETY: the headers live as long as the message; name is a C string, value has `size` bytes or is null;
-            // all are copied at once. The only codes that this function gives are 0 and "no such entry".
+            // SAFETY: the headers live as long as the message; the name is as `name_of` wants it, value has `size` bytes or
+            // is null; all are copied at once. The only codes that this function gives are 0 and "no such entry".
             unsafe {
                 let result = rd::rd_kafka_header_get_all(headers, index, &raw mut name, &raw mut value, &raw mut size);
                 if result as i32 != 0 {
                     break;
                 }
-                into.push(CStr::from_ptr(name).to_bytes(), bytes(value.cast_mut(), size));
+                into.push(name_of(name, value), bytes(value.cast_mut(), size));
             }
         }
         Ok(())
@@ -244,6 +244,23 @@ impl<'a> Message<'a> {
             Some(text) if !text.is_empty() => String::from_utf8_lossy(text).into_owned(),
             _ => self.code().text(),
         }
+    }
+}
+
+/// A header's name, which may have NUL bytes in it. librdkafka keeps name, NUL, value in one piece (`rd_kafka_header_add`;
+/// its own comment on the value: "will be NULL for null values, else points to rkhdr_name+.."), so where the value begins
+/// says how long the name is. What does not look like that is taken for a C string.
+///
+/// # Safety
+/// `name` is a live C string; a `value` that is not null lies behind it in the same allocation.
+#[inline]
+unsafe fn name_of<'a>(name: *const std::ffi::c_char, value: *const std::ffi::c_void) -> &'a [u8] {
+    // SAFETY: by the contract of this function.
+    let text = unsafe { CStr::from_ptr(name) }.to_bytes();
+    match value.addr().checked_sub(name.addr() + 1) {
+        // SAFETY: the bytes from the name to the value are in one allocation, by the contract of this function.
+        Some(length) if !value.is_null() && length > text.len() => unsafe { std::slice::from_raw_parts(name.cast::<u8>(), length) },
+        _ => text,
     }
 }
 
