@@ -48,6 +48,9 @@ kafka_configure() {
     protocols+=,${listener^^}:SSL
   done
   protocols=${protocols/SASL:SSL/SASL:SASL_SSL}
+  # Staging does not offer all of them: a client must be told what it does.
+  local mechanisms=SCRAM-SHA-512,SCRAM-SHA-256,OAUTHBEARER
+  [[ $node != prod ]] || mechanisms+=,PLAIN
   cat >"$dir/server.properties" <<CONFIG
 process.roles=broker,controller
 node.id=1
@@ -80,7 +83,7 @@ ssl.truststore.location=$certificates/ca.pem
 listener.name.tls.ssl.client.auth=requested
 listener.name.expired.ssl.keystore.location=$certificates/expired.pem
 listener.name.wrong_host.ssl.keystore.location=$certificates/wrong-host.pem
-sasl.enabled.mechanisms=SCRAM-SHA-512,SCRAM-SHA-256,PLAIN,OAUTHBEARER
+sasl.enabled.mechanisms=$mechanisms
 listener.name.sasl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.sasl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_plain="plain-secret";

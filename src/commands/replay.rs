@@ -224,6 +224,7 @@ fn ready(choices: &Choices, create: bool) -> anyhow::Result<Ready> {
     }
     let mut setup = prepare(&facts, &options, &plan, &at_target, &decision, super::new_id())?;
     setup.identity.notes.extend(incomplete(&recording));
+    setup.identity.notes.extend(target.notes());
     Ok(Ready { target, topics: plan, setup, feed })
 }
 

@@ -22,7 +22,12 @@ pub(crate) struct Background {
 
 impl Background {
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the command starts");
+        Self::spawn(command(args))
+    }
+
+    /// The same with what a test has set, as in its environment.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the command starts");
         let (to, lines) = channel();
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| to.send(line)));
@@ -46,6 +51,11 @@ impl Background {
                 return;
             }
         }
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Kills it as a power cut would.

@@ -75,7 +75,9 @@ impl<S: Source> Session<'_, S> {
             Change::Deleted(ix) => {
                 self.source.stop(&[*ix])?;
                 let name = self.taker.intake.stream(*ix).map_or_else(String::new, Stream::name);
-                self.taker.warnings.push(format!("{name} was deleted at the source: its stream ends"));
+                self.taker
+                    .warnings
+                    .push(format!("{name} is not at the source any more (deleted, or this user may not see it now): its stream ends"));
                 if let Some(gap) = self.taker.intake.deleted(*ix, false, now) {
                     self.taker.gap(*gap);
                 }
