@@ -18,6 +18,7 @@ import org.apache.kafka.common.acl.AclPermissionType;
 import org.apache.kafka.common.resource.PatternType;
 import org.apache.kafka.common.resource.ResourcePattern;
 import org.apache.kafka.common.resource.ResourceType;
+import org.apache.kafka.common.utils.SecurityUtils;
 
 /** access: makes users with passwords, grants them rights and takes rights away, and waits until the broker acts on it. */
 final class Access {
@@ -70,8 +71,14 @@ final class Access {
     /** {@code USER:OPERATION:TYPE:NAME}; a name that ends with an asterisk is a prefix, an asterisk alone is all. */
     private static AclBinding binding(String spec) {
         String[] parts = split(spec, 4, "--grant and --revoke take USER:OPERATION:TYPE:NAME");
-        AclOperation operation = AclOperation.fromString(parts[1]);
-        ResourceType type = ResourceType.fromString(parts[2]);
+        AclOperation operation;
+        ResourceType type;
+        try {
+            operation = SecurityUtils.operation(parts[1]);
+            type = ResourceType.fromString(parts[2]);
+        } catch (IllegalArgumentException e) {
+            throw new Args.Usage(e.getMessage() + ": '" + spec + "'");
+        }
         if (operation.isUnknown() || type.isUnknown()) {
             throw new Args.Usage("no such operation or type of resource: '" + spec + "'");
         }
