@@ -47,6 +47,23 @@ fn what_can_never_be_sent_is_refused_at_once() {
 }
 
 #[test]
+fn a_missing_right_to_publish_idempotently_is_named() {
+    const CLUSTER_AUTHORIZATION_FAILED: i32 = 31;
+    let kafka = EmbeddedKafka::start(&[("t", 1)]).expect("embedded");
+    kafka.fail_requests(Api::InitProducerId, &[CLUSTER_AUTHORIZATION_FAILED]);
+    let mut sending = Sending::open(&kafka, &["t"], &[]);
+    sending.submit(&plain(0, 0, b"v", 0)).expect("taken");
+    let begun = Instant::now();
+    let error = loop {
+        if let Err(error) = sending.completions.poll(Duration::from_millis(50), &mut |_| ()) {
+            break error.to_string();
+        }
+        assert!(begun.elapsed() < PATIENCE, "the client never gave up");
+    };
+    assert!(error.contains("may not IDEMPOTENT_WRITE the cluster") && error.contains("-X enable.idempotence=false"), "{error}");
+}
+
+#[test]
 fn a_full_queue_refuses_and_takes_again_when_it_has_emptied() {
     let kafka = EmbeddedKafka::start(&[("t", 1)]).expect("embedded");
     let mut options = sink_options(&[]);
