@@ -33,7 +33,7 @@ kafka_resolve() {
 }
 
 kafka_configure() {
-  local node=$1 dir=$state/kafka/$1 port controller listener listeners= protocols=
+  local node=$1 dir=$state/kafka/$1 port controller listener listeners='' protocols=''
   mkdir -p "$dir"
   if [[ ! -s $dir/cluster.id ]]; then
     # As Kafka writes a Uuid: 16 random bytes in URL-safe base64, not starting with a dash.
@@ -193,7 +193,7 @@ kafka_status() {
 # kafka_env: the variables of clusters that are there; fails when one is not. A cluster of the user's own has the listeners
 # beside the plain one that the user names; one that was started by an earlier version of this has none.
 kafka_env() {
-  local node listener name port own=0
+  local node listener name port ours=0
   for node in "${kafka_nodes[@]}"; do
     if kafka_foreign "$node"; then
       env_line "DEJAQ_KAFKA_${node^^}" "$(kafka_user_var "$node")"
@@ -202,7 +202,7 @@ kafka_env() {
         [[ -z ${!name:-} ]] || env_line "$name" "${!name}"
       done
     elif proc_pid "$state/kafka/$node/pid" >/dev/null; then
-      own=1
+      ours=1
       env_own "DEJAQ_KAFKA_${node^^}" "$(kafka_address "$node")"
       for listener in "${kafka_listeners[@]}"; do
         port=$state/kafka/$node/$listener.port
@@ -213,7 +213,7 @@ kafka_env() {
       return 1
     fi
   done
-  if (( own )); then
+  if (( ours )); then
     env_own DEJAQ_KAFKA_CERTIFICATES "$certificates"
   elif [[ -n ${DEJAQ_KAFKA_CERTIFICATES:-} ]]; then
     env_line DEJAQ_KAFKA_CERTIFICATES "$DEJAQ_KAFKA_CERTIFICATES"

@@ -54,7 +54,9 @@ impl<S: Source> Session<'_, S> {
     }
 
     fn try_again(&mut self, error: BrokerError) -> Result<(), Ended> {
-        if matches!(error, BrokerError::Fatal(_)) {
+        // A right may be given back; but what is to end shall not wait for that.
+        let over = self.until.end && matches!(error, BrokerError::MissingRight { .. });
+        if over || matches!(error, BrokerError::Fatal(_)) {
             return Err(error.into());
         }
         self.taker.warnings.push(format!("the cluster's topics could not be looked at: {error}"));

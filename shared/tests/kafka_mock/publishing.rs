@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use dejaq_shared::broker::BrokerError;
 use dejaq_shared::broker::kafka::embedded::{Api, EmbeddedKafka};
-use dejaq_shared::broker::sink::{Fate, NewTopic, QueueLimits, Refusal, Sink as _};
+use dejaq_shared::broker::sink::{Completions as _, Fate, NewTopic, QueueLimits, Refusal, Sink as _};
 use dejaq_shared::broker::{AnyTarget, endpoint::Endpoint};
 
 use crate::common::{PATIENCE, Sending, connect_target, endpoint, plain, sink_options};

@@ -12,14 +12,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::broker::BrokerError;
-use crate::broker::endpoint::{KafkaEndpoint, TokenPlace};
+use crate::broker::endpoint::KafkaEndpoint;
 use crate::broker::secret::{HIDDEN, is_secret};
 
 /// What every group id of a source begins with, so that one ACL with a prefix covers them.
 pub const GROUP_PREFIX: &str = "dejaq-";
 
 /// The mechanism that signs in by a token.
-const BY_TOKEN: &str = "OAUTHBEARER";
+pub(super) const BY_TOKEN: &str = "OAUTHBEARER";
 
 /// Memory that librdkafka takes for a prefetched message beside its payload (measured: 112 + 192 bytes).
 const MESSAGE_OVERHEAD_BYTES: usize = 304;
@@ -274,22 +274,6 @@ fn common(endpoint: &KafkaEndpoint, user: &[(String, String)]) -> Properties {
     p
 }
 
-/// Where the tokens come from, for a client that signs in by them.
-///
-/// # Errors
-/// [`BrokerError::Property`] when there is no token, or a user beside it.
-pub(super) fn token_place<'a>(endpoint: &'a KafkaEndpoint, properties: &Properties) -> Result<Option<&'a TokenPlace>, BrokerError> {
-    let refused = |reason: &str| Err(property_error("sasl.mechanisms", BY_TOKEN, reason));
-    match (&endpoint.token, &endpoint.user) {
-        _ if !properties.by_token() => Ok(None),
-        (_, Some(_)) => refused("a token names its user itself: leave USER@ out of the URL"),
-        (Some(place), None) => Ok(Some(place)),
-        (None, None) => refused(
-            "it needs a token: set DEJAQ_KAFKA_TOKEN_FILE to a file that holds it and is kept up to date, or DEJAQ_KAFKA_TOKEN for a short run",
-        ),
-    }
-}
-
 fn apply_user(p: &mut Properties, user: &[(String, String)]) -> Result<(), BrokerError> {
     for (name, value) in user {
         let name = canonical(name);
@@ -392,23 +376,6 @@ mod tests {
         let shown = format!("{p:?} {:?}", p.describe());
         assert!(!shown.contains("hunter2"), "{shown}");
         assert!(shown.contains("***"), "{shown}");
-    }
-
-    #[test]
-    fn a_token_is_wanted_where_the_mechanism_says_so_and_nowhere_else() {
-        let by_token = [("sasl.mechanism", "OAUTHBEARER")];
-        let mut without = endpoint("kafkas://h");
-        let p = source("kafkas://h", &by_token).expect("properties");
-        assert_eq!(p.get("security.protocol"), Some("sasl_ssl"));
-        let error = token_place(&without, &p).expect_err("none").to_string();
-        assert!(error.contains("DEJAQ_KAFKA_TOKEN_FILE"), "{error}");
-        without.token = Some(TokenPlace::File("token".into()));
-        assert_eq!(token_place(&without, &p).expect("given"), without.token.as_ref());
-        let error = token_place(&endpoint("kafkas://me:hunter2@h"), &p).expect_err("a user").to_string();
-        assert!(error.contains("leave USER@ out") && !error.contains("hunter2"), "{error}");
-        // A token in the environment says nothing about a cluster that is asked without SASL.
-        assert_eq!(token_place(&without, &source("kafka://h", &[]).expect("plain")).expect("none"), None);
-        assert!(source("kafkas://h", &[("sasl.oauthbearer.method", "oidc")]).is_err());
     }
 
     #[test]

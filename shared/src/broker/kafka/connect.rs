@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::config::{Properties, token_place};
+use super::config::Properties;
 use super::ffi::{Client, Code, Queue, Role, Told};
 use super::refusal::Asked;
 use super::rights::Who;
-use super::token::{Token, TokenKeeper};
+use super::token::{self, Token, TokenKeeper};
 use crate::broker::BrokerError;
 use crate::broker::endpoint::KafkaEndpoint;
 
@@ -30,7 +30,7 @@ pub(super) struct Connected {
 /// [`BrokerError::Unreachable`] when nobody answered in `timeout`; at once when there is no valid token, a broker refuses the user,
 /// TLS fails, or the listener speaks another protocol.
 pub(super) fn connect(role: Role, endpoint: &KafkaEndpoint, properties: &Properties, timeout: Duration) -> Result<Connected, BrokerError> {
-    let place = token_place(endpoint, properties)?;
+    let place = token::place(endpoint, properties)?;
     let token = place.map(Token::read).transpose()?;
     let client = Client::new(role, properties)?;
     let events = client.main_queue()?;

@@ -75,6 +75,7 @@ impl Who {
     }
 
     /// The user may not do this with the cluster as a whole.
+    #[cfg(feature = "sink")]
     pub(super) fn lacks_on_cluster(&self, right: Right) -> BrokerError {
         self.missing(right, "the cluster".to_owned(), right, " --cluster")
     }
@@ -118,7 +119,12 @@ mod tests {
         );
         let many = recorder.lacks(Right::Write, &["a", "b", "c", "d", "e", "f", "g"], Right::Write).to_string();
         assert!(many.contains("topics \"a\", \"b\", \"c\", \"d\", \"e\", 2 more;") && many.ends_with("--topic e"), "{many}");
-        let cluster = recorder.lacks_on_cluster(Right::IdempotentWrite).to_string();
+    }
+
+    #[cfg(feature = "sink")]
+    #[test]
+    fn a_right_on_the_cluster_is_one_too() {
+        let cluster = who("user \"player\"", "User:player").lacks_on_cluster(Right::IdempotentWrite).to_string();
         assert!(cluster.contains("may not IDEMPOTENT_WRITE the cluster") && cluster.ends_with("IdempotentWrite --cluster"), "{cluster}");
     }
 

@@ -168,9 +168,9 @@ impl Source for KafkaSource {
             if code == Code::NONE {
                 continue;
             }
-            // A question about all topics leaves out those that may not be seen; one about a topic says that it may not be.
-            let code = if code == Code::UNKNOWN_TOPIC_OR_PARTITION { self.asked_alone(name, timeout)? } else { code };
-            if code == Code::TOPIC_AUTHORIZATION_FAILED {
+            // The answer about all topics leaves out those that may not be seen; one about a single topic says so.
+            let hidden = code == Code::UNKNOWN_TOPIC_OR_PARTITION && self.asked_alone(name, timeout)? == Code::TOPIC_AUTHORIZATION_FAILED;
+            if hidden || code == Code::TOPIC_AUTHORIZATION_FAILED {
                 return Err(self.who.lacks(Right::Describe, &[name], Right::Read));
             }
             if is_gone(code) {

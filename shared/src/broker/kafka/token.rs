@@ -18,9 +18,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::config::{BY_TOKEN, Properties, property_error};
 use super::ffi::{Client, Queue, Told};
 use crate::broker::BrokerError;
-use crate::broker::endpoint::{Secret, TokenPlace};
+use crate::broker::endpoint::{KafkaEndpoint, Secret, TokenPlace};
 
 /// How long one poll waits: also how long stopping takes at most.
 const STEP: Duration = Duration::from_millis(100);
@@ -30,6 +31,22 @@ const LOOK: Duration = Duration::from_secs(1);
 const LIFE_UNKNOWN: Duration = Duration::from_secs(75);
 /// The longest that is read; real ones have a few KiB.
 const TOKEN_BYTES_MAX: u64 = 1 << 20;
+
+/// Where the tokens come from, for a client that signs in by them.
+///
+/// # Errors
+/// [`BrokerError::Property`] when there is no token, or a user beside it.
+pub(super) fn place<'a>(endpoint: &'a KafkaEndpoint, properties: &Properties) -> Result<Option<&'a TokenPlace>, BrokerError> {
+    let refused = |reason: &str| Err(property_error("sasl.mechanisms", BY_TOKEN, reason));
+    match (&endpoint.token, &endpoint.user) {
+        _ if !properties.by_token() => Ok(None),
+        (_, Some(_)) => refused("a token names its user itself: leave USER@ out of the URL"),
+        (Some(place), None) => Ok(Some(place)),
+        (None, None) => refused(
+            "it needs a token: set DEJAQ_KAFKA_TOKEN_FILE to a file that holds it and is kept up to date, or DEJAQ_KAFKA_TOKEN for a short run",
+        ),
+    }
+}
 
 /// A token and what it says of itself.
 pub(super) struct Token {
@@ -190,6 +207,34 @@ mod tests {
             let token = given(&text, 900).expect("valid");
             assert_eq!((token.expires_unix_ms, token.user()), (975_000, None));
         }
+    }
+
+    #[cfg(feature = "source")]
+    #[test]
+    fn a_token_is_wanted_where_the_mechanism_says_so_and_nowhere_else() {
+        use crate::broker::endpoint::Endpoint;
+        use crate::broker::kafka::config::{SourceOptions, source_properties};
+
+        let endpoint = |url: &str| {
+            let Endpoint::Kafka(kafka) = Endpoint::parse(url).expect(url);
+            kafka
+        };
+        let properties = |url: &str, user: &[(&str, &str)]| {
+            let user = user.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+            source_properties(&endpoint(url), &SourceOptions { user, ..SourceOptions::default() })
+        };
+        let mut without = endpoint("kafkas://h");
+        let p = properties("kafkas://h", &[("sasl.mechanism", "OAUTHBEARER")]).expect("properties");
+        assert_eq!(p.get("security.protocol"), Some("sasl_ssl"));
+        let error = place(&without, &p).expect_err("none").to_string();
+        assert!(error.contains("DEJAQ_KAFKA_TOKEN_FILE"), "{error}");
+        without.token = Some(TokenPlace::File("token".into()));
+        assert_eq!(place(&without, &p).expect("given"), without.token.as_ref());
+        let error = place(&endpoint("kafkas://me:hunter2@h"), &p).expect_err("a user").to_string();
+        assert!(error.contains("leave USER@ out") && !error.contains("hunter2"), "{error}");
+        // A token in the environment says nothing about a cluster that is asked without SASL.
+        assert_eq!(place(&without, &properties("kafka://h", &[]).expect("plain")).expect("none"), None);
+        assert!(properties("kafkas://h", &[("sasl.oauthbearer.method", "oidc")]).is_err());
     }
 
     #[test]
