@@ -52,7 +52,6 @@ fn a_missing_right_to_publish_idempotently_is_named() {
     let kafka = EmbeddedKafka::start(&[("t", 1)]).expect("embedded");
     kafka.fail_requests(Api::InitProducerId, &[CLUSTER_AUTHORIZATION_FAILED]);
     let mut sending = Sending::open(&kafka, &["t"], &[]);
-    sending.submit(&plain(0, 0, b"v", 0)).expect("taken");
     let begun = Instant::now();
     let error = loop {
         if let Err(error) = sending.completions.poll(Duration::from_millis(50), &mut |_| ()) {

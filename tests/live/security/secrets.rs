@@ -89,19 +89,26 @@ fn secrets_stay_where_they_were_given() {
         (Way::Token(&bad_token_file), false),
         (Way::Url(&wrong), false),
     ];
-    for (n, (way, good)) in ways.iter().enumerate() {
-        let place = |what: &str| scratch.path().join(format!("{what}{n}")).to_str().expect("UTF-8").to_owned();
-        let (out, run) = (place("rec"), place("run"));
-        let capture = ["capture", "--topics", topic, "--out", &out, "--start", "beginning", "--until", "end"];
-        let replay = ["replay", text(&recording), "--run", &run, "--max", "--for", "1s"];
-        for (args, flag, cluster) in [(&capture[..], "--from", "PROD"), (&replay, "--to", "STAGING")] {
-            let output = signed(args, flag, &listener(cluster, "SASL"), &user.name, way).output().expect("it starts");
-            let said = ended(&output);
-            let codes = if *good { [Some(0), Some(3)] } else { [Some(1), Some(1)] };
-            assert!(codes.contains(&said.code), "{n}: {said:?}");
-            kept(&secrets, &(said.stdout + &said.stderr), scratch.path());
+    // Each waits for brokers most of the time: all at once.
+    std::thread::scope(|scope| {
+        for (n, (way, good)) in ways.iter().enumerate() {
+            let dir = scratch.path().join(n.to_string());
+            let (user, recording, secrets) = (&user, &recording, &secrets);
+            scope.spawn(move || {
+                std::fs::create_dir(&dir).expect("a directory");
+                let (out, run) = (dir.join("rec"), dir.join("run"));
+                let capture = ["capture", "--topics", topic, "--out", text(&out), "--start", "beginning", "--until", "end"];
+                let replay = ["replay", text(recording), "--run", text(&run), "--max", "--for", "1s"];
+                for (args, flag, cluster) in [(&capture[..], "--from", "PROD"), (&replay, "--to", "STAGING")] {
+                    let output = signed(args, flag, &listener(cluster, "SASL"), &user.name, way).output().expect("it starts");
+                    let said = ended(&output);
+                    let codes = if *good { [Some(0), Some(3)] } else { [Some(1), Some(1)] };
+                    assert!(codes.contains(&said.code), "{n}: {said:?}");
+                    kept(secrets, &(said.stdout + &said.stderr), &dir);
+                }
+            });
         }
-    }
+    });
 }
 
 #[test]
