@@ -66,6 +66,8 @@ impl Capture<'_> {
         if cluster.topics.is_empty() && !resumes {
             return Err(CaptureError::NoTopic { cluster: cluster.name, patterns: plan.topics.as_typed().join(", ") });
         }
+        let names: Vec<String> = cluster.topics.iter().map(|topic| topic.name.clone()).collect();
+        source.check_rights(&names, REQUEST_TIMEOUT)?;
         let opened = open(plan, &cluster.name, source.isolation(), resumes).map_err(CaptureError::Recording)?;
         self.run_opened(source, &cluster, opened, observer)
     }

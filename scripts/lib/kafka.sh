@@ -3,6 +3,8 @@
 
 kafka_pom=$scripts/brokers.d/pom.xml
 kafka_nodes=(prod staging)
+# Beside the plain listener; by these names a node's `env` variables, port files and settings are called.
+kafka_listeners=(sasl tls expired wrong_host)
 
 kafka_user_var() { local name=DEJAQ_KAFKA_${1^^}; printf '%s' "${!name:-}"; }
 # kafka_address NODE: empty as long as it has no port.
@@ -31,7 +33,7 @@ kafka_resolve() {
 }
 
 kafka_configure() {
-  local node=$1 dir=$state/kafka/$1 port controller
+  local node=$1 dir=$state/kafka/$1 port controller listener listeners='' protocols=''
   mkdir -p "$dir"
   if [[ ! -s $dir/cluster.id ]]; then
     # As Kafka writes a Uuid: 16 random bytes in URL-safe base64, not starting with a dash.
@@ -41,14 +43,22 @@ kafka_configure() {
   fi
   port=$(remembered_port "$dir/broker.port")
   controller=$(remembered_port "$dir/controller.port")
+  for listener in "${kafka_listeners[@]}"; do
+    listeners+=,${listener^^}://127.0.0.1:$(remembered_port "$dir/$listener.port")
+    protocols+=,${listener^^}:SSL
+  done
+  protocols=${protocols/SASL:SSL/SASL:SASL_SSL}
+  # Staging does not offer all of them: a client must be told what it does.
+  local mechanisms=SCRAM-SHA-512,SCRAM-SHA-256,OAUTHBEARER
+  [[ $node != prod ]] || mechanisms+=,PLAIN
   cat >"$dir/server.properties" <<CONFIG
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$controller
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
-advertised.listeners=PLAINTEXT://127.0.0.1:$port
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller$listeners
+advertised.listeners=PLAINTEXT://127.0.0.1:$port$listeners
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT$protocols
 inter.broker.listener.name=PLAINTEXT
 log.dirs=$dir/data
 # A misspelt topic must be an error, as in production.
@@ -63,6 +73,25 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 # A consumer group of a test starts at once.
 group.initial.rebalance.delay.ms=0
+# Who comes without a name (the plain listener, and TLS without a certificate) may do all; a user only what ACLs allow.
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+ssl.keystore.type=PEM
+ssl.keystore.location=$certificates/broker.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=$certificates/ca.pem
+listener.name.tls.ssl.client.auth=requested
+listener.name.expired.ssl.keystore.location=$certificates/expired.pem
+listener.name.wrong_host.ssl.keystore.location=$certificates/wrong-host.pem
+sasl.enabled.mechanisms=$mechanisms
+listener.name.sasl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_plain="plain-secret";
+# Unsecured tokens: a broker believes what they say. The tokens' own lifetime is enforced on open connections, too.
+listener.name.sasl.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";
+listener.name.sasl.oauthbearer.connections.max.reauth.ms=3600000
+# One thread is enough for each of the listeners beside the plain one.
+$(printf 'listener.name.%s.num.network.threads=1\n' "${kafka_listeners[@]}")
 CONFIG
 }
 
@@ -105,6 +134,7 @@ kafka_up() {
   local -A launching=()
   need_java
   kafka_resolve
+  certificates_make
   for node in "${kafka_nodes[@]}"; do
     if kafka_foreign "$node"; then
       note "kafka $node: yours, $(kafka_user_var "$node") (DEJAQ_KAFKA_${node^^} is set)"
@@ -160,18 +190,33 @@ kafka_status() {
   return "$down"
 }
 
-# kafka_env: the variables of clusters that are there; fails when one is not.
+# kafka_env: the variables of clusters that are there; fails when one is not. A cluster of the user's own has the listeners
+# beside the plain one that the user names; one that was started by an earlier version of this has none.
 kafka_env() {
-  local node
+  local node listener name port ours=0
   for node in "${kafka_nodes[@]}"; do
     if kafka_foreign "$node"; then
       env_line "DEJAQ_KAFKA_${node^^}" "$(kafka_user_var "$node")"
+      for listener in "${kafka_listeners[@]}"; do
+        name=DEJAQ_KAFKA_${node^^}_${listener^^}
+        [[ -z ${!name:-} ]] || env_line "$name" "${!name}"
+      done
     elif proc_pid "$state/kafka/$node/pid" >/dev/null; then
+      ours=1
       env_own "DEJAQ_KAFKA_${node^^}" "$(kafka_address "$node")"
+      for listener in "${kafka_listeners[@]}"; do
+        port=$state/kafka/$node/$listener.port
+        [[ ! -s $port ]] || env_own "DEJAQ_KAFKA_${node^^}_${listener^^}" "127.0.0.1:$(<"$port")"
+      done
     else
       note "kafka $node is not up; run: scripts/brokers up kafka"
       return 1
     fi
   done
+  if (( ours )); then
+    env_own DEJAQ_KAFKA_CERTIFICATES "$certificates"
+  elif [[ -n ${DEJAQ_KAFKA_CERTIFICATES:-} ]]; then
+    env_line DEJAQ_KAFKA_CERTIFICATES "$DEJAQ_KAFKA_CERTIFICATES"
+  fi
   [[ ! -d $(kafka_jars) ]] || env_line DEJAQ_KAFKA_CLASSPATH "$(kafka_jars)/*"
 }

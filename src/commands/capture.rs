@@ -31,7 +31,8 @@ SIGTERM end it properly.
 Transactions: all records are recorded, those of aborted ones too; -X isolation.level=read_committed \
 leaves these out. The recording says which.
 
-Secrets: DEJAQ_KAFKA_PASSWORD or DEJAQ_KAFKA_PASSWORD_FILE, for the user named in the URL.
+Secrets: DEJAQ_KAFKA_PASSWORD or DEJAQ_KAFKA_PASSWORD_FILE, for the user named in the URL. DEJAQ_KAFKA_TOKEN_FILE, read \
+again before the token expires, or DEJAQ_KAFKA_TOKEN, with -X sasl.mechanisms=OAUTHBEARER.
 
 Exit codes: 0 done, 3 done and a gap was recorded, 1 failed (what was captured is whole), 2 usage.
 
@@ -183,6 +184,8 @@ fn summary_text(summary: &CaptureSummary) -> String {
 /// `--check`: what holds, and whether the cluster has what is asked for.
 fn show(plan: &CapturePlan, source: &mut AnySource) -> anyhow::Result<Outcome> {
     let topics = source.topics(&plan.topics, CONNECT_TIMEOUT)?;
+    let names: Vec<String> = topics.iter().map(|topic| topic.name.clone()).collect();
+    source.check_rights(&names, CONNECT_TIMEOUT)?;
     let mut text = plan.describe();
     // The whole is a configuration file that gives the same plan: what is not, is a comment.
     for line in plan.describe_memory().lines() {

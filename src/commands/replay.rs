@@ -230,6 +230,7 @@ fn ready(choices: &Choices, create: bool, scratch: &Path) -> anyhow::Result<Read
     }
     let mut setup = prepare(&facts, &options, &plan, &at_target, &decision, super::new_id())?;
     setup.identity.notes.extend(incomplete(&recording));
+    setup.identity.notes.extend(target.notes());
     // Sorting may take a while: only when nothing is left that can be refused.
     let window = window(options.from_time_ns, options.to_time_ns);
     let mut progress = Progress::new();

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -22,7 +22,12 @@ pub(crate) struct Background {
 
 impl Background {
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the command starts");
+        Self::spawn(command(args))
+    }
+
+    /// The same with what a test has set, as in its environment.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the command starts");
         let (to, lines) = channel();
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| to.send(line)));
@@ -38,14 +43,22 @@ impl Background {
 
     /// Waits until it says something that holds `text` (or "going on" where that means the same of a resumed capture).
     pub(crate) fn wait_for(&mut self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("it never said {text:?} but: {:#?}", self.said));
+            // Progress is said all the time: the whole wait has an end, not that for each line.
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("it never said {text:?} but: {:#?}", self.said));
             let found = line.contains(text) || (text == "capturing" && line.contains("going on with"));
             self.said.push(line);
             if found {
                 return;
             }
         }
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Kills it as a power cut would.
@@ -73,7 +86,7 @@ impl Background {
 
 /// Where a recording stands, polled until `done`: a live recording can be read.
 pub(crate) fn wait_until(dir: &Path, what: &str, done: impl Fn(&Value) -> bool) -> Value {
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     loop {
         let seen = inspect(dir);
         if done(&seen) {

@@ -16,3 +16,4 @@ mod held;
 mod many;
 mod peer;
 mod replay;
+mod security;

@@ -55,7 +55,9 @@ impl<S: Source> Session<'_, S> {
     }
 
     fn try_again(&mut self, error: BrokerError) -> Result<bool, Ended> {
-        if matches!(error, BrokerError::Fatal(_)) {
+        // A right may be given back; but what is to end shall not wait for that.
+        let over = self.until.end && matches!(error, BrokerError::MissingRight { .. });
+        if over || matches!(error, BrokerError::Fatal(_)) {
             return Err(error.into());
         }
         self.taker.warnings.push(format!("the cluster's topics could not be looked at: {error}"));
@@ -76,7 +78,9 @@ impl<S: Source> Session<'_, S> {
             Change::Deleted(ix) => {
                 self.source.stop(&[*ix])?;
                 let name = self.taker.intake.stream(*ix).map_or_else(String::new, Stream::name);
-                self.taker.warnings.push(format!("{name} was deleted at the source: its stream ends"));
+                self.taker
+                    .warnings
+                    .push(format!("{name} is not at the source any more (deleted, or this user may not see it now): its stream ends"));
                 if let Some(gap) = self.taker.intake.deleted(*ix, false, now) {
                     self.taker.gap(*gap);
                 }

@@ -198,6 +198,10 @@ impl Source for FakeSource {
             .collect())
     }
 
+    fn check_rights(&mut self, _: &[String], _: Duration) -> Result<(), BrokerError> {
+        Ok(())
+    }
+
     fn topic_settings(&mut self, topics: &[String], _: Duration) -> Result<Vec<(String, Vec<(String, String)>)>, BrokerError> {
         Ok(topics.iter().map(|t| (t.clone(), vec![("cleanup.policy".to_owned(), "delete".to_owned())])).collect())
     }

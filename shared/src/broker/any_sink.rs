@@ -69,6 +69,14 @@ impl AnyTarget {
         }
     }
 
+    /// What people should know of the questions asked so far: settings that the user may not see.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        match self {
+            Self::Kafka(target) => target.notes(),
+        }
+    }
+
     /// Creates topics and waits until they are there.
     ///
     /// # Errors

@@ -57,6 +57,12 @@ impl Source for AnySource {
         }
     }
 
+    fn check_rights(&mut self, topics: &[String], timeout: Duration) -> Result<(), BrokerError> {
+        match self {
+            Self::Kafka(source) => source.check_rights(topics, timeout),
+        }
+    }
+
     fn topic_settings(&mut self, topics: &[String], timeout: Duration) -> Result<Vec<TopicSettings>, BrokerError> {
         match self {
             Self::Kafka(source) => source.topic_settings(topics, timeout),

@@ -5,17 +5,22 @@
 //! stands in brackets. User and password are percent-decoded, so that any byte but NUL can be in them.
 //!
 //! A password may stand in the URL, for a laptop; better is the environment variable [`PASSWORD_VARIABLE`] or a file
-//! named by [`PASSWORD_FILE_VARIABLE`] (one trailing newline is cut). No password is ever shown: `Display`, `Debug` and
-//! every error write `***`.
+//! named by [`PASSWORD_FILE_VARIABLE`] (one trailing newline is cut). Where no user is named, [`TOKEN_FILE_VARIABLE`] or
+//! [`TOKEN_VARIABLE`] say where a token is, for the mechanism that signs in by one. No password and no token is ever shown:
+//! `Display`, `Debug` and every error write `***`.
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The environment variable that holds the Kafka password.
 pub const PASSWORD_VARIABLE: &str = "DEJAQ_KAFKA_PASSWORD";
 /// The environment variable that names a file with the Kafka password.
 pub const PASSWORD_FILE_VARIABLE: &str = "DEJAQ_KAFKA_PASSWORD_FILE";
+/// The environment variable that holds a token for SASL OAUTHBEARER. It cannot be renewed.
+pub const TOKEN_VARIABLE: &str = "DEJAQ_KAFKA_TOKEN";
+/// The environment variable that names a file with a token, which is read again before the token expires.
+pub const TOKEN_FILE_VARIABLE: &str = "DEJAQ_KAFKA_TOKEN_FILE";
 
 const PORT_DEFAULT: u16 = 9092;
 const EXPECTED: &str =
@@ -55,6 +60,24 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Where the tokens for SASL OAUTHBEARER come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenPlace {
+    /// A file, which another program keeps up to date.
+    File(PathBuf),
+    /// The environment.
+    Given(Secret),
+}
+
+impl fmt::Display for TokenPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{} ({TOKEN_FILE_VARIABLE})", path.display()),
+            Self::Given(_) => f.write_str(TOKEN_VARIABLE),
+        }
+    }
+}
+
 /// One broker's address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
@@ -81,6 +104,8 @@ pub struct KafkaEndpoint {
     pub user: Option<String>,
     /// The SASL password.
     pub password: Option<Secret>,
+    /// Where a token is, if the environment says so and no user is named.
+    pub token: Option<TokenPlace>,
 }
 
 impl KafkaEndpoint {
@@ -130,23 +155,28 @@ impl Endpoint {
             return Err(fail(format!("{:?} after the hosts is not understood; options go into -X key=value", &hosts[found..])));
         }
         let addresses = hosts.split(',').map(parse_address).collect::<Result<Vec<_>, _>>().map_err(fail)?;
-        Ok(Self::Kafka(KafkaEndpoint { addresses, tls, user, password }))
+        Ok(Self::Kafka(KafkaEndpoint { addresses, tls, user, password, token: None }))
     }
 
-    /// Reads a URL and, where it names a user without a password, looks the password up in the environment.
+    /// Reads a URL and looks in the environment for the password, where it names a user without one, or for where a token is,
+    /// where it names no user.
     ///
     /// # Errors
     /// As [`Endpoint::parse`], and when the password's file cannot be read or both variables are set.
     pub fn from_url_and_environment(url: &str) -> Result<Self, EndpointError> {
         let mut endpoint = Self::parse(url)?;
-        endpoint.fill_password(&|name| std::env::var_os(name)).map_err(|problem| EndpointError { url: redact(url), problem })?;
+        endpoint.fill_secrets(&|name| std::env::var_os(name)).map_err(|problem| EndpointError { url: redact(url), problem })?;
         Ok(endpoint)
     }
 
-    /// Takes the password from `environment` where there is a user and no password in the URL.
-    fn fill_password(&mut self, environment: &dyn Fn(&str) -> Option<OsString>) -> Result<(), String> {
+    /// Takes what is not in the URL from `environment`.
+    fn fill_secrets(&mut self, environment: &dyn Fn(&str) -> Option<OsString>) -> Result<(), String> {
         let Self::Kafka(kafka) = self;
-        if kafka.user.is_none() || kafka.password.is_some() {
+        if kafka.user.is_none() {
+            kafka.token = token_place(environment)?;
+            return Ok(());
+        }
+        if kafka.password.is_some() {
             return Ok(());
         }
         let password = match (environment(PASSWORD_VARIABLE), environment(PASSWORD_FILE_VARIABLE)) {
@@ -155,7 +185,8 @@ impl Endpoint {
             (None, Some(path)) => read_password(Path::new(&path))?,
             (None, None) => {
                 return Err(format!(
-                    "it names a user and no password; set {PASSWORD_VARIABLE}, or {PASSWORD_FILE_VARIABLE} to a file that holds it"
+                    "it names a user and no password; set {PASSWORD_VARIABLE}, or {PASSWORD_FILE_VARIABLE} to a file that holds it \
+                     (a token, for OAUTHBEARER, names its user itself: leave USER@ out)"
                 ));
             }
         };
@@ -192,6 +223,17 @@ pub fn redact(url: &str) -> String {
     match url[start..end].find(':') {
         Some(colon) => format!("{}:***{}", &url[..start + colon], &url[end..]),
         None => url.to_owned(),
+    }
+}
+
+fn token_place(environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Option<TokenPlace>, String> {
+    match (environment(TOKEN_VARIABLE), environment(TOKEN_FILE_VARIABLE)) {
+        (Some(_), Some(_)) => Err(format!("{TOKEN_VARIABLE} and {TOKEN_FILE_VARIABLE} are both set; set one of them")),
+        (Some(token), None) => {
+            let token = token.into_string().map_err(|_| format!("{TOKEN_VARIABLE} is not UTF-8"))?;
+            Ok(Some(TokenPlace::Given(Secret(token))))
+        }
+        (None, path) => Ok(path.map(|path| TokenPlace::File(path.into()))),
     }
 }
 

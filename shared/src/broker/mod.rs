@@ -72,6 +72,18 @@ pub enum BrokerError {
         /// Whether asking again can help.
         retryable: bool,
     },
+    /// The user lacks a right at the broker.
+    #[error("{who} may not {operation} {resource}; to allow it: {command}")]
+    MissingRight {
+        /// Who, in words.
+        who: String,
+        /// The operation, as Kafka names it: `READ`.
+        operation: &'static str,
+        /// On what: `topic "orders"`.
+        resource: String,
+        /// The command that grants it.
+        command: String,
+    },
     /// The client is broken and must be made anew.
     #[error("the client gave up: {0}")]
     Fatal(String),

@@ -117,6 +117,12 @@ pub trait Source: Send {
     /// When the cluster does not answer in `timeout`.
     fn topics(&mut self, wanted: &TopicSelection, timeout: Duration) -> Result<Vec<TopicInfo>, BrokerError>;
 
+    /// Whether all these topics may be read, to be asked before anything is begun. A broker that does not say counts as yes.
+    ///
+    /// # Errors
+    /// [`BrokerError::MissingRight`], which names those that may not; when the cluster does not answer in `timeout`.
+    fn check_rights(&mut self, topics: &[String], timeout: Duration) -> Result<(), BrokerError>;
+
     /// Each topic's own settings as `(name, value)` (those set on the topic, not the broker's defaults); topics that may
     /// not be read are absent.
     ///

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use dejaq_shared::broker::BrokerError;
 use dejaq_shared::broker::kafka::embedded::{Api, EmbeddedKafka};
-use dejaq_shared::broker::sink::{Fate, NewTopic, QueueLimits, Refusal, Sink as _};
+use dejaq_shared::broker::sink::{Completions as _, Fate, NewTopic, QueueLimits, Refusal, Sink as _};
 use dejaq_shared::broker::{AnyTarget, endpoint::Endpoint};
 
 use crate::common::{PATIENCE, Sending, connect_target, endpoint, plain, sink_options};
@@ -44,6 +44,22 @@ fn what_can_never_be_sent_is_refused_at_once() {
     assert_eq!(sending.sink.in_flight(), 0);
     sending.send(0, 1, ["fits"]);
     assert_eq!(sending.answers.len(), 1);
+}
+
+#[test]
+fn a_missing_right_to_publish_idempotently_is_named() {
+    const CLUSTER_AUTHORIZATION_FAILED: i32 = 31;
+    let kafka = EmbeddedKafka::start(&[("t", 1)]).expect("embedded");
+    kafka.fail_requests(Api::InitProducerId, &[CLUSTER_AUTHORIZATION_FAILED]);
+    let mut sending = Sending::open(&kafka, &["t"], &[]);
+    let begun = Instant::now();
+    let error = loop {
+        if let Err(error) = sending.completions.poll(Duration::from_millis(50), &mut |_| ()) {
+            break error.to_string();
+        }
+        assert!(begun.elapsed() < PATIENCE, "the client never gave up");
+    };
+    assert!(error.contains("may not IDEMPOTENT_WRITE the cluster") && error.contains("-X enable.idempotence=false"), "{error}");
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn a_password_comes_from_the_environment_or_a_file() {
             PASSWORD_FILE_VARIABLE => path.map(|p| p.as_os_str().to_owned()),
             _ => None,
         };
-        endpoint.fill_password(&environment).map(|()| {
+        endpoint.fill_secrets(&environment).map(|()| {
             let Endpoint::Kafka(kafka) = endpoint;
             kafka.password.map(|p| p.reveal().to_owned())
         })
@@ -64,6 +64,29 @@ fn a_password_comes_from_the_environment_or_a_file() {
     assert!(filled("kafka://u@h", None, None).is_err());
     assert!(filled("kafka://u@h", Some("env"), Some(&file)).is_err());
     assert!(filled("kafka://u@h", None, Some(Path::new("/nonexistent/password"))).is_err());
+}
+
+#[test]
+fn where_a_token_is_comes_from_the_environment_for_a_url_without_a_user() {
+    let filled = |url: &str, token: Option<&str>, path: Option<&str>| {
+        let mut endpoint = Endpoint::parse(url).expect(url);
+        let environment = |name: &str| match name {
+            TOKEN_VARIABLE => token.map(OsString::from),
+            TOKEN_FILE_VARIABLE => path.map(OsString::from),
+            _ => None,
+        };
+        endpoint.fill_secrets(&environment).map(|()| {
+            let Endpoint::Kafka(kafka) = endpoint;
+            kafka.token
+        })
+    };
+    assert_eq!(filled("kafkas://h", None, Some("/run/token")), Ok(Some(TokenPlace::File("/run/token".into()))));
+    let given = filled("kafkas://h", Some("hunter2"), None).expect("given").expect("a token");
+    assert_eq!(given, TokenPlace::Given(Secret::new("hunter2".to_owned())));
+    assert!(!format!("{given} {given:?}").contains("hunter2"));
+    assert_eq!(filled("kafkas://h", None, None), Ok(None));
+    assert_eq!(filled("kafkas://u:p@h", Some("hunter2"), None), Ok(None), "the user signs in by a password");
+    assert!(filled("kafkas://h", Some("hunter2"), Some("/run/token")).is_err_and(|e| !e.contains("hunter2")));
 }
 
 proptest! {
@@ -83,7 +106,7 @@ proptest! {
         let url = format!("{}://{userinfo}{list}", if tls { "kafkas" } else { "kafka" });
         let endpoint = Endpoint::parse(&url).expect("own form");
         let password = user.as_ref().and(password).map(Secret::new);
-        prop_assert_eq!(&endpoint, &Endpoint::Kafka(KafkaEndpoint { addresses, tls, user, password }));
+        prop_assert_eq!(&endpoint, &Endpoint::Kafka(KafkaEndpoint { addresses, tls, user, password, token: None }));
         let shown = format!("{endpoint} {endpoint:?} {}", redact(&url));
         prop_assert!(!shown.contains("hunter2"), "{}", shown);
     }

@@ -20,6 +20,8 @@ pub const GROUP_PREFIX: &str = "dejaq-";
 
 /// How records of transactions are read.
 pub(super) const ISOLATION: &str = "isolation.level";
+/// The mechanism that signs in by a token.
+pub(super) const BY_TOKEN: &str = "OAUTHBEARER";
 
 /// Memory that librdkafka takes for a prefetched message beside its payload (measured: 112 + 192 bytes).
 const MESSAGE_OVERHEAD_BYTES: usize = 304;
@@ -30,6 +32,8 @@ const BATCH_BYTES_DEFAULT: u64 = 1_000_000;
 /// A batch's own bytes, generously.
 #[cfg(feature = "sink")]
 const BATCH_HEAD_BYTES: u64 = 128;
+
+const TOKENS: &str = "tokens come from a file that another program keeps up to date, DEJAQ_KAFKA_TOKEN_FILE, or from DEJAQ_KAFKA_TOKEN";
 
 /// Properties that cannot be set, and why.
 const REFUSED: &[(&str, &str)] = &[
@@ -51,6 +55,9 @@ const REFUSED: &[(&str, &str)] = &[
     ("enable.gapless.guarantee", "one message that fails must not stop the run"),
     ("delivery.report.only.error", "every message must be answered for"),
     ("test.mock.num.brokers", "it would replace the cluster"),
+    ("enable.sasl.oauthbearer.unsecure.jwt", TOKENS),
+    ("sasl.oauthbearer.method", TOKENS),
+    ("sasl.oauthbearer.config", TOKENS),
 ];
 
 /// Other names of the same property in librdkafka, and the one that is used here.
@@ -97,6 +104,11 @@ impl Properties {
         let mut smaller = self.clone();
         smaller.set("batch.size", bytes.saturating_sub(BATCH_HEAD_BYTES).max(1).to_string());
         Some(smaller)
+    }
+
+    /// Whether the client signs in by a token.
+    pub(super) fn by_token(&self) -> bool {
+        self.get("sasl.mechanisms").is_some_and(|mechanism| mechanism.eq_ignore_ascii_case(BY_TOKEN))
     }
 
     fn set(&mut self, name: &str, value: impl Into<String>) {

@@ -25,6 +25,8 @@ pub enum Api {
     ListOffsets = 2,
     /// Metadata.
     Metadata = 3,
+    /// InitProducerId: what an idempotent producer begins with.
+    InitProducerId = 22,
     /// OffsetForLeaderEpoch: the broker's word on where logs part.
     OffsetForLeaderEpoch = 23,
 }

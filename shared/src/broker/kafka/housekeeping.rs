@@ -1,7 +1,7 @@
-//! The thread that serves a source's main queue: log lines, errors, statistics, token refreshes.
+//! The thread that serves a source's main queue: log lines, errors, statistics.
 //!
-//! Somebody must poll that queue as long as the client lives: else these pile up without bound and a token is never
-//! refreshed. What is worth telling is kept, one a second of a kind, until the source's next poll; what is told about a
+//! Somebody must poll that queue as long as the client lives: else these pile up without bound. (Tokens have a queue and a thread
+//! of their own, see `token`.) What is worth telling is kept, one a second of a kind, until the source's next poll; what is told about a
 //! partition only in a log line (a topic that went away) is handed on as well.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -119,7 +119,7 @@ impl Drop for Housekeeping {
 fn take(shared: &Shared, client: &Client, told: Told) {
     match told {
         Told::Error { code: Code::FATAL, text } => {
-            let text = client.fatal_error().unwrap_or(text);
+            let text = client.fatal_error().map_or(text, |(_, text)| text);
             shared.with(|waiting| waiting.fatal = Some(text));
         }
         // No right to describe our own group: it is never used.
@@ -139,7 +139,7 @@ fn take(shared: &Shared, client: &Client, told: Told) {
                 shared.warn("throttle", format!("the cluster throttles this client, by up to {worst} ms a request"));
             }
         }
-        Told::Log { .. } | Told::DeliveryReports | Told::Other => {}
+        Told::Log { .. } | Told::DeliveryReports | Told::TokenWanted | Told::Other => {}
     }
 }
 

@@ -21,11 +21,17 @@ mod ffi;
 mod housekeeping;
 #[cfg(feature = "source")]
 mod lanes;
+#[cfg(any(feature = "source", feature = "sink"))]
+mod refusal;
+#[cfg(any(feature = "source", feature = "sink"))]
+mod rights;
 #[cfg(feature = "sink")]
 pub mod sink;
 #[cfg(feature = "source")]
 pub mod source;
 #[cfg(feature = "sink")]
 mod target;
+#[cfg(any(feature = "source", feature = "sink"))]
+mod token;
 #[cfg(any(feature = "source", feature = "sink"))]
 mod warnings;

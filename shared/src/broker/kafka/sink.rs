@@ -14,10 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use super::connect::Connected;
 use super::convert;
 use super::fate::{fate, refusal};
 use super::ffi::{Client, Code, Queue, Told, TopicHandle};
+use super::rights::{Right, Who};
 pub use super::target::KafkaTarget;
+use super::token::TokenKeeper;
 use super::warnings::Limiter;
 use crate::broker::BrokerError;
 use crate::broker::sink::{Completion, Completions, Outgoing, Refusal, Sink};
@@ -37,19 +40,23 @@ pub struct KafkaSink {
 
 /// The completing half.
 pub struct KafkaCompletions {
+    // Dropped before the client.
+    _keeper: Option<TokenKeeper>,
     events: Queue,
     client: Arc<Client>,
+    who: Who,
     completed: Arc<AtomicUsize>,
     batch: Vec<Completion>,
     limiter: Limiter,
     warning: Option<String>,
 }
 
-pub(super) fn halves(client: Arc<Client>, events: Queue, topics: Vec<TopicHandle>) -> (KafkaSink, KafkaCompletions) {
+pub(super) fn halves(connected: Connected, topics: Vec<TopicHandle>) -> (KafkaSink, KafkaCompletions) {
+    let Connected { keeper, events, client, who, .. } = connected;
     let completed = Arc::new(AtomicUsize::new(0));
     let sink = KafkaSink { topics, client: Arc::clone(&client), submitted: 0, completed: Arc::clone(&completed) };
     let batch = Vec::with_capacity(BATCH_MAX);
-    (sink, KafkaCompletions { events, client, completed, batch, limiter: Limiter::default(), warning: None })
+    (sink, KafkaCompletions { _keeper: keeper, events, client, who, completed, batch, limiter: Limiter::default(), warning: None })
 }
 
 impl KafkaSink {
@@ -89,6 +96,19 @@ impl KafkaCompletions {
         }
     }
 
+    /// Why the client gives up.
+    fn fatal(&self, text: String) -> BrokerError {
+        match self.client.fatal_error() {
+            // Before Kafka 2.8, idempotent publishing is a right of its own.
+            Some((Code::CLUSTER_AUTHORIZATION_FAILED, text)) => {
+                let lacks = self.who.lacks_on_cluster(Right::IdempotentWrite);
+                BrokerError::Fatal(format!("{text}: {lacks}; or do without: -X enable.idempotence=false"))
+            }
+            Some((_, text)) => BrokerError::Fatal(text),
+            None => BrokerError::Fatal(text),
+        }
+    }
+
     fn warn(&mut self, kind: &str, text: String) {
         if let Some(text) = self.limiter.pass(kind, text, Instant::now()) {
             self.warning = Some(text);
@@ -112,10 +132,12 @@ impl Completions for KafkaCompletions {
                         }
                         self.hand_over(handler);
                     }
+                    if let Some(topic) = reports.refused_topic {
+                        let lacks = self.who.lacks(Right::Write, &[&topic], Right::Write);
+                        self.warn("not authorized", lacks.to_string());
+                    }
                 }
-                Told::Error { code: Code::FATAL, text } => {
-                    return Err(BrokerError::Fatal(self.client.fatal_error().unwrap_or(text)));
-                }
+                Told::Error { code: Code::FATAL, text } => return Err(self.fatal(text)),
                 Told::Error { code, text } => self.warn(&format!("error {}", code.0), text),
                 Told::Log { level, facility, text } if level <= LEVEL_WARNING => self.warn(&facility, text),
                 _ => {}

@@ -14,14 +14,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::config::{self, Properties, SourceOptions};
-use super::connect::await_cluster;
+use super::connect::{Connected, connect};
 use super::convert;
 use super::ffi::admin::{About, MetadataTopic};
 use super::ffi::consumer::Messages;
 use super::ffi::partitions::PartitionList;
+use super::ffi::topics::Operation;
 use super::ffi::{Client, Code, Queue, Role, TopicHandle};
 use super::housekeeping::Housekeeping;
 use super::lanes::Lanes;
+use super::rights::{Right, Who};
+use super::token::TokenKeeper;
 use crate::broker::BrokerError;
 use crate::broker::endpoint::KafkaEndpoint;
 use crate::broker::source::{Notice, ReadFrom, Source, SourceHandler, StartAt, TopicInfo, TopicSelection, TopicSettings};
@@ -30,7 +33,7 @@ use crate::record::{HeadersBuf, StreamIx};
 mod troubles;
 mod withheld;
 
-use troubles::{Trouble, gone_hint, is_gone, report_unreadable, trouble};
+use troubles::{Trouble, is_gone, report_unreadable, trouble};
 use withheld::Withheld;
 
 /// Up to so many named topics are asked for one by one, which also tells of missing permissions; else all are.
@@ -44,13 +47,15 @@ const OFFSET_END: i64 = -1;
 
 /// A Kafka cluster that is read from.
 pub struct KafkaSource {
-    // Fields are dropped in this order: the thread and all that belongs to the client before the client itself.
+    // Fields are dropped in this order: the threads and all that belongs to the client before the client itself.
+    _keeper: Option<TokenKeeper>,
     house: Housekeeping,
     messages: Messages,
     queue: Queue,
     topics: HashMap<String, (TopicHandle, CString)>,
     client: Arc<Client>,
     cluster: String,
+    who: Who,
     properties: Properties,
     lanes: Lanes,
     /// Streams whose position is not in the log, until their watermarks are known.
@@ -65,21 +70,21 @@ impl KafkaSource {
     /// Connects, and waits for the cluster's first answer.
     ///
     /// # Errors
-    /// [`BrokerError::Unreachable`] when nobody answered in `timeout`; at once when the user is refused, TLS fails or a
-    /// property is.
+    /// [`BrokerError::Unreachable`] when nobody answered in `timeout`; at once when the user is refused, TLS fails, there is no
+    /// valid token, or a property is refused.
     pub fn connect(endpoint: &KafkaEndpoint, options: &SourceOptions, timeout: Duration) -> Result<Self, BrokerError> {
         let properties = config::source_properties(endpoint, options)?;
         let withheld = Withheld::new(properties.get(config::ISOLATION) == Some("read_committed"));
-        let client = Client::new(Role::Consumer, &properties)?;
-        let events = client.main_queue()?;
-        let cluster = await_cluster(&client, &events, endpoint, timeout)?;
+        let Connected { keeper, events, client, cluster, who } = connect(Role::Consumer, endpoint, &properties, timeout)?;
         Ok(Self {
+            _keeper: keeper,
             house: Housekeeping::start(&client, events)?,
             messages: Messages::default(),
             queue: client.consumer_queue()?,
             topics: HashMap::new(),
             client,
             cluster,
+            who,
             properties,
             lanes: Lanes::default(),
             out_of_range: VecDeque::new(),
@@ -124,6 +129,24 @@ impl KafkaSource {
         Ok(())
     }
 
+    /// What the cluster says about one topic.
+    fn asked_alone(&self, name: &str, timeout: Duration) -> Result<Code, BrokerError> {
+        let handle = TopicHandle::new(&self.client, name)?;
+        let request = || format!("asking for topic {name:?}");
+        let found = self.client.metadata(About::Topic(&handle), timeout).map_err(|code| code.request_error(request()))?;
+        Ok(found.iter().find(|t| t.name == name).map_or(Code::UNKNOWN_TOPIC_OR_PARTITION, |t| t.code))
+    }
+
+    /// The offsets, or the first error among them.
+    fn checked(&self, wanted: &[(&str, i32, i64)], answers: Vec<(i64, Code)>) -> Result<Vec<i64>, BrokerError> {
+        let one = |((topic, partition, _), (offset, code)): (&(&str, i32, i64), (i64, Code))| match code {
+            Code::NONE => Ok(offset),
+            Code::TOPIC_AUTHORIZATION_FAILED => Err(self.who.lacks(Right::Describe, &[topic], Right::Read)),
+            code => Err(code.request_error(format!("asking for an offset of {topic}/{partition}"))),
+        };
+        wanted.iter().zip(answers).map(one).collect()
+    }
+
     fn metadata(&self, wanted: &TopicSelection, timeout: Duration) -> Result<Vec<MetadataTopic>, BrokerError> {
         let failed = |code: Code| code.request_error("asking for the topics".to_owned());
         if wanted.has_patterns() || wanted.names().len() > ASK_ONE_BY_ONE_MAX {
@@ -154,8 +177,13 @@ impl Source for KafkaSource {
             if code == Code::NONE {
                 continue;
             }
+            // The answer about all topics leaves out those that may not be seen; one about a single topic says so.
+            let hidden = code == Code::UNKNOWN_TOPIC_OR_PARTITION && self.asked_alone(name, timeout)? == Code::TOPIC_AUTHORIZATION_FAILED;
+            if hidden || code == Code::TOPIC_AUTHORIZATION_FAILED {
+                return Err(self.who.lacks(Right::Describe, &[name], Right::Read));
+            }
             if is_gone(code) {
-                let hint = format!(": {}{}", code.text(), gone_hint(code));
+                let hint = format!(": {} (check the name)", code.text());
                 return Err(BrokerError::UnknownTopic { topic: name.clone(), cluster: self.cluster.clone(), hint });
             }
             return Err(code.request_error(format!("asking for topic {name:?}")));
@@ -168,13 +196,25 @@ impl Source for KafkaSource {
         Ok(found.into_iter().zip(ids).map(|(topic, id)| TopicInfo { name: topic.name, id, partitions: topic.partitions }).collect())
     }
 
+    fn check_rights(&mut self, topics: &[String], timeout: Duration) -> Result<(), BrokerError> {
+        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+        let unreadable = self.client.not_permitted(&names, Operation::Read, timeout)?;
+        if unreadable.is_empty() { Ok(()) } else { Err(self.who.lacks(Right::Read, &unreadable, Right::Read)) }
+    }
+
     fn topic_settings(&mut self, topics: &[String], timeout: Duration) -> Result<Vec<TopicSettings>, BrokerError> {
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         let all = self.client.topic_settings(&names, timeout)?;
         let own = |settings: Vec<(String, Option<String>, bool)>| {
             settings.into_iter().filter(|(_, _, own)| *own).filter_map(|(name, value, _)| Some((name, value?))).collect()
         };
-        Ok(all.into_iter().map(|(topic, settings)| (topic, own(settings))).collect())
+        let refused: Vec<&str> =
+            all.iter().filter(|(_, s)| matches!(s, Err(Code::TOPIC_AUTHORIZATION_FAILED))).map(|(topic, _)| topic.as_str()).collect();
+        if !refused.is_empty() {
+            let lacks = self.who.lacks(Right::DescribeConfigs, &refused, Right::DescribeConfigs);
+            self.house.warn("settings", format!("the recording does without the topics' settings: {lacks}"));
+        }
+        Ok(all.into_iter().filter_map(|(topic, settings)| Some((topic, own(settings.ok()?)))).collect())
     }
 
     fn positions(&mut self, lanes: &[(String, i32)], at: StartAt, timeout: Duration) -> Result<Vec<i64>, BrokerError> {
@@ -185,11 +225,11 @@ impl Source for KafkaSource {
             StartAt::Time(ns) => i64::try_from((i128::from(ns) + 999_999).div_euclid(1_000_000)).unwrap_or(i64::MAX).max(0),
         };
         let wanted: Vec<_> = lanes.iter().map(|(topic, partition)| (topic.as_str(), *partition, what)).collect();
-        let mut positions = checked(&wanted, self.client.list_offsets(&wanted, timeout)?)?;
+        let mut positions = self.checked(&wanted, self.client.list_offsets(&wanted, timeout)?)?;
         // Nothing at or after that time: the end.
         let late: Vec<usize> = (0..positions.len()).filter(|i| positions[*i] < 0).collect();
         let wanted: Vec<_> = late.iter().map(|i| (lanes[*i].0.as_str(), lanes[*i].1, OFFSET_END)).collect();
-        for (i, end) in late.iter().zip(checked(&wanted, self.client.list_offsets(&wanted, timeout)?)?) {
+        for (i, end) in late.iter().zip(self.checked(&wanted, self.client.list_offsets(&wanted, timeout)?)?) {
             positions[*i] = end;
         }
         Ok(positions)
@@ -305,16 +345,4 @@ impl Source for KafkaSource {
     fn withheld(&self) -> usize {
         self.withheld.count()
     }
-}
-
-/// The offsets, or the first error among them.
-fn checked(wanted: &[(&str, i32, i64)], answers: Vec<(i64, Code)>) -> Result<Vec<i64>, BrokerError> {
-    wanted
-        .iter()
-        .zip(answers)
-        .map(|((topic, partition, _), (offset, code))| match code {
-            Code::NONE => Ok(offset),
-            code => Err(code.request_error(format!("asking for an offset of {topic}/{partition}"))),
-        })
-        .collect()
 }

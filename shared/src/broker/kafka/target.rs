@@ -1,12 +1,15 @@
 //! A Kafka cluster that is about to be published to: who it is, which topics it has, and the making of topics.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::config::{self, Properties, SinkOptions};
-use super::connect::await_cluster;
+use super::connect::{Connected, connect};
 use super::ffi::admin::About;
-use super::ffi::{Client, Code, Queue, Role, TopicHandle};
+use super::ffi::topics::Operation;
+use super::ffi::{Code, Role, TopicHandle};
+use super::rights::Right;
 use super::sink::{KafkaCompletions, KafkaSink};
 use crate::broker::BrokerError;
 use crate::broker::endpoint::KafkaEndpoint;
@@ -14,34 +17,38 @@ use crate::broker::sink::{NewTopic, TargetTopic};
 
 /// A connected cluster, before the first message.
 pub struct KafkaTarget {
-    events: Queue,
-    client: Arc<Client>,
-    cluster: String,
+    connected: Connected,
     properties: Properties,
     endpoint: KafkaEndpoint,
+    /// What could not be asked for lack of a right.
+    notes: Mutex<BTreeSet<String>>,
 }
 
 impl KafkaTarget {
     /// Connects, and waits for the cluster's first answer. Nothing is sent.
     ///
     /// # Errors
-    /// [`BrokerError::Unreachable`] when nobody answered in `timeout`; at once when the user is refused, TLS fails or a
-    /// property is.
+    /// [`BrokerError::Unreachable`] when nobody answered in `timeout`; at once when the user is refused, TLS fails, there is no
+    /// valid token, or a property is refused.
     pub fn connect(endpoint: &KafkaEndpoint, options: &SinkOptions, timeout: Duration) -> Result<Self, BrokerError> {
         Self::with_properties(endpoint, config::sink_properties(endpoint, options)?, timeout)
     }
 
     fn with_properties(endpoint: &KafkaEndpoint, properties: Properties, timeout: Duration) -> Result<Self, BrokerError> {
-        let client = Client::new(Role::Producer, &properties)?;
-        let events = client.main_queue()?;
-        let cluster = await_cluster(&client, &events, endpoint, timeout)?;
-        Ok(Self { events, client, cluster, properties, endpoint: endpoint.clone() })
+        let connected = connect(Role::Producer, endpoint, &properties, timeout)?;
+        Ok(Self { connected, properties, endpoint: endpoint.clone(), notes: Mutex::default() })
     }
 
     /// The cluster's own identity.
     #[must_use]
     pub fn cluster(&self) -> &str {
-        &self.cluster
+        &self.connected.cluster
+    }
+
+    /// What people should know of the questions asked so far: settings that the user may not see.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// The client's properties, as far as dejaq or the person set them; secrets as `***`.
@@ -50,20 +57,32 @@ impl KafkaTarget {
         self.properties.describe()
     }
 
-    /// What is known of these topics, in the order asked.
+    /// What is known of these topics, in the order asked. What is there must be open to writing, too.
     ///
     /// # Errors
-    /// When the cluster does not answer in `timeout`, or refuses one of them.
+    /// When the cluster does not answer in `timeout`, or refuses one of them: [`BrokerError::MissingRight`].
     pub fn topics(&self, names: &[String], timeout: Duration) -> Result<Vec<TargetTopic>, BrokerError> {
         let mut topics = Vec::with_capacity(names.len());
         for name in names {
-            let handle = TopicHandle::new(&self.client, name)?;
+            let handle = TopicHandle::new(&self.connected.client, name)?;
             let partitions = self.partitions(name, &handle, timeout)?;
             topics.push(TargetTopic { name: name.clone(), partitions, message_bytes_max: None });
         }
         let there: Vec<&str> = topics.iter().filter(|t| t.partitions.is_some()).map(|t| t.name.as_str()).collect();
-        let settings = self.client.topic_settings(&there, timeout)?;
+        let closed = self.connected.client.not_permitted(&there, Operation::Write, timeout)?;
+        if !closed.is_empty() {
+            return Err(self.connected.who.lacks(Right::Write, &closed, Right::Write));
+        }
+        let settings = self.connected.client.topic_settings(&there, timeout)?;
+        let refused: Vec<&str> =
+            settings.iter().filter(|(_, s)| matches!(s, Err(Code::TOPIC_AUTHORIZATION_FAILED))).map(|(name, _)| name.as_str()).collect();
+        if !refused.is_empty() {
+            let lacks = self.connected.who.lacks(Right::DescribeConfigs, &refused, Right::DescribeConfigs);
+            let note = format!("the largest message that a topic takes is not known: {lacks}");
+            self.notes.lock().unwrap_or_else(PoisonError::into_inner).insert(note);
+        }
         for (name, settings) in settings {
+            let Ok(settings) = settings else { continue };
             let value = settings.into_iter().find(|(key, _, _)| key == "max.message.bytes").and_then(|(_, value, _)| value);
             if let Some(topic) = topics.iter_mut().find(|t| t.name == name) {
                 topic.message_bytes_max = value.and_then(|v| v.parse().ok());
@@ -78,14 +97,17 @@ impl KafkaTarget {
     /// When the cluster refuses one of them (the others may be there then), or `timeout` is over.
     pub fn create_topics(&self, topics: &[NewTopic], timeout: Duration) -> Result<(), BrokerError> {
         let deadline = Instant::now() + timeout;
-        for (name, code, reason) in self.client.create_topics(topics, timeout)? {
+        for (name, code, reason) in self.connected.client.create_topics(topics, timeout)? {
+            if matches!(code, Code::TOPIC_AUTHORIZATION_FAILED | Code::CLUSTER_AUTHORIZATION_FAILED) {
+                return Err(self.connected.who.lacks(Right::Create, &[&name], Right::Create));
+            }
             if code != Code::NONE {
                 let reason = if reason.is_empty() { code.text() } else { reason };
                 return Err(BrokerError::Request { request: format!("creating topic {name:?}"), reason, retryable: code.is_retryable() });
             }
         }
         for topic in topics {
-            let handle = TopicHandle::new(&self.client, &topic.name)?;
+            let handle = TopicHandle::new(&self.connected.client, &topic.name)?;
             while self.partitions(&topic.name, &handle, timeout)? != Some(topic.partitions) {
                 let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                     return Err(Code::TIMED_OUT.request_error(format!("waiting for the new topic {:?}", topic.name)));
@@ -111,30 +133,27 @@ impl KafkaTarget {
         }
         let mut handles = Vec::with_capacity(topics.len());
         for name in topics {
-            let handle = TopicHandle::new(&self.client, name)?;
+            let handle = TopicHandle::new(&self.connected.client, name)?;
             if self.partitions(name, &handle, timeout)?.is_none() {
                 let hint = ": create it first, or map it to one that exists (--map OLD=NEW)".to_owned();
-                return Err(BrokerError::UnknownTopic { topic: name.clone(), cluster: self.cluster, hint });
+                return Err(BrokerError::UnknownTopic { topic: name.clone(), cluster: self.connected.cluster, hint });
             }
             handles.push(handle);
         }
-        Ok(super::sink::halves(self.client, self.events, handles))
+        Ok(super::sink::halves(self.connected, handles))
     }
 
     /// How many partitions a topic has; `None` when it is not there.
     fn partitions(&self, name: &str, handle: &TopicHandle, timeout: Duration) -> Result<Option<u32>, BrokerError> {
         let request = || format!("asking for topic {name:?}");
-        let found = self.client.metadata(About::Topic(handle), timeout).map_err(|code| code.request_error(request()))?;
+        let found = self.connected.client.metadata(About::Topic(handle), timeout).map_err(|code| code.request_error(request()))?;
         let Some(topic) = found.into_iter().find(|t| t.name == name) else { return Ok(None) };
         match topic.code {
             Code::NONE => Ok(Some(u32::try_from(topic.partitions.len()).unwrap_or(u32::MAX))),
             Code::UNKNOWN_TOPIC_OR_PARTITION | Code::UNKNOWN_TOPIC => Ok(None),
             // Just created: no leader yet.
             Code::LEADER_NOT_AVAILABLE => Ok(None),
-            Code::TOPIC_AUTHORIZATION_FAILED => {
-                let reason = format!("{}: the user needs WRITE and DESCRIBE on it", topic.code.text());
-                Err(BrokerError::Request { request: request(), reason, retryable: false })
-            }
+            Code::TOPIC_AUTHORIZATION_FAILED => Err(self.connected.who.lacks(Right::Describe, &[name], Right::Write)),
             code => Err(code.request_error(request())),
         }
     }

@@ -34,7 +34,8 @@ public final class Peer {
             Map.entry("hard", Hard::run),
             Map.entry("txn", Txn::run),
             Map.entry("consume", Consume::run),
-            Map.entry("offsets", Offsets::run)));
+            Map.entry("offsets", Offsets::run),
+            Map.entry("access", Access::run)));
 
     private static final String USAGE = """
             Usage: tests/peer/peer COMMAND --bootstrap HOST:PORT [OPTION VALUE]...
@@ -60,6 +61,8 @@ public final class Peer {
               txn             --topic T --commit N --abort N [--records N] [--open N]: alternating transactions of N records
                               each; then one of as many as --open says, which stays open for ten minutes
               consume         --topic T --group G --count N: a member of a group that reads and commits
+              access          --user NAME:PASSWORD, --grant USER:OPERATION:TYPE:NAME, --revoke ... (each may be repeated): SCRAM
+                              users and ACLs; TYPE is topic, group, cluster, ...; NAME* is a prefix
               offsets         every consumer group, its members and what it has committed, and the cluster's id
 
             Example:

@@ -76,6 +76,9 @@ pub(crate) struct MetadataTopic {
 /// One topic's settings: name, value (`None`: secret), whether it was set on the topic itself.
 pub(crate) type Settings = Vec<(String, Option<String>, bool)>;
 
+/// Each topic's settings, or why they were not told.
+pub(crate) type AllSettings = Vec<(String, Result<Settings, Code>)>;
+
 impl Client {
     /// The cluster's metadata.
     pub(crate) fn metadata(&self, about: About<'_>, timeout: Duration) -> Result<Vec<MetadataTopic>, Code> {
@@ -101,8 +104,8 @@ impl Client {
         }
     }
 
-    /// The settings of topics; those that may not be read, or all where the cluster does not know the request, are absent.
-    pub(crate) fn topic_settings(self: &Arc<Self>, names: &[&str], timeout: Duration) -> Result<Vec<(String, Settings)>, BrokerError> {
+    /// The settings of topics; all are absent where the cluster does not know the request.
+    pub(crate) fn topic_settings(self: &Arc<Self>, names: &[&str], timeout: Duration) -> Result<AllSettings, BrokerError> {
         if names.is_empty() {
             return Ok(Vec::new());
         }
@@ -133,8 +136,11 @@ impl Client {
             }
             let mut count = 0;
             let list = rd::rd_kafka_DescribeConfigs_result_resources(result, &raw mut count);
-            let readable = (0..count).map(|i| *list.add(i)).filter(|r| rd_kafka_ConfigResource_error(*r) == 0);
-            Ok(readable.map(|r| (lossy(rd::rd_kafka_ConfigResource_name(r)), settings(r))).collect())
+            let one = |resource| match Code(rd_kafka_ConfigResource_error(resource)) {
+                Code::NONE => Ok(settings(resource)),
+                code => Err(code),
+            };
+            Ok((0..count).map(|i| *list.add(i)).map(|r| (lossy(rd::rd_kafka_ConfigResource_name(r)), one(r))).collect())
         }
     }
 

@@ -8,11 +8,13 @@
 //! - Strings from C are copied, or borrowed as bytes; none is assumed to be UTF-8.
 //! - Error codes are read as plain integers ([`Code`]); the functions that return codes from a broker are therefore declared
 //!   again here, with an integer.
-//! - No Rust function is ever called by C: everything arrives as events on queues that we poll.
+//! - Everything arrives as events on queues that we poll. C calls one function of ours, which words why a certificate is not
+//!   accepted ([`certificate`]).
 #![expect(unsafe_code, reason = "the C API of librdkafka; see the safety argument above")]
 
 #[cfg(any(feature = "source", feature = "sink"))]
 pub(crate) mod admin;
+mod certificate;
 mod code;
 #[cfg(feature = "source")]
 pub(crate) mod consumer;
@@ -23,6 +25,10 @@ pub(crate) mod partitions;
 pub(crate) mod producer;
 #[cfg(any(feature = "source", feature = "sink"))]
 mod queue;
+#[cfg(any(feature = "source", feature = "sink"))]
+mod token;
+#[cfg(any(feature = "source", feature = "sink"))]
+pub(crate) mod topics;
 
 pub(crate) use code::Code;
 #[cfg(any(feature = "source", feature = "sink"))]
@@ -108,7 +114,14 @@ impl Client {
             if role == Role::Producer {
                 events |= rd::RD_KAFKA_EVENT_DR;
             }
+            if properties.by_token() {
+                // A queue of its own, so that tokens are renewed whatever else is polled or not.
+                rd::rd_kafka_conf_enable_sasl_queue(conf, 1);
+                events |= rd::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH;
+            }
             rd::rd_kafka_conf_set_events(conf, events);
+            // Only a library without TLS refuses; that was seen to above.
+            rd::rd_kafka_conf_set_ssl_cert_verify_cb(conf, Some(certificate::explain));
             let kind = match role {
                 #[cfg(feature = "source")]
                 Role::Consumer => rd::rd_kafka_type_t::RD_KAFKA_CONSUMER,
@@ -153,8 +166,8 @@ impl Drop for Client {
 }
 
 /// What the library must have been built with: a source's batches may use any codec, and a missing one would make its
-/// messages unreadable.
-const FEATURES: [&str; 7] = ["gzip", "snappy", "lz4", "zstd", "ssl", "sasl_plain", "sasl_scram"];
+/// messages unreadable; and what people sign in by.
+const FEATURES: [&str; 8] = ["gzip", "snappy", "lz4", "zstd", "ssl", "sasl_plain", "sasl_scram", "sasl_oauthbearer"];
 
 /// The first feature that the library lacks.
 ///

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rdkafka::bindings as rd;
 use rdkafka::bindings::rd_kafka_vtype_t as v;
 
-use super::{Client, Code, Event, TopicHandle, millis};
+use super::{Client, Code, Event, TopicHandle, lossy, millis};
 use crate::record::Headers;
 
 unsafe extern "C" {
@@ -122,29 +122,45 @@ fn parts(bytes: Option<&[u8]>) -> (*const c_void, usize) {
     bytes.map_or((std::ptr::null(), 0), |b| (b.as_ptr().cast(), b.len()))
 }
 
+/// Tag, error and state of every message that a delivery report is about. Each message is told once.
+pub(crate) struct Reports<'a> {
+    event: &'a Event,
+    /// The topic of a message that the broker refused for lack of a right, if there was one.
+    pub(crate) refused_topic: Option<String>,
+}
+
 impl Event {
-    /// Tag, error and state of every message that a delivery report is about. Each message is told once.
-    pub(crate) fn delivery_reports(&self) -> impl Iterator<Item = (usize, Code, Persisted)> + '_ {
-        std::iter::from_fn(move || {
-            // SAFETY: the event lives, and with it its messages. The error field is read as the integer that it is.
-            unsafe {
-                let message = rd::rd_kafka_event_message_next(self.ptr());
-                if message.is_null() {
-                    return None;
-                }
-                let code = Code((&raw const (*message).err).cast::<i32>().read());
-                let persisted = if code == Code::NONE {
-                    Persisted::Yes
-                } else {
-                    match rd_kafka_message_status(message) {
-                        0 => Persisted::No,
-                        2 => Persisted::Yes,
-                        _ => Persisted::Possibly,
-                    }
-                };
-                Some(((*message)._private.addr(), code, persisted))
+    /// The messages that a delivery report is about.
+    pub(crate) fn delivery_reports(&self) -> Reports<'_> {
+        Reports { event: self, refused_topic: None }
+    }
+}
+
+impl Iterator for Reports<'_> {
+    type Item = (usize, Code, Persisted);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // SAFETY: the event lives, and with it its messages and their topic. The error field is read as the integer that it is.
+        unsafe {
+            let message = rd::rd_kafka_event_message_next(self.event.ptr());
+            if message.is_null() {
+                return None;
             }
-        })
+            let code = Code((&raw const (*message).err).cast::<i32>().read());
+            if code == Code::TOPIC_AUTHORIZATION_FAILED && self.refused_topic.is_none() {
+                self.refused_topic = Some(lossy(rd::rd_kafka_topic_name((*message).rkt)));
+            }
+            let persisted = if code == Code::NONE {
+                Persisted::Yes
+            } else {
+                match rd_kafka_message_status(message) {
+                    0 => Persisted::No,
+                    2 => Persisted::Yes,
+                    _ => Persisted::Possibly,
+                }
+            };
+            Some(((*message)._private.addr(), code, persisted))
+        }
     }
 }
 

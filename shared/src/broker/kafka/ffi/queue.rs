@@ -49,12 +49,12 @@ impl Client {
     }
 
     /// The error after which the client does nothing any more, if it had one.
-    pub(crate) fn fatal_error(&self) -> Option<String> {
+    pub(crate) fn fatal_error(&self) -> Option<(Code, String)> {
         let mut text = [0 as c_char; 512];
         // SAFETY: the buffer has the stated size; the library terminates it.
         unsafe {
             let code = rd_kafka_fatal_error(self.ptr(), text.as_mut_ptr(), text.len());
-            (code != 0).then(|| lossy(text.as_ptr()))
+            (code != 0).then(|| (Code(code), lossy(text.as_ptr())))
         }
     }
 }
@@ -111,6 +111,8 @@ pub(crate) enum Told {
     #[cfg(feature = "source")]
     Statistics(String),
     DeliveryReports,
+    /// The token runs out, or there is none yet.
+    TokenWanted,
     Other,
 }
 
@@ -130,8 +132,12 @@ impl Event {
             match self.kind() {
                 rd::RD_KAFKA_EVENT_DR => Told::DeliveryReports,
                 rd::RD_KAFKA_EVENT_ERROR => {
-                    Told::Error { code: Code(rd_kafka_event_error(self.ptr())), text: lossy(rd::rd_kafka_event_error_string(self.ptr())) }
+                    // What made the client give up is told under its own code.
+                    let fatal = rd::rd_kafka_event_error_is_fatal(self.ptr()) != 0;
+                    let code = if fatal { Code::FATAL } else { Code(rd_kafka_event_error(self.ptr())) };
+                    Told::Error { code, text: lossy(rd::rd_kafka_event_error_string(self.ptr())) }
                 }
+                rd::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH => Told::TokenWanted,
                 #[cfg(feature = "source")]
                 rd::RD_KAFKA_EVENT_STATS => Told::Statistics(lossy(rd::rd_kafka_event_stats(self.ptr()))),
                 rd::RD_KAFKA_EVENT_LOG => {

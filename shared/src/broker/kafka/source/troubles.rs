@@ -10,6 +10,7 @@ use crate::broker::kafka::ffi::consumer::Message;
 use crate::broker::kafka::ffi::partitions::PartitionList;
 use crate::broker::kafka::housekeeping::News;
 use crate::broker::kafka::lanes::Unreadable;
+use crate::broker::kafka::rights::Right;
 use crate::broker::source::{Notice, SourceHandler};
 use crate::record::{EPOCH_UNKNOWN, StreamIx};
 
@@ -61,7 +62,7 @@ impl KafkaSource {
     pub(super) fn settle<H: SourceHandler>(&mut self, trouble: Trouble, handler: &mut H) -> Result<(), BrokerError> {
         let Trouble { stream, topic, code, offset, text } = trouble;
         if code == Code::FATAL {
-            return Err(BrokerError::Fatal(self.client.fatal_error().unwrap_or(text)));
+            return Err(BrokerError::Fatal(self.client.fatal_error().map_or(text, |(_, text)| text)));
         }
         let Some(stream) = stream else {
             // No right to describe our own group, which is never used: expected, and told once by the client.
@@ -82,7 +83,8 @@ impl KafkaSource {
             }
             code if is_gone(code) => {
                 self.end_lane(stream)?;
-                handler.notice(Notice::Gone { stream, detail: format!("{text}{}", gone_hint(code)) });
+                let detail = if code == Code::TOPIC_AUTHORIZATION_FAILED { self.may_not_read(&topic.unwrap_or_default()) } else { text };
+                handler.notice(Notice::Gone { stream, detail });
             }
             Code::BAD_MESSAGE | Code::BAD_COMPRESSION | Code::CORRUPT_MESSAGE | Code::NOT_IMPLEMENTED | Code::MESSAGE_TOO_LARGE => {
                 let Some(lane) = self.lanes.by_stream(stream) else { return Ok(()) };
@@ -124,16 +126,22 @@ impl KafkaSource {
         Ok(())
     }
 
+    fn may_not_read(&self, topic: &str) -> String {
+        self.who.lacks(Right::Read, &[topic], Right::Read).to_string()
+    }
+
     pub(super) fn settle_news<H: SourceHandler>(&mut self, news: News, handler: &mut H) -> Result<(), BrokerError> {
         if let Some(fatal) = news.fatal {
             return Err(BrokerError::Fatal(fatal));
         }
         for line in news.partition_errors {
             let concerned = self.lanes.iter().find(|lane| line.contains(&format!(": {} [{}]: ", lane.topic, lane.partition)));
-            match concerned.map(|lane| lane.stream) {
-                Some(stream) if GONE.iter().any(|code| line.contains(&code.text())) => {
+            let code = GONE.iter().find(|code| line.contains(&code.text()));
+            match concerned.map(|lane| (lane.stream, lane.topic.clone())).zip(code) {
+                Some(((stream, topic), code)) => {
                     self.end_lane(stream)?;
-                    handler.notice(Notice::Gone { stream, detail: line });
+                    let detail = if *code == Code::TOPIC_AUTHORIZATION_FAILED { self.may_not_read(&topic) } else { line };
+                    handler.notice(Notice::Gone { stream, detail });
                 }
                 _ => self.house.warn("client", line),
             }
@@ -158,14 +166,6 @@ pub(super) fn report_unreadable<H: SourceHandler>(handler: &mut H, stream: Strea
 
 pub(super) fn is_gone(code: Code) -> bool {
     GONE.contains(&code)
-}
-
-pub(super) fn gone_hint(code: Code) -> &'static str {
-    if code == Code::TOPIC_AUTHORIZATION_FAILED {
-        " (the user needs READ and DESCRIBE on the topic)"
-    } else {
-        " (check the name; without the right to DESCRIBE it a topic looks as if it were not there)"
-    }
 }
 
 /// Where the logs part, from the client's words "broker end offset is N".
