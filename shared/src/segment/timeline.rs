@@ -153,7 +153,7 @@ pub(super) fn each_block(recording: &Recording, mut f: impl FnMut(usize, &Block,
             Some((_, file)) => file,
             None => File::open(&segment.path).map_err(SegmentError::io("opening", &segment.path))?,
         };
-        match reader.read(&file, &segment.path, &segment.header.segment.sync, at.offset, Wanted::TIMES, &mut block) {
+        match reader.read(&file, &segment.path, &segment.header.segment.sync, *at, Wanted::TIMES, &mut block) {
             Ok(()) => {
                 lanes.clear();
                 lanes.extend(block.head.streams.iter().map(|s| segment.streams.get(&s.stream).copied().unwrap_or(u32::MAX)));

@@ -1,8 +1,11 @@
 //! The segment format, from outside: what comes back, what damage does, what an unknown thing does, time order, resuming.
 
 mod damage;
+mod directory;
 mod evolution;
 mod golden;
+mod hostile;
+mod moved;
 mod ndjson;
 mod order;
 mod resume;
