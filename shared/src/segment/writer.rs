@@ -218,6 +218,9 @@ impl<S: Append> SegmentWriter<S> {
     /// # Errors
     /// [`SegmentError`]; the segment stays open then.
     pub fn seal(mut self, recovered: bool) -> Result<S, SegmentError> {
+        // Else the power could go when the disk has the footer and not yet what it vouches for: whoever goes on would take
+        // the books from it, and what is missing would be had from nowhere.
+        self.sync()?;
         self.facts.recovered = recovered;
         let bytes = footer::encode(&self.facts, &self.sync).map_err(|what| SegmentError::Damaged {
             path: self.path.clone(),
