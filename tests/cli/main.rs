@@ -14,6 +14,7 @@ mod guard;
 mod help;
 mod kit;
 mod places;
+mod reader;
 mod replaying;
 mod secrets;
 mod times;
