@@ -1,7 +1,7 @@
 //! Makes the fixtures of the segment format: `cargo run -p dejaq-shared --example golden -- fixtures`.
 //!
 //! What is there already is never touched: a golden file holds what some build wrote once, so that every later build can be
-//! held against it (fixtures/README.md). A file that this build would write otherwise is kept; see [`put`].
+//! held against it (fixtures/README.md). A file that this build writes otherwise is kept, and has a younger form beside it; see [`put`].
 
 use std::error::Error;
 use std::path::Path;
@@ -44,27 +44,37 @@ fn main() -> Outcome<()> {
     ];
     for (name, bytes) in &made {
         let lines = lines_of(bytes)?;
-        put(&golden.join(format!("{name}.dejaq")), bytes, &mut differ)?;
+        put(&golden, name, ".dejaq", bytes, &mut differ)?;
+        // The records are the same in every form of the segment.
         if lines.len() > PLAIN_BYTES_MAX {
-            put(&golden.join(format!("{name}.ndjson.zst")), &zstd::bulk::compress(&lines, 19)?, &mut differ)?;
+            put(&golden, name, ".ndjson.zst", &zstd::bulk::compress(&lines, 19)?, &mut differ)?;
         } else {
-            put(&golden.join(format!("{name}.ndjson")), &lines, &mut differ)?;
+            put(&golden, name, ".ndjson", &lines, &mut differ)?;
         }
     }
     for (name, bytes) in damages()? {
-        put(&damaged.join(format!("{name}.dejaq")), &bytes, &mut differ)?;
+        put(&damaged, name, ".dejaq", &bytes, &mut differ)?;
     }
     if differ.is_empty() { Ok(()) } else { Err(format!("kept, though this build writes them otherwise: {}", differ.join(", ")).into()) }
 }
 
-/// Writes a file that is not there yet. One that is there stays as it is, and is named in `differ` when it is another.
-fn put(path: &Path, bytes: &[u8], differ: &mut Vec<String>) -> Outcome<()> {
-    match std::fs::read(path) {
-        Ok(there) if there == bytes => {}
-        Ok(_) => differ.push(path.display().to_string()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => std::fs::write(path, bytes)?,
-        Err(e) => return Err(e.into()),
+/// What is added to a name where an earlier build wrote the file in another form, that of a younger build. Frames are bound to
+/// their places since (docs/FORMAT.md, column 0 and tag 60).
+const YOUNGER: &str = "-bound";
+
+/// Writes a segment or its records if they are there in no form yet. What is there stays as it is, and is named in `differ`
+/// when its youngest form is another.
+fn put(dir: &Path, name: &str, suffix: &str, bytes: &[u8], differ: &mut Vec<String>) -> Outcome<()> {
+    for form in ["", YOUNGER] {
+        let path = dir.join(format!("{name}{form}{suffix}"));
+        match std::fs::read(&path) {
+            Ok(there) if there == bytes => return Ok(()),
+            Ok(_) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(std::fs::write(path, bytes)?),
+            Err(e) => return Err(e.into()),
+        }
     }
+    differ.push(format!("{name}{suffix}"));
     Ok(())
 }
 
@@ -346,7 +356,11 @@ fn damages() -> Outcome<Vec<(&'static str, Vec<u8>)>> {
     made.push(("torn-tail", whole[..last.end - 5].to_vec()));
     made.push(("removed-frame", [&whole[..second.start], &whole[second.end..]].concat()));
     made.push(("repeated-frame", [&whole[..second.end], &whole[second.start..]].concat()));
-    made.push(("swapped-frames", [&whole[..second.start], &whole[last.clone()], &whole[second], &whole[last.end..]].concat()));
+    made.push(("swapped-frames", [&whole[..second.start], &whole[last.clone()], &whole[second.clone()], &whole[last.end..]].concat()));
+    let mut swapped_bodies = whole.clone();
+    swapped_bodies[second.start + HEAD_BYTES..second.end].copy_from_slice(&whole[last.start + HEAD_BYTES..last.end]);
+    swapped_bodies[last.start + HEAD_BYTES..last.end].copy_from_slice(&whole[second.start + HEAD_BYTES..second.end]);
+    made.push(("swapped-bodies", swapped_bodies));
     let mut bad_footer = whole.clone();
     bad_footer[last.end + 60] ^= 1;
     made.push(("bad-footer", bad_footer));

@@ -158,6 +158,14 @@ fn a_block_whose_times_are_lost_is_told_by_inspect() {
 }
 
 #[test]
+fn a_copy_of_a_segment_beside_it_is_refused() {
+    let subject = Subject::new();
+    let doubled = subject.with("doubled", |_| ());
+    std::fs::write(Path::new(&doubled).join("Copy of it.dejaq"), &subject.bytes).expect("copied");
+    subject.refused(&doubled, &["the same segment as", "move one of the two away"]);
+}
+
+#[test]
 fn a_segment_of_another_recording_is_not_mixed_in() {
     let subject = Subject::new();
     let other = subject.scratch.recording("other", &records(3, 1), Some("elsewhere"));

@@ -44,7 +44,7 @@ impl<'r> Exporter<'r> {
                 Some((_, file)) => file,
                 None => File::open(&segment.path).map_err(SegmentError::io("opening", &segment.path))?,
             };
-            match reader.read(&file, &segment.path, &segment.header.segment.sync, at.offset, Wanted::ALL, &mut block) {
+            match reader.read(&file, &segment.path, &segment.header.segment.sync, *at, Wanted::ALL, &mut block) {
                 Ok(()) => {
                     for record in (0..block.len()).map(|i| block.record(i)) {
                         let Some(stream) = segment.streams.get(&record.stream) else { continue };

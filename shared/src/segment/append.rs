@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use super::SegmentError;
 use super::block::{BlockBuilder, BlockEncoder, EncodedBlock};
 use super::codec::Compression;
-use super::files::sync_dir;
 use super::meta::StreamBooksV1;
 use super::recording_writer::{NewRecording, RecordingWriter};
+use super::store::{Disk, Files as _};
 use crate::record::Record;
 
 /// A block is closed when it has this many raw bytes.
@@ -105,7 +105,7 @@ pub fn make_beside<T, E: From<SegmentError>>(out: &Path, doing: &str, make: impl
     let made = make(&beside).and_then(|made| {
         std::fs::rename(&beside, out).map_err(SegmentError::io("renaming", &beside))?;
         let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        sync_dir(parent)?;
+        Disk.sync_dir(parent).map_err(SegmentError::io("syncing", parent))?;
         Ok(made)
     });
     if made.is_err() {

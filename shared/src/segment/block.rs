@@ -9,7 +9,8 @@
 //! column row = number · flags · codec · raw length · stored length · crc32c u32
 //! ```
 //! *frames durable* is how many of this segment's frames had been synced when the block was written: recovery uses it to
-//! tell a torn tail from damage in what was safe.
+//! tell a torn tail from damage in what was safe. Column 0 names the frame that the body belongs to. Both are known only when
+//! the block is written, after it was encoded.
 //!
 //! # Cost
 //! One copy of the record's bytes, two to six varints, no allocation once the buffers have grown. Keys and header sets go
@@ -22,6 +23,8 @@ use crate::varint;
 
 /// The bytes of a body before its head length.
 pub const DURABLE_BYTES: usize = 12;
+/// The bytes of column [`column::FRAME`]'s row in a head: five small numbers and a checksum.
+const FRAME_ROW_BYTES: usize = 9;
 /// The most records that go into one block here: their numbers (57 bytes each at worst) and [`RECORD_BYTES_MAX`] of keys,
 /// values and header sets stay under [`super::BLOCK_BYTES_MAX`], so that what is written can be read.
 const RECORDS_MAX: usize = 1 << 19;
@@ -305,15 +308,16 @@ fn encoded_bytes(record: &Record<'_>) -> usize {
     record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) + record.headers.as_bytes().len()
 }
 
-/// A block, ready to be written: everything of its body but the first [`DURABLE_BYTES`].
+/// A block, ready to be written: everything of its body but what binds it to its place in a segment.
 #[derive(Debug, Default)]
 pub struct EncodedBlock {
-    /// Head length, head and their checksum.
-    pub(super) framed_head: Vec<u8>,
-    /// The columns' stored bytes: what follows the head. Large, so it is never copied together with it.
+    /// The columns' stored bytes but for the first column's. Large, so they are never copied together with the head.
     pub(super) stored: Vec<u8>,
     columns: Vec<ColumnEntry>,
+    /// The head, with room for the row of column [`column::FRAME`].
     head: Vec<u8>,
+    /// Where that room begins.
+    frame_row_at: usize,
     streams: Vec<BlockStream>,
     records: u32,
     bytes_raw: u64,
@@ -335,7 +339,31 @@ impl EncodedBlock {
     /// The bytes of its body.
     #[must_use]
     pub fn bytes_stored(&self) -> u64 {
-        (DURABLE_BYTES + self.framed_head.len() + self.stored.len()) as u64
+        self.body_bytes() as u64
+    }
+
+    pub(super) fn body_bytes(&self) -> usize {
+        // The head has its length before and its checksum behind it, then comes the column of the frame.
+        DURABLE_BYTES + 4 + self.head.len() + 4 + 4 + self.stored.len()
+    }
+
+    /// The body up to `stored`, for the frame whose head has this checksum.
+    pub(super) fn body_start(&self, frames_durable: u64, frame_crc: u32) -> Vec<u8> {
+        let frame = frame_crc.to_le_bytes();
+        let durable = frames_durable.to_le_bytes();
+        let mut out = Vec::with_capacity(self.body_bytes() - self.stored.len());
+        out.extend_from_slice(&durable);
+        out.extend_from_slice(&crc32c::crc32c(&durable).to_le_bytes());
+        out.extend_from_slice(&u32::try_from(self.head.len()).unwrap_or(u32::MAX).to_le_bytes());
+        let (before, after) = self.head.split_at(self.frame_row_at);
+        out.extend_from_slice(before);
+        // Not must-understand: a reader that does not know it reads the records all the same.
+        out.extend_from_slice(&[0, 0, 0, 4, 4]);
+        out.extend_from_slice(&crc32c::crc32c(&frame).to_le_bytes());
+        out.extend_from_slice(&after[FRAME_ROW_BYTES..]);
+        out.extend_from_slice(&crc32c::crc32c(&out[DURABLE_BYTES..]).to_le_bytes());
+        out.extend_from_slice(&frame);
+        out
     }
 
     /// What it holds of each stream.
@@ -406,18 +434,13 @@ impl BlockEncoder {
                 }
             }
         }
-        write_head(builder, &out.columns, &mut out.head);
-        out.framed_head.clear();
-        let length = u32::try_from(out.head.len()).unwrap_or(u32::MAX).to_le_bytes();
-        out.framed_head.extend_from_slice(&length);
-        out.framed_head.extend_from_slice(&out.head);
-        let crc = crc32c::crc32c(&out.framed_head);
-        out.framed_head.extend_from_slice(&crc.to_le_bytes());
+        out.frame_row_at = write_head(builder, &out.columns, &mut out.head);
         Ok(())
     }
 }
 
-fn write_head(builder: &BlockBuilder, columns: &[ColumnEntry], head: &mut Vec<u8>) {
+/// Writes the head; gives where in it the room for the row of column [`column::FRAME`] is.
+fn write_head(builder: &BlockBuilder, columns: &[ColumnEntry], head: &mut Vec<u8>) -> usize {
     head.clear();
     varint::write_u64(head, builder.records as u64);
     varint::write_u64(head, builder.bytes_raw as u64);
@@ -439,7 +462,9 @@ fn write_head(builder: &BlockBuilder, columns: &[ColumnEntry], head: &mut Vec<u8
             varint::write_u64(head, row.broker_max.wrapping_sub(row.broker_min).cast_unsigned());
         }
     }
-    varint::write_u64(head, columns.len() as u64);
+    varint::write_u64(head, columns.len() as u64 + 1);
+    let frame_row_at = head.len();
+    head.extend_from_slice(&[0; FRAME_ROW_BYTES]);
     for entry in columns {
         varint::write_u64(head, u64::from(entry.id));
         varint::write_u64(head, u64::from(entry.flags));
@@ -448,4 +473,5 @@ fn write_head(builder: &BlockBuilder, columns: &[ColumnEntry], head: &mut Vec<u8
         varint::write_u64(head, entry.stored_bytes);
         head.extend_from_slice(&entry.crc.to_le_bytes());
     }
+    frame_row_at
 }

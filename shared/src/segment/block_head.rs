@@ -4,8 +4,11 @@
 
 use super::block::{BlockStream, DURABLE_BYTES, kind};
 use super::codec::{ColumnEntry, column};
-use super::{BLOCK_BYTES_MAX, BLOCK_RECORDS_MAX, COLUMN_BYTES_MAX, MUST_UNDERSTAND, STREAMS_MAX};
+use super::{BLOCK_BYTES_MAX, BLOCK_RECORDS_MAX, COLUMN_BYTES_MAX, MUST_UNDERSTAND, STREAMS_MAX, checksum};
 use crate::varint;
+
+/// What is wrong with a body that names another frame's head.
+pub(super) const ANOTHER_FRAME: &str = "the frame's body is that of another frame";
 
 /// A block's head.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,13 +54,13 @@ impl BlockHead {
         };
         let columns_start = head_end(start, body_bytes)?;
         let durable = body.first_chunk::<8>().map_or(0, |b| u64::from_le_bytes(*b));
-        if crc32c::crc32c(&body[..8]).to_le_bytes() != body[8..DURABLE_BYTES] {
+        if !checksum::closes(&body[8..DURABLE_BYTES], &body[..8]) {
             return Err("the checksum of the block's first 8 bytes is wrong".into());
         }
         let framed = body.get(DURABLE_BYTES..columns_start).ok_or("the block's body is cut in its head")?;
         let (covered, stored) = framed.split_at(framed.len() - 4);
-        let crc = crc32c::crc32c(covered);
-        if crc.to_le_bytes() != stored {
+        if !checksum::closes(stored, covered) {
+            let crc = crc32c::crc32c(covered);
             return Err(format!("the checksum of the block's head is {crc:#010x}, its bytes say {}", super::frame::hex(stored)));
         }
         let mut rest = &covered[4..];
@@ -86,6 +89,10 @@ impl BlockHead {
         }
         let columns = varint::read_u64(rest)?;
         for _ in 0..columns {
+            // Numbers rise, so no more rows are kept than there are numbers.
+            if head.columns.len() > usize::from(u16::MAX) {
+                return None;
+            }
             let mut number = || varint::read_u64(rest).and_then(|n| u16::try_from(n).ok());
             let (id, flags, codec) = (number()?, number()?, number()?);
             let (raw_bytes, stored_bytes) = (varint::read_u64(rest)?, varint::read_u64(rest)?);
@@ -103,6 +110,11 @@ impl BlockHead {
         let counted: u64 = self.streams.iter().map(|s| u64::from(s.records)).sum();
         if counted != u64::from(self.records) || self.streams.iter().any(|s| s.records == 0) {
             return Err(format!("the block has {} records, its streams have {counted} together", self.records));
+        }
+        let mut numbers: Vec<u32> = self.streams.iter().map(|s| s.stream).collect();
+        numbers.sort_unstable();
+        if let Some(pair) = numbers.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(format!("stream {} has two rows, one is expected", pair[0]));
         }
         if let Some(pair) = self.columns.windows(2).find(|pair| pair[0].id >= pair[1].id) {
             return Err(format!("column {} stands before column {}: their numbers must rise", pair[0].id, pair[1].id));
@@ -144,13 +156,23 @@ impl BlockHead {
     /// The name of the first that it may not.
     pub fn refuse_unknown(&self) -> Result<(), String> {
         let known = |id: u16| {
-            matches!(id, column::STREAMS..=column::FLAGS)
+            matches!(id, column::FRAME..=column::FLAGS)
                 || [column::KEY, column::HEADERS, column::VALUE].iter().any(|k| (*k..=k + column::INDEX).contains(&id))
         };
         match self.columns.iter().find(|c| !known(c.id) && c.flags & MUST_UNDERSTAND != 0) {
             Some(entry) => Err(format!("column {}", entry.id)),
             None => Ok(()),
         }
+    }
+
+    /// Checks that the body is that of the frame whose head has this checksum. Blocks of earlier builds do not say.
+    ///
+    /// # Errors
+    /// When it belongs to another frame, in words.
+    pub fn check_frame(&self, body: &[u8], frame_crc: u32) -> Result<(), String> {
+        let Some((_, range)) = self.column(column::FRAME) else { return Ok(()) };
+        let named = body.get(range).and_then(|stored| stored.try_into().ok()).map(u32::from_le_bytes);
+        if named.is_some_and(|named| checksum::is_right(frame_crc, named)) { Ok(()) } else { Err(ANOTHER_FRAME.into()) }
     }
 
     /// Lowest and highest broker time of all streams.

@@ -98,17 +98,15 @@ impl Block {
             return Ok(());
         }
         let mut runs = self.scratch.as_slice();
+        let mut left: Vec<usize> = self.head.streams.iter().map(|s| s.records as usize).collect();
         while !runs.is_empty() {
             let run =
                 varint::read_u64(&mut runs).zip(varint::read_u64(&mut runs)).ok_or_else(|| "the stream runs end too early".to_owned())?;
             let (slot, length) = (u32::try_from(run.0).unwrap_or(u32::MAX), usize::try_from(run.1).unwrap_or(usize::MAX));
-            if slot as usize >= self.head.streams.len() || length > records - self.slots.len() {
-                return Err(format!(
-                    "a stream run of {length} records of stream {slot} does not fit a block of {records} records and {} streams",
-                    self.head.streams.len()
-                )
-                .into());
-            }
+            let Some(rest) = left.get_mut(slot as usize).filter(|rest| length <= **rest) else {
+                return Err(format!("a run of {length} records of stream row {slot} is more than the rows say").into());
+            };
+            *rest -= length;
             self.slots.resize(self.slots.len() + length, slot);
         }
         if self.slots.len() == records {
@@ -138,6 +136,9 @@ impl Block {
         let column = here.then_some(self.scratch.as_slice());
         read_lanes("broker times", column, 0, &self.slots, &mut lanes, &mut self.broker_times)?;
         if !load(&self.head, decoder, body, column::BROKER_TIME_KIND, &mut self.kinds)? {
+            if self.head.streams.iter().any(|s| s.kinds.count_ones() > 1) {
+                return Err("a stream has several kinds of broker time and there is no column that tells them apart".to_owned().into());
+            }
             let kinds: Vec<u8> = self.head.streams.iter().map(|s| u8::try_from(s.kinds.trailing_zeros()).unwrap_or(0)).collect();
             self.kinds.clear();
             match kinds.first() {

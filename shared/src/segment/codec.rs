@@ -5,10 +5,13 @@
 //! length + 1), *bytes* (all strings joined), and optionally an *index*: then lengths and bytes describe a dictionary,
 //! and the index has one varint a record (0 = null, else entry + 1). An absent column reads as all zeros, so all nulls.
 
+use super::checksum;
 use crate::varint;
 
 /// Column numbers. A number is never given twice; 20–22 (routing keys) and 50–52 (AMQP properties) are reserved.
 pub mod column {
+    /// The checksum of the head of the frame that the block is in: 4 bytes, as they are. Binds the body to its place.
+    pub const FRAME: u16 = 0;
     /// Runs of stream-table indices: `(index varint, run length varint)*`.
     pub const STREAMS: u16 = 1;
     /// Arrival times: difference to the record before (the first: to the block's base), signed.
@@ -141,7 +144,7 @@ impl ColumnDecoder {
     pub fn decode(&mut self, entry: &ColumnEntry, stored: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
         let id = entry.id;
         let crc = crc32c::crc32c(stored);
-        if crc != entry.crc {
+        if !checksum::is_right(crc, entry.crc) {
             return Err(format!("the checksum of column {id} is {crc:#010x}, the table says {:#010x}", entry.crc));
         }
         let raw = usize::try_from(entry.raw_bytes).map_err(|_| format!("column {id} claims {} bytes", entry.raw_bytes))?;
@@ -198,10 +201,9 @@ impl ByteStrings {
     pub fn read(&mut self, name: &str, mut lengths: &[u8], index: Option<&[u8]>, records: usize) -> Result<(), String> {
         self.spans.clear();
         let mut at = 0usize;
-        let expected = if index.is_some() { usize::MAX } else { records };
         // A length takes at least a byte: what is asked for is bounded by what is there.
         self.spans.reserve(lengths.len().min(records));
-        while !lengths.is_empty() && self.spans.len() < expected {
+        while !lengths.is_empty() && self.spans.len() < records {
             let len = varint::read_u64(&mut lengths).ok_or_else(|| format!("the lengths of {name} end in the middle of a number"))?;
             let start = u32::try_from(at).map_err(|_| format!("the bytes of {name} exceed 4 GiB"))?;
             let Some(len) = len.checked_sub(1) else {
@@ -215,6 +217,7 @@ impl ByteStrings {
                 .ok_or_else(|| format!("a length of {name} runs past its {} bytes", self.bytes.len()))?;
             self.spans.push(Span { start, len: u32::try_from(len).unwrap_or(NULL) });
         }
+        // A dictionary has no more entries than it has users: what it takes in memory is bounded as a list's is.
         if !lengths.is_empty() || at != self.bytes.len() || (index.is_none() && self.spans.len() != records) {
             return Err(format!(
                 "{name} has {} lengths that cover {at} bytes, {records} records and {} bytes expected",

@@ -1,16 +1,16 @@
 //! What a segment's frames say, gathered: the same facts whether they were written just now, read frame by frame from a
 //! segment that has no footer, or repeated by a footer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::block::BlockStream;
-use super::block_head::BlockHead;
-use super::frame::{FrameHead, frame_type, open_metadata};
+use super::block_head::{ANOTHER_FRAME, BlockHead};
+use super::frame::{FrameHead, HEAD_BYTES, frame_type, open_metadata};
 use super::meta::{
-    self, AncestorV1, AttachmentV1, BlockEntryV1, CheckpointV1, FrameEntryV1, FrameIndexV1, GapV1, KafkaStreamV1, StatisticsV1,
+    self, AncestorV1, AttachmentV1, BlockEntryV1, CheckpointV1, FrameEntryV1, FrameIndexV1, FrameV1, GapV1, KafkaStreamV1, StatisticsV1,
     StreamBooksV1, StreamStatisticsV1, tag,
 };
-use super::{FOOTER_BYTES_MAX, MUST_UNDERSTAND};
+use super::{FOOTER_BYTES_MAX, MUST_UNDERSTAND, STREAMS_MAX, checksum};
 use crate::record::Gap;
 
 /// The facts of one segment.
@@ -20,8 +20,12 @@ pub struct SegmentFacts {
     pub frames: Vec<FrameEntryV1>,
     /// The streams it introduces, with where their recording began.
     pub streams: Vec<KafkaStreamV1>,
+    /// Their numbers: a segment may introduce a million.
+    pub(super) introduced: HashSet<u32>,
     /// Clusters whose replayed traffic is in it.
     pub ancestors: Vec<String>,
+    /// The same, to ask.
+    pub(super) descended: HashSet<String>,
     /// What was lost.
     pub gaps: Vec<Gap>,
     /// Its records.
@@ -87,19 +91,34 @@ impl Body {
             return Ok(Self::Skipped);
         }
         if head.frame_type == frame_type::RECORDS {
-            return Self::read_block(body);
+            return Self::read_block(head, body);
         }
         let mut streams = Vec::new();
         let mut ancestors = Vec::new();
         let mut found = None;
-        for entry in meta::entries(open_metadata(body)?)? {
-            match (head.frame_type, entry.tag) {
-                (frame_type::STREAMS, tag::KAFKA_STREAM) => streams.push(entry.decode::<KafkaStreamV1>()?),
-                (frame_type::STREAMS, tag::ANCESTOR) => ancestors.push(entry.decode::<AncestorV1>()?.cluster),
-                (frame_type::CHECKPOINT, tag::CHECKPOINT) => found = Some(Self::Checkpoint(entry.decode()?)),
-                (frame_type::GAP, tag::GAP) => found = Some(Self::Gap(entry.decode::<GapV1>()?.into())),
-                (frame_type::ATTACHMENT, tag::ATTACHMENT) => found = Some(Self::Attachment(entry.decode()?)),
-                _ => entry.skip_unknown().map_err(BodyFault::MustUnderstand)?,
+        for entry in meta::entries(open_metadata(body)?) {
+            let entry = entry?;
+            let one = match (head.frame_type, entry.tag) {
+                (frame_type::STREAMS, tag::KAFKA_STREAM) => {
+                    streams.push(stream_of(&entry)?);
+                    continue;
+                }
+                (frame_type::STREAMS, tag::ANCESTOR) => {
+                    ancestors.push(entry.decode::<AncestorV1>()?.cluster);
+                    continue;
+                }
+                (_, tag::FRAME) if checksum::is_right(head.crc, u32::from_le_bytes(entry.decode::<FrameV1>()?.head_crc)) => continue,
+                (_, tag::FRAME) => return Err(ANOTHER_FRAME.to_owned().into()),
+                (frame_type::CHECKPOINT, tag::CHECKPOINT) => Self::Checkpoint(entry.decode()?),
+                (frame_type::GAP, tag::GAP) => Self::Gap(entry.decode::<GapV1>()?.into()),
+                (frame_type::ATTACHMENT, tag::ATTACHMENT) => Self::Attachment(entry.decode()?),
+                _ => {
+                    entry.skip_unknown().map_err(BodyFault::MustUnderstand)?;
+                    continue;
+                }
+            };
+            if found.replace(one).is_some() {
+                return Err(format!("a frame of type {} has two entries, one is expected", head.frame_type).into());
             }
         }
         if head.frame_type == frame_type::STREAMS {
@@ -108,14 +127,15 @@ impl Body {
         found.ok_or_else(|| BodyFault::Damaged(format!("a frame of type {} lacks its entry", head.frame_type)))
     }
 
-    fn read_block(body: &[u8]) -> Result<Self, BodyFault> {
+    fn read_block(frame: &FrameHead, body: &[u8]) -> Result<Self, BodyFault> {
         let head = BlockHead::decode(body, u32::try_from(body.len()).unwrap_or(u32::MAX))?;
         head.refuse_unknown().map_err(BodyFault::MustUnderstand)?;
+        head.check_frame(body, frame.crc)?;
         let mut at = head.columns_start;
         for entry in &head.columns {
             let end = at + usize::try_from(entry.stored_bytes).map_err(|e| e.to_string())?;
             let crc = body.get(at..end).map(crc32c::crc32c);
-            if crc != Some(entry.crc) {
+            if !crc.is_some_and(|crc| checksum::is_right(crc, entry.crc)) {
                 return Err(format!(
                     "the checksum of column {} is {:#010x}, the table says {:#010x}",
                     entry.id,
@@ -130,7 +150,35 @@ impl Body {
     }
 }
 
+/// The stream that an entry introduces.
+fn stream_of(entry: &meta::Entry<'_>) -> Result<KafkaStreamV1, String> {
+    let stream = entry.decode::<KafkaStreamV1>()?;
+    if stream.id >= STREAMS_MAX {
+        return Err(format!("stream number {} is introduced, the limit is {STREAMS_MAX}", stream.id));
+    }
+    Ok(stream)
+}
+
+// Sums are saturating: what hostile numbers add up to is wrong in any case, and `verify` says so.
 impl SegmentFacts {
+    /// Whether no frame is missing in `frames`, so that each one's place there is its number.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.frames.len() as u64 == self.next_number
+    }
+
+    /// Whether `frames` can be the index of a file whose frames begin and end at these places: none is missing, and they lie
+    /// one behind the other without a gap. Where it does not fit, recovery left a bad frame in its place, or the file has been
+    /// changed; and where it names a type that is not known, only the frame says whether it must be understood.
+    #[must_use]
+    pub fn is_index_of(&self, header_end: u64, frames_end: u64) -> bool {
+        let end = self.frames.iter().try_fold(header_end, |at, frame| {
+            let fits = frame.offset == at && frame_type::is_known(frame.frame_type);
+            at.checked_add(HEAD_BYTES as u64 + u64::from(frame.body_bytes)).filter(|_| fits)
+        });
+        self.is_complete() && end == Some(frames_end)
+    }
+
     /// Takes in one more frame.
     pub fn absorb(&mut self, offset: u64, head: &FrameHead, body: &Body) {
         let mut entry = FrameEntryV1 { offset, frame_type: head.frame_type, body_bytes: head.body_bytes, block: None };
@@ -140,21 +188,36 @@ impl SegmentFacts {
                 for stream in streams {
                     self.stream(stream);
                 }
-                self.ancestors.extend(ancestors.iter().filter(|a| !self.ancestors.contains(a)).cloned().collect::<Vec<_>>());
+                ancestors.iter().for_each(|cluster| self.ancestor(cluster));
             }
             Body::Checkpoint(checkpoint) => self.books.extend(checkpoint.streams.iter().map(|b| (b.id, *b))),
             Body::Gap(gap) => self.gap(gap),
             Body::Attachment(_) | Body::Skipped => {}
         }
         self.frames.push(entry);
-        self.next_number = head.number + 1;
+        self.next_number = head.number.saturating_add(1);
         self.last_head_crc = head.crc;
     }
 
     pub(super) fn stream(&mut self, stream: &KafkaStreamV1) {
         self.books.entry(stream.id).or_insert(StreamBooksV1::at_start(stream.id, stream.start));
-        if !self.streams.iter().any(|s| s.id == stream.id) {
+        if self.introduced.insert(stream.id) {
             self.streams.push(stream.clone());
+        }
+    }
+
+    /// Takes in the streams that a footer repeats: where the frame that introduces one is damaged, the footer says who it is.
+    pub(super) fn name_streams(&mut self, footer: Self) {
+        for stream in footer.streams {
+            if self.introduced.insert(stream.id) {
+                self.streams.push(stream);
+            }
+        }
+    }
+
+    fn ancestor(&mut self, cluster: &str) {
+        if self.descended.insert(cluster.to_owned()) {
+            self.ancestors.push(cluster.to_owned());
         }
     }
 
@@ -168,20 +231,21 @@ impl SegmentFacts {
                 first: row.first,
                 last: row.last,
             });
-            totals.records += u64::from(row.records);
-            totals.bytes_raw += row.bytes_raw;
+            totals.records = totals.records.saturating_add(u64::from(row.records));
+            totals.bytes_raw = totals.bytes_raw.saturating_add(row.bytes_raw);
             totals.record_bytes_max = totals.record_bytes_max.max(row.record_bytes_max);
             totals.last = row.last;
             let books = self.books.entry(row.stream).or_insert(StreamBooksV1::at_start(row.stream, row.first));
-            books.written += u64::from(row.records);
+            books.written = books.written.saturating_add(u64::from(row.records));
             // Positions that the block steps over held nothing: what was lost is in gaps, which moved `next`.
             let span = row.last.saturating_add(1).saturating_sub(books.next);
-            books.holes += u64::try_from(span).unwrap_or(0).saturating_sub(u64::from(row.records));
+            let holes = u64::try_from(span).unwrap_or(0).saturating_sub(u64::from(row.records));
+            books.holes = books.holes.saturating_add(holes);
             books.next = row.last.saturating_add(1);
             books.leader_epoch = row.leader_epoch;
         }
-        self.records += u64::from(records);
-        self.bytes_raw += bytes_raw;
+        self.records = self.records.saturating_add(u64::from(records));
+        self.bytes_raw = self.bytes_raw.saturating_add(bytes_raw);
         BlockEntryV1 {
             records,
             bytes_raw,
@@ -198,7 +262,7 @@ impl SegmentFacts {
             && books.next == from
             && to > from
         {
-            books.lost += to.abs_diff(from);
+            books.lost = books.lost.saturating_add(to.abs_diff(from));
             books.next = to;
         }
         self.gaps.push(gap.clone());
@@ -243,16 +307,22 @@ impl SegmentFacts {
     pub fn from_footer(list: &[u8]) -> Result<Self, BodyFault> {
         let mut facts = Self::default();
         let mut complete = (false, false);
-        for entry in meta::entries(list)? {
+        for entry in meta::entries(list) {
+            let entry = entry?;
             match entry.tag {
-                tag::KAFKA_STREAM => facts.streams.push(entry.decode()?),
-                tag::ANCESTOR => facts.ancestors.push(entry.decode::<AncestorV1>()?.cluster),
+                tag::KAFKA_STREAM => {
+                    let stream = stream_of(&entry)?;
+                    if facts.introduced.insert(stream.id) {
+                        facts.streams.push(stream);
+                    }
+                }
+                tag::ANCESTOR => facts.ancestor(&entry.decode::<AncestorV1>()?.cluster),
                 tag::GAP => facts.gaps.push(entry.decode::<GapV1>()?.into()),
-                tag::FRAME_INDEX => {
+                tag::FRAME_INDEX if !complete.0 => {
                     facts.frames = entry.decode::<FrameIndexV1>()?.frames;
                     complete.0 = true;
                 }
-                tag::STATISTICS => {
+                tag::STATISTICS if !complete.1 => {
                     let statistics = entry.decode::<StatisticsV1>()?;
                     facts.records = statistics.records;
                     facts.bytes_raw = statistics.bytes_raw;
@@ -262,6 +332,9 @@ impl SegmentFacts {
                     facts.statistics = statistics.streams.into_iter().map(|s| (s.id, s)).collect();
                     facts.books = statistics.books.into_iter().map(|b| (b.id, b)).collect();
                     complete.1 = true;
+                }
+                tag::FRAME_INDEX | tag::STATISTICS => {
+                    return Err(BodyFault::Damaged(format!("the footer has two entries with tag {}, one is expected", entry.tag)));
                 }
                 _ => entry.skip_unknown().map_err(BodyFault::MustUnderstand)?,
             }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::SegmentError;
 use super::recording::{LOCK_FILE, RECORDING_FILE, SEGMENT_SUFFIX};
+use super::store::{Disk, Files as _};
 
 /// The file that keeps room for sealing on a full disk.
 pub(super) const RESERVE_FILE: &str = ".reserve";
@@ -49,11 +50,7 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), SegmentError>
     let mut file = private().create(true).truncate(true).open(&temporary).map_err(SegmentError::io("creating", &temporary))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(SegmentError::io("writing to", &temporary))?;
     std::fs::rename(&temporary, path).map_err(SegmentError::io("renaming", &temporary))?;
-    path.parent().map_or(Ok(()), sync_dir)
-}
-
-pub(super) fn sync_dir(dir: &Path) -> Result<(), SegmentError> {
-    File::open(dir).and_then(|d| d.sync_all()).map_err(SegmentError::io("syncing", dir))
+    path.parent().map_or(Ok(()), |dir| Disk.sync_dir(dir).map_err(SegmentError::io("syncing", dir)))
 }
 
 pub(super) fn lock(dir: &Path) -> Result<File, SegmentError> {

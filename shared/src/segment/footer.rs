@@ -8,7 +8,7 @@
 
 use super::facts::{BodyFault, SegmentFacts};
 use super::store::ReadAt;
-use super::{END_MAGIC, FOOTER_BYTES_MAX, FOOTER_MAGIC};
+use super::{END_MAGIC, FOOTER_BYTES_MAX, FOOTER_MAGIC, checksum};
 
 /// The bytes of a footer around its metadata.
 pub const AROUND_BYTES: u64 = 44;
@@ -70,12 +70,10 @@ pub fn read(store: &impl ReadAt, offset: u64) -> Result<SegmentFacts, BodyFault>
     let mut footer = vec![0u8; length];
     store.read_exact_at(&mut footer, offset).map_err(|e| e.to_string())?;
     let list = &footer[FRONT_BYTES..length - 16];
-    let crc = crc32c::crc32c(&footer[..length - 12]);
-    if footer[length - 12..length - 8] != crc.to_le_bytes() {
-        return Err(BodyFault::Damaged(format!(
-            "the footer's checksum is {crc:#010x}, its bytes say {}",
-            super::frame::hex(&footer[length - 12..length - 8])
-        )));
+    let (covered, stored) = (&footer[..length - 12], &footer[length - 12..length - 8]);
+    if !checksum::closes(stored, covered) {
+        let crc = crc32c::crc32c(covered);
+        return Err(BodyFault::Damaged(format!("the footer's checksum is {crc:#010x}, its bytes say {}", super::frame::hex(stored))));
     }
     SegmentFacts::from_footer(list)
 }

@@ -7,7 +7,7 @@
 //! `previous` is the head checksum of the frame before, for the first frame the header's checksum: a chain.
 
 use super::meta::{self, FiltersV1, IsolationV1, SegmentV1, SourceV1, tag};
-use super::{BODY_BYTES_MAX, HEADER_BYTES_MAX, MAGIC, MUST_UNDERSTAND, VERSION};
+use super::{BODY_BYTES_MAX, HEADER_BYTES_MAX, MAGIC, MUST_UNDERSTAND, VERSION, checksum};
 
 /// The bytes of a frame's head.
 pub const HEAD_BYTES: usize = 40;
@@ -127,22 +127,33 @@ impl SegmentHeader {
         }
         let (content, stored) = bytes.split_at(length - 4);
         let crc = crc32c::crc32c(content);
-        if stored != crc.to_le_bytes() {
+        if !checksum::closes(stored, content) {
             return Err(damaged(format!("the header's checksum is {crc:#010x}, its bytes say {}", hex(stored))));
         }
         let mut segment = None;
         let mut source = None;
         let mut isolation = None;
         let mut filters = FiltersV1 { topics: Vec::new(), replayed: String::new(), sampled_one_in: 1 };
-        for entry in meta::entries(&content[PREFIX_BYTES..]).map_err(damaged)? {
-            match entry.tag {
-                tag::SEGMENT => segment = Some(entry.decode().map_err(damaged)?),
-                tag::SOURCE => source = Some(entry.decode().map_err(damaged)?),
-                tag::FILTERS => filters = entry.decode().map_err(damaged)?,
-                tag::ISOLATION => isolation = Some(entry.decode::<IsolationV1>().map_err(damaged)?.level),
-                tag::ENCODING if entry.value.is_empty() => {}
+        let mut filters_seen = false;
+        for entry in meta::entries(&content[PREFIX_BYTES..]) {
+            let entry = entry.map_err(damaged)?;
+            let again = match entry.tag {
+                tag::SEGMENT => segment.replace(entry.decode().map_err(damaged)?).is_some(),
+                tag::SOURCE => source.replace(entry.decode().map_err(damaged)?).is_some(),
+                tag::FILTERS => {
+                    filters = entry.decode().map_err(damaged)?;
+                    std::mem::replace(&mut filters_seen, true)
+                }
+                tag::ISOLATION => isolation.replace(entry.decode::<IsolationV1>().map_err(damaged)?.level).is_some(),
+                tag::ENCODING if entry.value.is_empty() => false,
                 tag::ENCODING => return Err(HeaderFault::MustUnderstand("the codec and encryption section".into())),
-                _ => entry.skip_unknown().map_err(HeaderFault::MustUnderstand)?,
+                _ => {
+                    entry.skip_unknown().map_err(HeaderFault::MustUnderstand)?;
+                    false
+                }
+            };
+            if again {
+                return Err(damaged(format!("the header has two entries with tag {}, one is expected", entry.tag)));
             }
         }
         match (segment, source) {
@@ -196,7 +207,7 @@ impl FrameHead {
         let u16_at = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
         let u32_at = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let crc = crc32c::crc32c(&bytes[..36]);
-        if u32_at(36) != crc {
+        if !checksum::is_right(crc, u32_at(36)) {
             return Err(format!("the frame head's checksum is {crc:#010x}, its bytes say {:#010x}", u32_at(36)));
         }
         let head = Self {
@@ -231,7 +242,7 @@ pub fn open_metadata(body: &[u8]) -> Result<&[u8], String> {
         return Err(format!("the body has {} bytes, at least 4 expected", body.len()));
     };
     let crc = crc32c::crc32c(list);
-    if u32::from_le_bytes(*stored) != crc {
+    if !checksum::is_right(crc, u32::from_le_bytes(*stored)) {
         return Err(format!("the body's checksum is {crc:#010x}, its bytes say {:#010x}", u32::from_le_bytes(*stored)));
     }
     Ok(list)

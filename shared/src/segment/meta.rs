@@ -41,6 +41,8 @@ pub mod tag {
     pub const FRAME_INDEX: u16 = 50;
     /// [`super::StatisticsV1`], in the footer.
     pub const STATISTICS: u16 = 51;
+    /// [`super::FrameV1`], in every frame of metadata.
+    pub const FRAME: u16 = 60;
 }
 
 /// Which segment this is.
@@ -260,6 +262,16 @@ pub struct StreamStatisticsV1 {
     pub last: i64,
 }
 
+/// The frame that a body of metadata belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct FrameV1 {
+    /// The checksum of its head, little-endian. Bytes: their number does not depend on the value.
+    pub head_crc: [u8; 4],
+}
+
+/// The bytes of an entry before its value.
+pub const ENTRY_HEAD_BYTES: usize = 8;
+
 /// Appends one entry.
 ///
 /// # Errors
@@ -315,26 +327,38 @@ impl Entry<'_> {
     }
 }
 
-/// Splits a list into its entries.
-///
-/// # Errors
-/// When a length runs past the end, in words.
-pub fn entries(mut list: &[u8]) -> Result<Vec<Entry<'_>>, String> {
-    let mut found = Vec::new();
-    while !list.is_empty() {
-        let Some((head, rest)) = list.split_first_chunk::<8>() else {
-            return Err(format!("metadata ends in the middle of an entry's head ({} bytes left, 8 expected)", list.len()));
+/// Goes through a list's entries, one at a time: however many they are, they take no memory. Ends after an error.
+#[must_use]
+pub fn entries(list: &[u8]) -> Entries<'_> {
+    Entries { rest: list }
+}
+
+/// The entries of a list; an error, in words, when a length runs past the end.
+#[derive(Debug, Clone)]
+pub struct Entries<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Result<Entry<'a>, String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let list = std::mem::take(&mut self.rest);
+        if list.is_empty() {
+            return None;
+        }
+        let Some((head, rest)) = list.split_first_chunk::<ENTRY_HEAD_BYTES>() else {
+            return Some(Err(format!("metadata ends in the middle of an entry's head ({} bytes left, 8 expected)", list.len())));
         };
         let tag = u16::from_le_bytes([head[0], head[1]]);
         let flags = u16::from_le_bytes([head[2], head[3]]);
         let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
         let Some((value, rest)) = rest.split_at_checked(length) else {
-            return Err(format!("metadata with tag {tag} claims {length} bytes, {} are left", rest.len()));
+            return Some(Err(format!("metadata with tag {tag} claims {length} bytes, {} are left", rest.len())));
         };
-        found.push(Entry { tag, flags, value });
-        list = rest;
+        self.rest = rest;
+        Some(Ok(Entry { tag, flags, value }))
     }
-    Ok(found)
 }
 
 impl KafkaStreamV1 {
@@ -400,7 +424,7 @@ mod tests {
         write(&mut list, tag::ANCESTOR, 0, &AncestorV1 { cluster: "c".into() }).expect("small");
         write_bytes(&mut list, 999, 0, b"later");
         write_bytes(&mut list, 998, MUST_UNDERSTAND, b"");
-        let found = entries(&list).expect("whole");
+        let found = entries(&list).collect::<Result<Vec<_>, _>>().expect("whole");
         assert_eq!(found[0].decode::<AncestorV1>().expect("same struct").cluster, "c");
         assert_eq!(found[1].skip_unknown(), Ok(()));
         assert_eq!(found[2].skip_unknown(), Err("metadata with tag 998".into()));
@@ -425,12 +449,10 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(found) = entries(&bytes) {
-                for entry in found {
-                    let _ = entry.decode::<CheckpointV1>();
-                    let _ = entry.decode::<FrameIndexV1>();
-                    let _ = entry.decode::<StatisticsV1>();
-                }
+            for entry in entries(&bytes).flatten() {
+                let _ = entry.decode::<CheckpointV1>();
+                let _ = entry.decode::<FrameIndexV1>();
+                let _ = entry.decode::<StatisticsV1>();
             }
             let whole = Entry { tag: 0, flags: 0, value: &bytes };
             let _ = whole.decode::<CheckpointV1>();

@@ -18,6 +18,7 @@ pub mod block;
 pub mod block_head;
 pub mod block_read;
 mod block_strings;
+mod checksum;
 pub mod codec;
 mod error;
 pub mod facts;

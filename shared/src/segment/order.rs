@@ -211,7 +211,7 @@ impl TimeOrder {
         self.ensure_file(at.segment)?;
         let segment = &self.recording.segments[at.segment as usize];
         let file = &self.files[0].1;
-        match self.reader.read(file, &segment.path, &segment.header.segment.sync, at.offset, wanted, &mut fresh.block) {
+        match self.reader.read(file, &segment.path, &segment.header.segment.sync, at, wanted, &mut fresh.block) {
             Ok(()) => {}
             Err(SegmentError::Damaged { offset, what, .. }) => {
                 self.damages.push((at.segment, Damage { from: offset, to: offset + u64::from(at.bytes_stored), what }));

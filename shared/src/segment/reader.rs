@@ -59,10 +59,12 @@ impl SegmentReader {
             footer::locate(store, &header.segment.sync).map_err(SegmentError::io("reading", path))?.filter(|o| *o >= header_bytes)
         {
             match footer::read(store, offset) {
-                Ok(facts) => return Ok(Self { path: path.to_owned(), header, facts, state: SegmentState::Sealed, damages: Vec::new() }),
+                Ok(facts) if facts.is_index_of(header_bytes, offset) => {
+                    return Ok(Self { path: path.to_owned(), header, facts, state: SegmentState::Sealed, damages: Vec::new() });
+                }
                 Err(BodyFault::MustUnderstand(what)) => return Err(SegmentError::MustUnderstand { path: path.to_owned(), offset, what }),
                 // The footer only repeats: without it the frames say the same. The scan reports the damage.
-                Err(BodyFault::Damaged(_)) => {}
+                Ok(_) | Err(BodyFault::Damaged(_)) => {}
             }
         }
         Self::scan(store, path)
@@ -78,12 +80,32 @@ impl SegmentReader {
                 Event::Damage(damage) => damages.push(damage),
             }
         }
-        let state = match scanner.ending() {
-            Some(Ending::Sealed(_)) => SegmentState::Sealed,
+        let header = scanner.header.clone();
+        let state = match scanner.into_ending() {
+            Some(Ending::Sealed(footer)) => {
+                facts.name_streams(*footer);
+                SegmentState::Sealed
+            }
             Some(Ending::Torn(_)) => SegmentState::Torn,
             Some(Ending::Open) | None => SegmentState::Open,
         };
-        Ok(Self { path: path.to_owned(), header: scanner.header, facts, state, damages })
+        Ok(Self { path: path.to_owned(), header, facts, state, damages })
+    }
+}
+
+/// Where a frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Where its head begins in the file.
+    pub offset: u64,
+    /// Its number, where it is known: another frame there is damage.
+    pub number: Option<u64>,
+}
+
+impl From<u64> for Place {
+    /// A place whose frame may have any number.
+    fn from(offset: u64) -> Self {
+        Self { offset, number: None }
     }
 }
 
@@ -103,7 +125,7 @@ impl BlockReader {
         Ok(Self { decoder, body: Vec::new() })
     }
 
-    /// Reads the block whose frame begins at `offset` into `block`.
+    /// Reads the block whose frame is at `place` into `block`.
     ///
     /// # Errors
     /// I/O, damage, or a column that must be understood.
@@ -112,15 +134,19 @@ impl BlockReader {
         store: &impl ReadAt,
         path: &Path,
         sync: &[u8; 16],
-        offset: u64,
+        place: impl Into<Place>,
         wanted: Wanted,
         block: &mut Block,
     ) -> Result<(), SegmentError> {
+        let Place { offset, number } = place.into();
         let damaged = |what| SegmentError::Damaged { path: path.to_owned(), offset, what };
         let bytes = store.bytes().map_err(SegmentError::io("reading", path))?;
         let mut head = [0u8; HEAD_BYTES];
         store.read_exact_at(&mut head, offset).map_err(SegmentError::io("reading", path))?;
         let head = FrameHead::decode(&head, sync).map_err(damaged)?;
+        if let Some(number) = number.filter(|number| *number != head.number) {
+            return Err(damaged(format!("frame {} is where frame {number} was expected", head.number)));
+        }
         let start = offset + HEAD_BYTES as u64;
         if bytes < start + u64::from(head.body_bytes) {
             return Err(damaged(format!("a frame's body of {} bytes is cut after {}", head.body_bytes, bytes.saturating_sub(start))));
@@ -131,7 +157,8 @@ impl BlockReader {
         } else {
             self.read_times(store, path, start).map_err(|e| e.unwrap_or_else(damaged))?;
         }
-        block.decode(&mut self.decoder, &self.body, wanted).map_err(|fault| match fault {
+        let decoded = block.decode(&mut self.decoder, &self.body, wanted);
+        decoded.and_then(|()| Ok(block.head.check_frame(&self.body, head.crc)?)).map_err(|fault| match fault {
             BlockFault::Damaged(what) => damaged(what),
             BlockFault::MustUnderstand(what) => SegmentError::MustUnderstand { path: path.to_owned(), offset, what },
         })
@@ -154,7 +181,7 @@ impl BlockReader {
             get(there..end, &mut self.body)?;
         }
         let head = BlockHead::decode(&self.body, body_bytes).map_err(Fault::Words)?;
-        for id in column::STREAMS..=column::FLAGS {
+        for id in column::FRAME..=column::FLAGS {
             if let Some((_, range)) = head.column(id)
                 && range.end > there
             {

@@ -10,7 +10,7 @@
 //!
 //! Memory grows by about 80 bytes a block (some 4 MiB of records) and by the streams, not by the records.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ use super::SegmentError;
 use super::facts::SegmentFacts;
 use super::frame::{SegmentHeader, frame_type};
 use super::meta::{SegmentV1, StreamBooksV1};
-use super::reader::{SegmentReader, SegmentState};
+use super::reader::{Place, SegmentReader, SegmentState};
 use super::scan::{Damage, read_header};
 use crate::record::{Gap, Stream, StreamIx};
 
@@ -55,12 +55,20 @@ pub struct BlockRef {
     pub segment: u32,
     /// Where its frame begins.
     pub offset: u64,
+    /// Its frame's number; none where frames before it are missing.
+    pub number: Option<u64>,
     /// Its records.
     pub records: u32,
     /// Their key, value and header bytes.
     pub bytes_raw: u64,
     /// The bytes of its body.
     pub bytes_stored: u32,
+}
+
+impl From<BlockRef> for Place {
+    fn from(block: BlockRef) -> Self {
+        Self { offset: block.offset, number: block.number }
+    }
 }
 
 /// A segment of a recording.
@@ -118,6 +126,7 @@ impl Recording {
         // Headers first: what the segments say in full is held for one of them at a time.
         let mut segments = paths.into_iter().map(|p| Ok((header(&p)?, p))).collect::<Result<Vec<_>, SegmentError>>()?;
         segments.sort_by_key(|(header, _)| (header.writer_id, header.number));
+        refuse_twice(&segments)?;
         let id = segments[0].0.recording_id;
         if let Some((_, other)) = segments.iter().find(|(header, _)| header.recording_id != id) {
             return Err(SegmentError::Conflict {
@@ -175,11 +184,12 @@ impl Recording {
             }
         }
         damages.extend(self.add_totals(&facts, &numbers));
-        for frame in &facts.frames {
+        for (number, frame) in (0..).zip(&facts.frames) {
             if let Some(block) = frame.block.as_ref().filter(|_| frame.frame_type == frame_type::RECORDS) {
                 self.blocks.push(BlockRef {
                     segment: index,
                     offset: frame.offset,
+                    number: facts.is_complete().then_some(number),
                     records: block.records,
                     bytes_raw: block.bytes_raw,
                     bytes_stored: frame.body_bytes,
@@ -191,7 +201,7 @@ impl Recording {
             self.gaps.push(Gap { stream, ..gap });
         }
         for ancestor in header.source.ancestors.iter().chain(&facts.ancestors) {
-            if !self.ancestors.contains(ancestor) {
+            if known.ancestors.insert(ancestor.clone()) {
                 self.ancestors.push(ancestor.clone());
             }
         }
@@ -210,8 +220,9 @@ impl Recording {
                 continue;
             };
             let stream = &mut self.streams[*ix as usize];
-            stream.records += totals.records;
-            stream.bytes_raw += totals.bytes_raw;
+            // Saturating: what hostile numbers add up to is wrong in any case, and `verify` says so.
+            stream.records = stream.records.saturating_add(totals.records);
+            stream.bytes_raw = stream.bytes_raw.saturating_add(totals.bytes_raw);
             stream.record_bytes_max = stream.record_bytes_max.max(totals.record_bytes_max);
             stream.positions = Some(stream.positions.map_or((totals.first, totals.last), |(first, _)| (first, totals.last)));
         }
@@ -226,13 +237,13 @@ impl Recording {
     /// Its records.
     #[must_use]
     pub fn records(&self) -> u64 {
-        self.streams.iter().map(|s| s.records).sum()
+        self.streams.iter().fold(0, |sum, s| sum.saturating_add(s.records))
     }
 
     /// Their key, value and header bytes.
     #[must_use]
     pub fn bytes_raw(&self) -> u64 {
-        self.streams.iter().map(|s| s.bytes_raw).sum()
+        self.streams.iter().fold(0, |sum, s| sum.saturating_add(s.bytes_raw))
     }
 
     /// The bytes of its segments.
@@ -256,14 +267,9 @@ impl Recording {
     /// Every cluster that its records come from, in order of mention; an empty text stands for an unknown one.
     #[must_use]
     pub fn clusters(&self) -> Vec<String> {
-        let mut found: Vec<String> = Vec::new();
+        let mut seen = HashSet::new();
         let named = self.segments.iter().map(|s| &s.header.source.cluster).chain(self.streams.iter().map(|s| &s.stream.cluster));
-        for cluster in named {
-            if !found.contains(cluster) {
-                found.push(cluster.clone());
-            }
-        }
-        found
+        named.filter(|cluster| seen.insert(*cluster)).cloned().collect()
     }
 
     /// How records of transactions were read, by the broker's own name; `None` when no segment states it.
@@ -325,6 +331,20 @@ struct Known {
     streams: HashMap<(Stream, u32), StreamIx>,
     /// Each writer's numbers.
     numbers: HashMap<([u8; 16], u32), StreamIx>,
+    ancestors: HashSet<String>,
+}
+
+/// A segment that is there twice (a copy under another name) would give its records twice. The segments are in order.
+fn refuse_twice(segments: &[(SegmentV1, PathBuf)]) -> Result<(), SegmentError> {
+    let twice = segments.windows(2).find(|pair| (pair[0].0.writer_id, pair[0].0.number) == (pair[1].0.writer_id, pair[1].0.number));
+    match twice {
+        None => Ok(()),
+        Some([(_, first), (_, second)]) => Err(SegmentError::Conflict {
+            path: second.clone(),
+            why: format!("it is the same segment as {}: move one of the two away", first.display()),
+        }),
+        Some(_) => Ok(()),
+    }
 }
 
 fn header(path: &Path) -> Result<SegmentV1, SegmentError> {
@@ -360,6 +380,10 @@ pub fn segment_paths(dir: &Path) -> Result<Vec<PathBuf>, SegmentError> {
     for entry in listing {
         let path = entry.map_err(SegmentError::io("reading", dir))?.path();
         if path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.ends_with(SEGMENT_SUFFIX)) {
+            // Opening something else might wait for ever (a pipe).
+            if !std::fs::metadata(&path).map_err(SegmentError::io("reading", &path))?.is_file() {
+                return Err(SegmentError::Conflict { path, why: "it has a segment's name and is no file: move it away".into() });
+            }
             paths.push(path);
         }
     }

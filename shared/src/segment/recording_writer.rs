@@ -8,18 +8,19 @@
 //! - A full disk leaves enough room to seal: a reserve is kept and given up for it.
 
 use std::collections::HashMap;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::SegmentError;
 use super::block::EncodedBlock;
-use super::files::{RESERVE_FILE, check_empty, lock, private, remove_leftovers, sync_dir, write_whole};
+use super::files::{RESERVE_FILE, check_empty, lock, private, remove_leftovers, write_whole};
 use super::frame::SegmentHeader;
 use super::meta::{AttachmentV1, FiltersV1, KafkaStreamV1, SegmentV1, SourceV1, StreamBooksV1};
 use super::reader::SegmentState;
 use super::recording::{RECORDING_FILE, Recording, SEGMENT_SUFFIX, segment_paths};
+use super::store::{Append, Disk, Files};
 use super::writer::SegmentWriter;
 use crate::clock::wall_now_ns;
 use crate::record::{Gap, Stream, StreamIx};
@@ -74,26 +75,27 @@ pub struct StreamState {
 
 /// Syncs an open segment from another thread.
 #[derive(Debug)]
-pub struct SyncTicket {
-    file: File,
+pub struct SyncTicket<F = File> {
+    file: F,
     path: PathBuf,
     segment: u64,
     frames: u64,
 }
 
-impl SyncTicket {
+impl<F: Append> SyncTicket<F> {
     /// Returns when all frames that were written when the ticket was made are on stable storage.
     ///
     /// # Errors
     /// The operating system's: what was not synced must be taken as lost.
     pub fn sync(&self) -> Result<(), SegmentError> {
-        self.file.sync_data().map_err(SegmentError::io("syncing", &self.path))
+        self.file.sync().map_err(SegmentError::io("syncing", &self.path))
     }
 }
 
 /// A recording that is being written.
 #[derive(Debug)]
-pub struct RecordingWriter {
+pub struct RecordingWriter<F: Files = Disk> {
+    files: F,
     dir: PathBuf,
     /// Held, not read: the lock goes when it is closed.
     _lock: File,
@@ -101,7 +103,7 @@ pub struct RecordingWriter {
     recording_id: [u8; 16],
     writer_id: [u8; 16],
     next_segment: u64,
-    segment: Option<SegmentWriter<File>>,
+    segment: Option<SegmentWriter<F::File>>,
     began: Instant,
     origin: Instant,
     streams: Vec<KafkaStreamV1>,
@@ -117,6 +119,24 @@ impl RecordingWriter {
     /// # Errors
     /// [`SegmentError::Conflict`] when something is there; [`SegmentError::Locked`]; I/O.
     pub fn create(dir: &Path, new: NewRecording) -> Result<Self, SegmentError> {
+        Self::create_on(Disk, dir, new)
+    }
+
+    /// Goes on with the recording in `dir`: seals what its last writer left open, and begins a new segment.
+    ///
+    /// # Errors
+    /// [`SegmentError`]; [`SegmentError::Conflict`] when it is of another cluster or has several writers.
+    pub fn resume(dir: &Path, new: NewRecording) -> Result<(Self, Vec<StreamState>), SegmentError> {
+        Self::resume_on(Disk, dir, new)
+    }
+}
+
+impl<F: Files> RecordingWriter<F> {
+    /// [`RecordingWriter::create`], on any disk.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn create_on(files: F, dir: &Path, new: NewRecording) -> Result<Self, SegmentError> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(SegmentError::io("creating", dir))?;
         // Before the lock, which leaves a file: somebody else's directory stays as it is. And under it, for good.
         check_empty(dir)?;
@@ -125,6 +145,7 @@ impl RecordingWriter {
         remove_leftovers(dir)?;
         let ancestors = new.source.ancestors.clone();
         let mut writer = Self {
+            files,
             dir: dir.to_owned(),
             _lock: lock,
             new,
@@ -146,11 +167,11 @@ impl RecordingWriter {
         Ok(writer)
     }
 
-    /// Goes on with the recording in `dir`: seals what its last writer left open, and begins a new segment.
+    /// [`RecordingWriter::resume`], on any disk.
     ///
     /// # Errors
-    /// [`SegmentError`]; [`SegmentError::Conflict`] when it is of another cluster or has several writers.
-    pub fn resume(dir: &Path, mut new: NewRecording) -> Result<(Self, Vec<StreamState>), SegmentError> {
+    /// As there.
+    pub fn resume_on(files: F, dir: &Path, mut new: NewRecording) -> Result<(Self, Vec<StreamState>), SegmentError> {
         if segment_paths(dir)?.is_empty() {
             return Err(SegmentError::NotARecording { path: dir.to_owned(), why: format!("it holds no segment (*{SEGMENT_SUFFIX})") });
         }
@@ -178,12 +199,13 @@ impl RecordingWriter {
             return Err(conflict(format!("segment {number} is missing: bring it back, or choose another --out")));
         }
         for segment in recording.segments.iter().filter(|s| s.state != SegmentState::Sealed) {
-            seal_left_open(&segment.path)?;
+            seal_left_open(&files, &segment.path)?;
         }
         let recording = Recording::open(dir)?;
         let last = recording.segments.last().map_or(0, |s| s.header.segment.number);
         new.source.ancestors.clone_from(&recording.ancestors);
         let mut writer = Self {
+            files,
             dir: dir.to_owned(),
             _lock: lock,
             recording_id: recording.id,
@@ -302,16 +324,16 @@ impl RecordingWriter {
     ///
     /// # Errors
     /// When the file cannot be shared with another thread.
-    pub fn sync_ticket(&mut self) -> Result<Option<SyncTicket>, SegmentError> {
+    pub fn sync_ticket(&mut self) -> Result<Option<SyncTicket<F::File>>, SegmentError> {
         let number = self.next_segment - 1;
         let dir = self.dir.clone();
         let Some(segment) = self.segment.as_ref().filter(|s| s.facts().next_number > s.frames_durable()) else { return Ok(None) };
-        let file = segment.store().try_clone().map_err(SegmentError::io("sharing a segment of", &dir))?;
+        let file = self.files.share(segment.store()).map_err(SegmentError::io("sharing a segment of", &dir))?;
         Ok(Some(SyncTicket { file, path: dir, segment: number, frames: segment.facts().next_number }))
     }
 
     /// Notes that a ticket was synced.
-    pub fn note_synced(&mut self, ticket: &SyncTicket) {
+    pub fn note_synced(&mut self, ticket: &SyncTicket<F::File>) {
         if let Some(segment) = self.segment.as_mut().filter(|_| ticket.segment == self.next_segment - 1) {
             segment.note_durable(ticket.frames);
         }
@@ -373,7 +395,7 @@ impl RecordingWriter {
         let _ = std::fs::remove_file(self.dir.join(RESERVE_FILE));
     }
 
-    fn current(&mut self) -> Result<&mut SegmentWriter<File>, SegmentError> {
+    fn current(&mut self) -> Result<&mut SegmentWriter<F::File>, SegmentError> {
         let dir = &self.dir;
         self.segment.as_mut().ok_or_else(|| SegmentError::Conflict { path: dir.clone(), why: "its last segment could not be begun".into() })
     }
@@ -408,13 +430,13 @@ impl RecordingWriter {
             filters: self.new.filters.clone(),
             isolation: self.new.isolation.clone(),
         };
-        let file = private().create_new(true).read(true).open(&temporary).map_err(SegmentError::io("creating", &temporary))?;
+        let file = self.files.create(&temporary).map_err(SegmentError::io("creating", &temporary))?;
         let mut segment = SegmentWriter::begin(file, &path, &header)?;
         segment.streams(&self.streams, &[])?;
         segment.checkpoint(&self.books)?;
         segment.sync()?;
-        std::fs::rename(&temporary, &path).map_err(SegmentError::io("renaming", &temporary))?;
-        sync_dir(&self.dir)?;
+        self.files.rename(&temporary, &path).map_err(SegmentError::io("renaming", &temporary))?;
+        self.files.sync_dir(&self.dir).map_err(SegmentError::io("syncing", &self.dir))?;
         self.next_segment = number + 1;
         self.segment = Some(segment);
         self.began = Instant::now();
@@ -456,7 +478,7 @@ impl RecordingWriter {
     }
 }
 
-impl Drop for RecordingWriter {
+impl<F: Files> Drop for RecordingWriter<F> {
     /// The reserve is no part of the recording.
     fn drop(&mut self) {
         self.release_reserve();
@@ -464,8 +486,8 @@ impl Drop for RecordingWriter {
 }
 
 /// Seals a segment that its writer left open, cut to what is whole.
-fn seal_left_open(path: &Path) -> Result<(), SegmentError> {
-    let file = OpenOptions::new().read(true).write(true).open(path).map_err(SegmentError::io("opening", path))?;
+fn seal_left_open(files: &impl Files, path: &Path) -> Result<(), SegmentError> {
+    let file = files.open(path).map_err(SegmentError::io("opening", path))?;
     let recovered = super::recovery::recover(&file, path)?;
     if recovered.sealed {
         return Ok(());

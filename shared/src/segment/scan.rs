@@ -175,7 +175,7 @@ impl<'s, S: ReadAt> Scanner<'s, S> {
             self.buffer.resize(head.body_bytes as usize, 0);
             self.store.read_exact_at(&mut self.buffer, body_start).map_err(SegmentError::io("reading", &self.path))?;
             self.at = after;
-            self.next_number = head.number + 1;
+            self.next_number = head.number.saturating_add(1);
             self.chain = head.crc;
             return match Body::read(&head, &self.buffer) {
                 Ok(body) => Ok(Some(Event::Frame { offset, head, body, bytes: &self.buffer })),
@@ -189,6 +189,12 @@ impl<'s, S: ReadAt> Scanner<'s, S> {
     #[must_use]
     pub fn ending(&self) -> Option<&Ending> {
         self.ending.as_ref()
+    }
+
+    /// The same, to keep.
+    #[must_use]
+    pub fn into_ending(self) -> Option<Ending> {
+        self.ending
     }
 
     fn check_chain(&mut self, offset: u64, head: &FrameHead) -> Option<Damage> {
@@ -227,12 +233,14 @@ impl<'s, S: ReadAt> Scanner<'s, S> {
     }
 
     fn find_frame(&self, from: u64) -> Result<Option<u64>, SegmentError> {
-        const CHUNK: u64 = 1 << 20;
+        // The first chunk is small and the next ones grow: many small stretches must not cost a large read each.
+        const CHUNK_MAX: u64 = 1 << 20;
+        let mut chunk_bytes = 4 << 10;
         let sync = self.header.segment.sync;
         let mut start = from;
         let mut chunk = Vec::new();
         while start + HEAD_BYTES as u64 <= self.end {
-            let length = CHUNK.min(self.end - start);
+            let length = chunk_bytes.min(self.end - start);
             chunk.resize(usize::try_from(length).unwrap_or(0), 0);
             self.store.read_exact_at(&mut chunk, start).map_err(SegmentError::io("reading", &self.path))?;
             for at in (0..chunk.len().saturating_sub(15)).filter(|at| chunk[*at..].starts_with(&sync)) {
@@ -243,10 +251,11 @@ impl<'s, S: ReadAt> Scanner<'s, S> {
                     return Ok(Some(offset));
                 }
             }
-            if length < CHUNK {
+            if length < chunk_bytes {
                 break;
             }
             start += length - 15;
+            chunk_bytes = (chunk_bytes * 2).min(CHUNK_MAX);
         }
         Ok(None)
     }

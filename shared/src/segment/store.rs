@@ -1,8 +1,11 @@
-//! The smallest seam to the file system: what a segment is read from and appended to. A `Vec<u8>` is its in-memory twin,
-//! so that a corruption test is "flip byte 8".
+//! The smallest seam to the file system: what a segment is read from and appended to, and where segments get their names. A
+//! `Vec<u8>` is the twin of a file, so that a corruption test is "flip byte 8"; the twin of the disk is one that loses its power
+//! (`tests/segment/power.rs`).
 
-use std::fs::File;
+use std::fmt::Debug;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
+use std::path::Path;
 
 /// Bytes that can be read at any place.
 pub trait ReadAt {
@@ -37,7 +40,71 @@ pub trait Append {
     ///
     /// # Errors
     /// The operating system's.
-    fn sync(&mut self) -> io::Result<()>;
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// Where segments are: what a recording's writer does to names and files, step by step.
+pub trait Files: Debug {
+    /// A segment's file.
+    type File: Append + ReadAt + Debug;
+
+    /// Makes a file that is not there, for its owner alone.
+    ///
+    /// # Errors
+    /// The operating system's, as for every step.
+    fn create(&self, path: &Path) -> io::Result<Self::File>;
+
+    /// Opens a file that is there, to be read and cut and appended to.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn open(&self, path: &Path) -> io::Result<Self::File>;
+
+    /// The same file, to be synced from another thread.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn share(&self, file: &Self::File) -> io::Result<Self::File>;
+
+    /// Gives a file another name.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Returns when the names in a directory are on stable storage.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+}
+
+/// The disk.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Disk;
+
+impl Files for Disk {
+    type File = File;
+
+    fn create(&self, path: &Path) -> io::Result<File> {
+        super::files::private().create_new(true).read(true).open(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(path)
+    }
+
+    fn share(&self, file: &File) -> io::Result<File> {
+        file.try_clone()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        File::open(dir).and_then(|dir| dir.sync_all())
+    }
 }
 
 impl ReadAt for File {
@@ -60,7 +127,7 @@ impl Append for File {
         io::Seek::seek(self, io::SeekFrom::Start(bytes)).map(drop)
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         self.sync_data()
     }
 }
@@ -89,7 +156,7 @@ impl Append for Vec<u8> {
         Ok(())
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         Ok(())
     }
 }

@@ -177,7 +177,7 @@ pub(super) fn walk_blocks(
             None => File::open(&segment.path).map_err(SegmentError::io("opening", &segment.path))?,
         };
         let damage = |from, what| Damage { from, to: from + u64::from(at.bytes_stored), what };
-        match reader.read(&file, &segment.path, &segment.header.segment.sync, at.offset, wanted, &mut block) {
+        match reader.read(&file, &segment.path, &segment.header.segment.sync, *at, wanted, &mut block) {
             Ok(()) => {
                 lanes.clear();
                 lanes.extend(block.head.streams.iter().map_while(|s| segment.streams.get(&s.stream)));

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use super::block::EncodedBlock;
 use super::block_head::BlockHead;
 use super::facts::{Body, SegmentFacts};
-use super::frame::{FrameHead, SegmentHeader, frame_type, seal_metadata};
-use super::meta::{self, AncestorV1, AttachmentV1, CheckpointV1, FrameEntryV1, GapV1, KafkaStreamV1, StreamBooksV1, tag};
+use super::frame::{FrameHead, HEAD_BYTES, SegmentHeader, frame_type, seal_metadata};
+use super::meta::{
+    self, AncestorV1, AttachmentV1, CheckpointV1, ENTRY_HEAD_BYTES, FrameEntryV1, FrameV1, GapV1, KafkaStreamV1, StreamBooksV1, tag,
+};
 use super::store::Append;
 use super::{MUST_UNDERSTAND, SegmentError, footer};
 use crate::record::Gap;
@@ -56,8 +58,15 @@ impl<S: Append> SegmentWriter<S> {
         Ok(Self { store, path: path.to_owned(), sync: header.segment.sync, bytes, facts, frames_durable, index_bytes: 0 })
     }
 
-    fn frame(&mut self, frame_type: u16, parts: &[&[u8]], body: &Body) -> Result<(), SegmentError> {
-        let length: usize = parts.iter().map(|p| p.len()).sum();
+    /// Writes a frame whose body has `length` bytes: what `start` makes of the head's checksum, then `rest`.
+    fn frame(
+        &mut self,
+        frame_type: u16,
+        length: usize,
+        start: impl FnOnce(u32) -> Vec<u8>,
+        rest: &[u8],
+        body: &Body,
+    ) -> Result<(), SegmentError> {
         let number = self.facts.next_number;
         let too_long = || SegmentError::Damaged {
             path: self.path.clone(),
@@ -66,12 +75,10 @@ impl<S: Append> SegmentWriter<S> {
         };
         let body_bytes = u32::try_from(length).ok().filter(|l| *l <= super::BODY_BYTES_MAX).ok_or_else(too_long)?;
         let (head, crc) = FrameHead::encode(&self.sync, frame_type, MUST_UNDERSTAND, number, self.facts.last_head_crc, body_bytes);
-        // Head and small parts in one write, a block's columns in another.
-        let (small, large) = parts.split_at(parts.len() - 1);
-        let written = self
-            .store
-            .append(&[&head, small.concat().as_slice()].concat())
-            .and_then(|()| large.iter().try_for_each(|part| self.store.append(part)));
+        // A block's columns are large: they are a write of their own, not copied.
+        let start = [&head, start(crc).as_slice()].concat();
+        debug_assert_eq!(start.len() + rest.len(), HEAD_BYTES + length, "the head says how long the body is");
+        let written = self.store.append(&start).and_then(|()| if rest.is_empty() { Ok(()) } else { self.store.append(rest) });
         if let Err(source) = written {
             // Best effort: the cut frees what the failed frame took; if it fails too, the tail is torn and says so.
             let _ = self.store.truncate(self.bytes);
@@ -84,13 +91,20 @@ impl<S: Append> SegmentWriter<S> {
             Body::Gap(gap) => size_of::<FrameEntryV1>() + size_of::<Gap>() + gap.scope.len() + gap.detail.len(),
             _ => size_of::<FrameEntryV1>(),
         } as u64;
-        self.bytes += (super::frame::HEAD_BYTES + length) as u64;
+        self.bytes += (HEAD_BYTES + length) as u64;
         Ok(())
     }
 
     fn metadata(&mut self, frame_type: u16, list: Result<Vec<u8>, String>, body: &Body) -> Result<(), SegmentError> {
         let list = list.map_err(|what| SegmentError::Damaged { path: self.path.clone(), offset: self.bytes, what })?;
-        self.frame(frame_type, &[&seal_metadata(list)], body)
+        let length = list.len() + ENTRY_HEAD_BYTES + size_of::<FrameV1>() + 4;
+        let bound = |crc: u32| {
+            let mut list = list;
+            // Not must-understand: a reader that does not know it reads the rest all the same.
+            meta::write_bytes(&mut list, tag::FRAME, 0, &crc.to_le_bytes());
+            seal_metadata(list)
+        };
+        self.frame(frame_type, length, bound, &[], body)
     }
 
     /// Introduces streams and ancestors.
@@ -141,16 +155,16 @@ impl<S: Append> SegmentWriter<S> {
     /// # Errors
     /// [`SegmentError`].
     pub fn block(&mut self, block: &EncodedBlock) -> Result<(), SegmentError> {
-        let durable = self.frames_durable.to_le_bytes();
-        let crc = crc32c::crc32c(&durable).to_le_bytes();
+        let frames_durable = self.frames_durable;
         let head = BlockHead {
-            frames_durable: self.frames_durable,
+            frames_durable,
             records: block.records(),
             bytes_raw: block.bytes_raw(),
             streams: block.streams().to_vec(),
             ..BlockHead::default()
         };
-        self.frame(frame_type::RECORDS, &[&durable, &crc, &block.framed_head, &block.stored], &Body::Records(head))
+        let start = |crc| block.body_start(frames_durable, crc);
+        self.frame(frame_type::RECORDS, block.body_bytes(), start, &block.stored, &Body::Records(head))
     }
 
     /// Notes that the first `frames` frames are on stable storage.
@@ -199,11 +213,14 @@ impl<S: Append> SegmentWriter<S> {
         &self.store
     }
 
-    /// Writes the footer and syncs: the segment is sealed.
+    /// Syncs, writes the footer and syncs again: the segment is sealed.
     ///
     /// # Errors
     /// [`SegmentError`]; the segment stays open then.
     pub fn seal(mut self, recovered: bool) -> Result<S, SegmentError> {
+        // Else the power could go when the disk has the footer and not yet what it vouches for: whoever goes on would take
+        // the books from it, and what is missing would be had from nowhere.
+        self.sync()?;
         self.facts.recovered = recovered;
         let bytes = footer::encode(&self.facts, &self.sync).map_err(|what| SegmentError::Damaged {
             path: self.path.clone(),

@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
+use dejaq_shared::segment::codec::Compression;
 use dejaq_shared::segment::frame::{FrameHead, HEAD_BYTES, seal_metadata};
+use dejaq_shared::segment::meta::FrameEntryV1;
 use dejaq_shared::segment::scan::read_header;
 use dejaq_shared::segment::verify::verify_segment;
+use dejaq_shared::segment::writer::SegmentWriter;
 use dejaq_shared::segment::{MUST_UNDERSTAND, SegmentError};
 
 use crate::words::*;
@@ -18,27 +21,20 @@ fn a_future_version_is_refused_by_its_number() {
     assert!(error.to_string().contains("use a newer dejaq"), "{error}");
 }
 
-/// An open segment of one block, with a frame of an unknown type in front of it.
+/// An open segment: a frame of an unknown type, and a block behind it.
 fn with_unknown_frame(flags: u16) -> Vec<u8> {
-    let written = segment(1, &[&[Owned::at(0, 0)]]);
-    let bytes = written.store();
-    let (header, chain, start) = read_header(bytes, Path::new("memory")).expect("header");
-    let start = usize::try_from(start).expect("small");
+    let written = begin(1);
+    let (mut facts, mut bytes) = (written.facts().clone(), written.store().clone());
     let body = seal_metadata(b"whatever".to_vec());
-    let mut out = bytes[..start].to_vec();
-    let (head, mut previous) = FrameHead::encode(&header.segment.sync, 77, flags, 0, chain, u32::try_from(body.len()).expect("small"));
-    out.extend_from_slice(&head);
-    out.extend_from_slice(&body);
-    // The frames behind it, renumbered.
-    for (number, frame) in written.facts().frames.iter().enumerate() {
-        let at = usize::try_from(frame.offset).expect("small");
-        let (head, crc) =
-            FrameHead::encode(&header.segment.sync, frame.frame_type, MUST_UNDERSTAND, number as u64 + 1, previous, frame.body_bytes);
-        previous = crc;
-        out.extend_from_slice(&head);
-        out.extend_from_slice(&bytes[at + HEAD_BYTES..at + HEAD_BYTES + frame.body_bytes as usize]);
-    }
-    out
+    let length = u32::try_from(body.len()).expect("small");
+    let (head, crc) = FrameHead::encode(&header().segment.sync, 77, flags, facts.next_number, facts.last_head_crc, length);
+    bytes.extend_from_slice(&head);
+    bytes.extend_from_slice(&body);
+    (facts.next_number, facts.last_head_crc) = (facts.next_number + 1, crc);
+    let end = bytes.len() as u64;
+    let mut writer = SegmentWriter::go_on(bytes, Path::new("memory"), &header(), facts, end).expect("memory");
+    writer.block(&encode(&[Owned::at(0, 0)], Compression::None)).expect("memory");
+    writer.store().clone()
 }
 
 #[test]
@@ -65,23 +61,27 @@ fn with_unknown_column(flags: u8) -> Vec<u8> {
     let mut head = body[16..16 + head_length].to_vec();
     let column_row = [99, flags, 0, 1, 1];
     let crc = crc32c::crc32c(b"!");
-    // The number of columns is the byte before the rows; each known row of this small block has 9 bytes or more.
     let rows = decode_rows(&head);
     head[rows.0] = rows.1 + 1;
     head.extend_from_slice(&column_row);
     head.extend_from_slice(&crc.to_le_bytes());
+    // The frame gets longer, and its head another checksum: column 0, the first, holds it.
+    let (header, _, _) = read_header(bytes, Path::new("memory")).expect("header");
+    let previous = u32::from_le_bytes(bytes[at + 28..at + 32].try_into().expect("4 bytes"));
+    let length = frame.body_bytes + u32::try_from(column_row.len()).expect("small") + 4 + 1;
+    let (frame_head, frame_crc) = FrameHead::encode(&header.segment.sync, 1, MUST_UNDERSTAND, 2, previous, length);
+    head[rows.0 + 6..][..4].copy_from_slice(&crc32c::crc32c(&frame_crc.to_le_bytes()).to_le_bytes());
     let mut out_body = body[..12].to_vec();
     let mut framed = u32::try_from(head.len()).expect("small").to_le_bytes().to_vec();
     framed.extend_from_slice(&head);
     out_body.extend_from_slice(&framed);
     out_body.extend_from_slice(&crc32c::crc32c(&framed).to_le_bytes());
-    out_body.extend_from_slice(&body[20 + head_length..]);
+    out_body.extend_from_slice(&frame_crc.to_le_bytes());
+    out_body.extend_from_slice(&body[24 + head_length..]);
     out_body.push(b'!');
-    let (header, _, _) = read_header(bytes, Path::new("memory")).expect("header");
-    let previous = u32::from_le_bytes(bytes[at + 28..at + 32].try_into().expect("4 bytes"));
-    let (head, _) = FrameHead::encode(&header.segment.sync, 1, MUST_UNDERSTAND, 2, previous, u32::try_from(out_body.len()).expect("small"));
+    assert_eq!(out_body.len(), length as usize);
     let mut out = bytes[..at].to_vec();
-    out.extend_from_slice(&head);
+    out.extend_from_slice(&frame_head);
     out.extend_from_slice(&out_body);
     out
 }
@@ -117,4 +117,20 @@ fn an_unknown_frame_is_checked_by_the_checksum_that_closes_it() {
     bytes[at] ^= 1;
     let report = verify_segment(&bytes, Path::new("memory")).expect("readable");
     assert_eq!(report.damages.len(), 1, "{report:?}");
+}
+
+#[test]
+fn a_sealed_segment_whose_index_names_an_unknown_frame_that_must_be_understood_is_refused() {
+    let bytes = with_unknown_frame(MUST_UNDERSTAND);
+    // As a later build would seal it: the index names the frame, by its type alone.
+    let mut facts = segment(1, &[&[Owned::at(0, 0)]]).facts().clone();
+    let block = facts.frames.pop().expect("a block");
+    let unknown = FrameEntryV1 { offset: block.offset, frame_type: 77, body_bytes: 12, block: None };
+    let after = unknown.offset + HEAD_BYTES as u64 + u64::from(unknown.body_bytes);
+    facts.frames.extend([unknown, FrameEntryV1 { offset: after, ..block }]);
+    (facts.next_number, facts.last_head_crc) = (4, 0);
+    let end = bytes.len() as u64;
+    let sealed = SegmentWriter::go_on(bytes, Path::new("memory"), &header(), facts, end).expect("memory").seal(false).expect("memory");
+    let error = read_all(&sealed).expect_err("must be understood");
+    assert!(error.to_string().contains("frame type 77"), "{error}");
 }

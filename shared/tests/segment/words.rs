@@ -8,7 +8,7 @@ use dejaq_shared::segment::block_read::{Block, Wanted};
 use dejaq_shared::segment::codec::Compression;
 use dejaq_shared::segment::frame::{SegmentHeader, frame_type};
 use dejaq_shared::segment::meta::{FiltersV1, KafkaStreamV1, SegmentV1, SourceV1};
-use dejaq_shared::segment::reader::{BlockReader, SegmentReader};
+use dejaq_shared::segment::reader::{BlockReader, Place, SegmentReader};
 use dejaq_shared::segment::recording_writer::{NewRecording, RollPolicy};
 use dejaq_shared::segment::writer::SegmentWriter;
 use proptest::prelude::*;
@@ -152,7 +152,12 @@ pub(crate) fn encode(records: &[Owned], compression: Compression) -> EncodedBloc
 
 /// A segment in memory: streams `t/0`, `t/1`, …, then a block for each slice of records.
 pub(crate) fn begin(streams: u32) -> SegmentWriter<Vec<u8>> {
-    let mut writer = SegmentWriter::begin(Vec::new(), Path::new("memory"), &header()).expect("memory");
+    begin_with(&header(), streams)
+}
+
+/// The same with a header of one's own.
+pub(crate) fn begin_with(header: &SegmentHeader, streams: u32) -> SegmentWriter<Vec<u8>> {
+    let mut writer = SegmentWriter::begin(Vec::new(), Path::new("memory"), header).expect("memory");
     let rows: Vec<KafkaStreamV1> = (0..streams).map(|id| KafkaStreamV1::of(id, &stream("t", id.cast_signed()), 0)).collect();
     writer.streams(&rows, &[]).expect("memory");
     writer.checkpoint(&writer.facts().books.values().copied().collect::<Vec<_>>()).expect("memory");
@@ -167,18 +172,28 @@ pub(crate) fn segment(streams: u32, blocks: &[&[Owned]]) -> SegmentWriter<Vec<u8
     writer
 }
 
-/// All records of all readable blocks.
+/// All records of all blocks, found by the facts as `Recording` finds them; the first that cannot be read is the error.
 pub(crate) fn read_all(bytes: &Vec<u8>) -> Result<Vec<Owned>, dejaq_shared::segment::SegmentError> {
+    let mut records = Vec::new();
+    read_blocks(bytes)?.into_iter().try_for_each(|block| block.map(|block| records.extend(block)))?;
+    Ok(records)
+}
+
+type Found = Result<Vec<Owned>, dejaq_shared::segment::SegmentError>;
+
+/// The records of each block, or what is wrong with it.
+pub(crate) fn read_blocks(bytes: &Vec<u8>) -> Result<Vec<Found>, dejaq_shared::segment::SegmentError> {
     let path = PathBuf::from("memory");
     let reader = SegmentReader::read(bytes, &path)?;
     let mut blocks = BlockReader::new()?;
     let mut block = Block::default();
-    let mut records = Vec::new();
-    for frame in reader.facts.frames.iter().filter(|f| f.frame_type == frame_type::RECORDS) {
-        blocks.read(bytes, &path, &reader.header.segment.sync, frame.offset, Wanted::ALL, &mut block)?;
-        records.extend((0..block.len()).map(|i| Owned::of(&block.record(i))));
-    }
-    Ok(records)
+    let frames = (0..).zip(&reader.facts.frames).filter(|(_, f)| f.frame_type == frame_type::RECORDS);
+    let found = frames.map(|(number, frame)| {
+        let place = Place { offset: frame.offset, number: reader.facts.is_complete().then_some(number) };
+        blocks.read(bytes, &path, &reader.header.segment.sync, place, Wanted::ALL, &mut block)?;
+        Ok((0..block.len()).map(|i| Owned::of(&block.record(i))).collect())
+    });
+    Ok(found.collect())
 }
 
 pub(crate) fn new_recording() -> NewRecording {
