@@ -207,8 +207,10 @@ impl<'a, S: Source> Session<'a, S> {
         let mut later = Vec::new();
         let mut now = std::mem::take(&mut self.taker.todo);
         now.reverse();
+        // Once for all of them: an election can concern every partition of a broker.
+        let looked = !now.iter().any(|todo| matches!(todo, Todo::CutBack { .. })) || self.look()?;
         while let Some(todo) = now.pop() {
-            later.extend(self.follow_one(todo)?);
+            later.extend(if looked || !matches!(todo, Todo::CutBack { .. }) { self.follow_one(todo)? } else { Some(todo) });
             now.extend(std::mem::take(&mut self.taker.todo).into_iter().rev());
         }
         self.taker.todo = later;
@@ -246,11 +248,8 @@ impl<'a, S: Source> Session<'a, S> {
         self.read(&numbers)
     }
 
-    /// Decides about a log that seems to be cut back: if its topic was made anew, the look has ended the stream.
+    /// Decides, after a look, about a log that seems to be cut back: if its topic was made anew, the look has ended the stream.
     fn cut_back(&mut self, stream: StreamIx, cut: Cut) -> Result<Option<Todo>, Ended> {
-        if !self.look()? {
-            return Ok(Some(Todo::CutBack { stream, cut }));
-        }
         let Some(identity) = self.taker.intake.stream(stream).filter(|_| self.taker.intake.phase(stream) == Some(Phase::Reading)) else {
             return Ok(None);
         };

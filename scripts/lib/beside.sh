@@ -1,6 +1,6 @@
 # Sourced by scripts/bench: a capture beside production. What it costs the broker and a producer (`harm`), and how much memory
 # it takes while its disk stalls (`stall`). Both fill the source through the tests' independent client.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 
 # beside_capture DEJAQ DIR TOPICS [ARGUMENT]...: starts a capture and waits until it reads; sets capture_pid.
 beside_capture() {
@@ -9,9 +9,16 @@ beside_capture() {
   capture_pid=$!
   local deadline=$((SECONDS + 60))
   until grep -q '^capturing' "$work/capture.log"; do
-    kill -0 "$capture_pid" 2>/dev/null && (( SECONDS < deadline )) || { cat "$work/capture.log" >&2; die "the capture did not begin"; }
+    beside_lives "$deadline" || die "the capture did not begin"
     sleep 0.05
   done
+}
+
+# beside_lives DEADLINE: whether the capture still runs and there is time; else shows what it said.
+beside_lives() {
+  if kill -0 "$capture_pid" 2>/dev/null && (( SECONDS < $1 )); then return 0; fi
+  cat "$work/capture.log" >&2
+  return 1
 }
 
 # beside_end: ends the capture properly.
@@ -119,7 +126,7 @@ stall() {
   wait "$feed"
   deadline=$((SECONDS + 300))
   until [[ $(beside_count "$dejaq" "$disk/rec") == "$count" ]]; do
-    kill -0 "$capture_pid" && (( SECONDS < deadline )) || { cat "$work/capture.log" >&2; die "not all of $count records came"; }
+    beside_lives "$deadline" || die "not all of $count records came"
     sleep 0.5
   done
   peak=$(stall_peak)

@@ -5,6 +5,7 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
@@ -14,6 +15,7 @@ import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
 /** create-topics, delete-topics, recreate-topics, add-partitions, alter-topics, delete-records. */
 final class Topics {
@@ -44,14 +46,24 @@ final class Topics {
     /**
      * A new partition is announced before its leader serves it. An idempotent producer that hits this window can lose its
      * first batch to NOT_LEADER while its second is taken, and is then refused for ever as out of sequence. Asking the
-     * leader for the end offset, which the admin client repeats until it is told, closes the window.
+     * leader for the end offset closes the window. The admin client repeats that by itself, but gives up at once where a busy
+     * broker does not know the topic yet.
      */
     private static void awaitLeaders(Admin admin, String topic, int partitions) throws Exception {
         Map<TopicPartition, OffsetSpec> latest = new HashMap<>();
         for (int partition = 0; partition < partitions; partition++) {
             latest.put(new TopicPartition(topic, partition), OffsetSpec.latest());
         }
-        admin.listOffsets(latest).all().get();
+        for (long deadline = System.nanoTime() + 30_000_000_000L;; Thread.sleep(100)) {
+            try {
+                admin.listOffsets(latest).all().get();
+                return;
+            } catch (ExecutionException e) {
+                if (!(e.getCause() instanceof UnknownTopicOrPartitionException) || System.nanoTime() > deadline) {
+                    throw e;
+                }
+            }
+        }
     }
 
     static int delete(Args args) throws Exception {
