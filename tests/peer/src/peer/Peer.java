@@ -18,17 +18,18 @@ public final class Peer {
         int run(Args args) throws Exception;
     }
 
-    private static final Map<String, Command> COMMANDS = new TreeMap<>(Map.of(
-            "create-topics", Topics::create,
-            "delete-topics", Topics::delete,
-            "add-partitions", Topics::addPartitions,
-            "feed", Feed::run,
-            "feed-synthetic", FeedSynthetic::run,
-            "dump", Dump::run,
-            "compare", Compare::run,
-            "hard", Hard::run,
-            "txn", Txn::run,
-            "offsets", Offsets::run));
+    private static final Map<String, Command> COMMANDS = new TreeMap<>(Map.ofEntries(
+            Map.entry("create-topics", Topics::create),
+            Map.entry("delete-topics", Topics::delete),
+            Map.entry("add-partitions", Topics::addPartitions),
+            Map.entry("feed", Feed::run),
+            Map.entry("feed-synthetic", FeedSynthetic::run),
+            Map.entry("dump", Dump::run),
+            Map.entry("compare", Compare::run),
+            Map.entry("hard", Hard::run),
+            Map.entry("partition-keys", PartitionKeys::run),
+            Map.entry("txn", Txn::run),
+            Map.entry("offsets", Offsets::run)));
 
     private static final String USAGE = """
             Usage: tests/peer/peer COMMAND --bootstrap HOST:PORT [OPTION VALUE]...
@@ -44,6 +45,8 @@ public final class Peer {
               compare         --source HOST:PORT --target HOST:PORT --topics A,B [--map OLD=NEW]... [--ignore-header NAME]
                               [--isolation ...]; no --bootstrap; exit 1 when they differ or when there was nothing to compare
               hard            --topic T [--largest BYTES]: nulls, empties, binary, duplicate headers, one big message
+              partition-keys  --partitions A,B,…; no --bootstrap: for a fixed set of keys (in hexadecimal) the client's hash and
+                              the partition that its default partitioner chooses among A, among B, …
               txn             --topic T --commit N --abort N [--records N]: alternating transactions of N records each
               offsets         every consumer group and what it has committed, and the cluster's id
 
