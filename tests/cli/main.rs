@@ -16,5 +16,7 @@ mod kit;
 mod places;
 mod replaying;
 mod secrets;
+mod shards;
+mod stamps;
 mod times;
 mod unreachable;

@@ -13,3 +13,4 @@ mod clusters;
 mod dejaq;
 mod peer;
 mod replay;
+mod shape;

@@ -28,6 +28,7 @@ public final class Peer {
             Map.entry("compare", Compare::run),
             Map.entry("hard", Hard::run),
             Map.entry("partition-keys", PartitionKeys::run),
+            Map.entry("topic-configs", Topics::configs),
             Map.entry("txn", Txn::run),
             Map.entry("offsets", Offsets::run)));
 
@@ -37,6 +38,7 @@ public final class Peer {
               create-topics   --topic NAME:PARTITIONS[:config=value,...] (may be repeated)
               delete-topics   --topic NAME (may be repeated)
               add-partitions  --topic NAME:NEW_TOTAL
+              topic-configs   --topic NAME [--set config=value]... sets them, and prints all that the topic has of its own
               feed            --file X.ndjson[.zst] --speed N [--limit N] [--prefix P] [--create-partitions N] [--compression C]
                               sends recorded events on their own time line, divided by the speed
               feed-synthetic  --topic T --count N --bytes N [--rate N] [--partitions round-robin|key] [--keys N] [--first N]

@@ -99,6 +99,7 @@ pub(crate) struct Event(NonNull<rd::rd_kafka_event_t>);
 /// What an event is about, copied out. Delivery reports and answers to admin requests are read from the event itself.
 #[derive(Debug)]
 pub(crate) enum Told {
+    /// [`Code::FATAL`]: the client does nothing any more.
     Error {
         code: Code,
         text: String,
@@ -130,7 +131,10 @@ impl Event {
             match self.kind() {
                 rd::RD_KAFKA_EVENT_DR => Told::DeliveryReports,
                 rd::RD_KAFKA_EVENT_ERROR => {
-                    Told::Error { code: Code(rd_kafka_event_error(self.ptr())), text: lossy(rd::rd_kafka_event_error_string(self.ptr())) }
+                    // The library puts the cause in place of FATAL.
+                    let fatal = rd::rd_kafka_event_error_is_fatal(self.ptr()) != 0;
+                    let code = if fatal { Code::FATAL } else { Code(rd_kafka_event_error(self.ptr())) };
+                    Told::Error { code, text: lossy(rd::rd_kafka_event_error_string(self.ptr())) }
                 }
                 #[cfg(feature = "source")]
                 rd::RD_KAFKA_EVENT_STATS => Told::Statistics(lossy(rd::rd_kafka_event_stats(self.ptr()))),
