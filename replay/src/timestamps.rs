@@ -172,6 +172,12 @@ pub fn check(asked: &Asked<'_>, plan: &TopicPlan, at_target: &[TargetTopic]) -> 
             ));
             continue;
         }
+        if !topic.times.known {
+            let name = &topic.name;
+            notes.push(format!(
+                "--timestamps {mode}: it is not known what topic {name:?} does with time stamps (it is not there yet, or its settings may not be described): nothing was held against its retention"
+            ));
+        }
         let of_topic = plan.of_stream.iter().zip(asked.times).filter(|(target, _)| target.is_some_and(|t| t as usize == ix));
         let times: Vec<&TimeStatistics> = of_topic.map(|(_, times)| times).collect();
         let Some(span) = asked.span(&times) else { continue };
@@ -295,7 +301,8 @@ mod tests {
         recorded: &[TimeStatistics],
         times: TopicTimes,
     ) -> Result<Vec<String>, String> {
-        let topic = TargetTopic { name: "t".into(), partitions: Some(1), message_bytes_max: None, times };
+        let topic =
+            TargetTopic { name: "t".into(), partitions: Some(1), message_bytes_max: None, times: TopicTimes { known: true, ..times } };
         let asked = Asked {
             mode,
             origin_ns: origin_ms.map(|ms| ms * MILLISECOND_NS),
@@ -334,6 +341,16 @@ mod tests {
         let window = Some(NOW_MS - 3_600_000);
         assert_eq!(checked(TimestampMode::Original, None, window, &recorded(), keeps(1)), Ok(vec![]), "only what is younger is sent");
         assert_eq!(checked(TimestampMode::Now, None, None, &recorded(), keeps(1)), Ok(vec![]));
+    }
+
+    #[test]
+    fn settings_that_cannot_be_read_are_said() {
+        let topic = TargetTopic { name: "t".into(), partitions: Some(1), message_bytes_max: None, times: TopicTimes::default() };
+        let (times, start_ns) = (recorded(), NOW_MS * MILLISECOND_NS);
+        let asked = |mode| Asked { mode, origin_ns: None, start_ns, window_ns: (None, None), times: &times };
+        let notes = check(&asked(TimestampMode::Original), &plan(), std::slice::from_ref(&topic)).expect("nothing is known");
+        assert!(notes.len() == 1 && notes[0].contains("it is not known what topic \"t\" does"), "{notes:?}");
+        assert_eq!(check(&asked(TimestampMode::Now), &plan(), &[topic]), Ok(vec![]));
     }
 
     #[test]

@@ -96,10 +96,10 @@ pub(crate) struct Choices {
     /// Messages that carry the dejaq-run header: first (default: of each stream, and one per stream and second), all, off
     #[arg(long, value_name = "WHICH")]
     mark: Option<String>,
-    /// Messages per second that no second exceeds
+    /// Messages per second that no second exceeds; of all shards together
     #[arg(long, value_name = "RATE")]
     max_rate: Option<String>,
-    /// Bytes per second that no second exceeds: 10MiB/s
+    /// Bytes per second that no second exceeds: 10MiB/s; of all shards together
     #[arg(long, value_name = "RATE")]
     max_bytes: Option<String>,
     /// Leave out what is later than this: skip=5s
@@ -111,7 +111,7 @@ pub(crate) struct Choices {
     /// The seed of everything random
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Make topics that the target lacks, with the partitions and settings that the source had
+    /// Make topics that the target lacks, with the partitions and settings that the source had, as far as the target can
     #[arg(long)]
     create_topics: bool,
     /// How many topics have a latency of their own (default 16)

@@ -74,6 +74,8 @@ pub struct TargetTopic {
 /// What a topic does with the time stamps of its messages, as far as that can be known. All in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TopicTimes {
+    /// Whether the topic's settings could be read: else what follows says nothing.
+    pub known: bool,
     /// Messages whose time stamp is older than this are deleted (Kafka: `retention.ms`); `None`: never, or not known.
     pub retention_ms: Option<u64>,
     /// A time stamp further than this before the broker's clock is refused (Kafka: `message.timestamp.before.max.ms`).

@@ -15,6 +15,7 @@ pub fn times<'a>(get: &dyn Fn(&str) -> Option<&'a str>) -> TopicTimes {
     let both = limit("message.timestamp.difference.max.ms");
     let deletes = get("cleanup.policy").is_none_or(|policy| policy.split(',').any(|p| p.trim() == "delete"));
     TopicTimes {
+        known: true,
         // -1, for ever, is no number of this type.
         retention_ms: limit("retention.ms").filter(|_| deletes),
         before_max_ms: [limit("message.timestamp.before.max.ms"), both].into_iter().flatten().min(),
@@ -23,7 +24,7 @@ pub fn times<'a>(get: &dyn Fn(&str) -> Option<&'a str>) -> TopicTimes {
     }
 }
 
-/// A topic that is not there yet, as far as its own settings tell.
+/// A topic that is not there yet, as far as its own settings tell: the target's defaults are not known.
 #[must_use]
 pub fn planned(topic: &NewTopic) -> TargetTopic {
     let get = |name: &str| topic.settings.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
@@ -31,7 +32,7 @@ pub fn planned(topic: &NewTopic) -> TargetTopic {
         name: topic.name.clone(),
         partitions: Some(topic.partitions),
         message_bytes_max: get("max.message.bytes").and_then(|bytes| bytes.parse().ok()),
-        times: times(&get),
+        times: TopicTimes { known: false, ..times(&get) },
     }
 }
 
@@ -87,7 +88,8 @@ mod tests {
             ("message.timestamp.difference.max.ms", "5000"),
             ("message.timestamp.type", "LogAppendTime"),
         ]);
-        let expected = TopicTimes { retention_ms: Some(1_000), before_max_ms: Some(5_000), after_max_ms: Some(5_000), append: true };
+        let expected =
+            TopicTimes { known: false, retention_ms: Some(1_000), before_max_ms: Some(5_000), after_max_ms: Some(5_000), append: true };
         assert_eq!(times, expected);
         assert_eq!(found(&[("retention.ms", "1000"), ("cleanup.policy", "compact")]).retention_ms, None, "nothing is deleted by age");
     }
