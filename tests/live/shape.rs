@@ -10,6 +10,7 @@ use dejaq_shared::segment::meta::{FiltersV1, SourceV1};
 use dejaq_shared::segment::recording_writer::{NewRecording, RecordingWriter, RollPolicy};
 use serde_json::Value;
 
+use crate::background::Background;
 use crate::dejaq::*;
 use crate::peer::{Peer, clusters, unique};
 
@@ -126,8 +127,12 @@ fn original_time_stamps_are_kept_where_the_topic_keeps_them_and_refused_where_no
     let kept = topic("retention.ms=-1");
     run("kept", &kept, &["--timestamps", "original"]);
     let stamps: Vec<Value> = dump(&at.staging, &kept).iter().map(|r| r["ts"].clone()).collect();
-    let expected: Vec<Value> = (0..200).map(|n| if n == 50 { Value::from(-1) } else { Value::from(FIRST_MS + n) }).collect();
-    assert_eq!(stamps, expected, "as recorded, and none where there was none");
+    let recorded = |n| match n {
+        50 => -1,
+        60 => -5,
+        n => FIRST_MS + n,
+    };
+    assert_eq!(stamps, (0..200).map(|n| Value::from(recorded(n))).collect::<Vec<_>>(), "as recorded, and none where there was none");
 
     let append = topic("message.timestamp.type=LogAppendTime");
     let ended = run("append", &append, &["--timestamps", "original"]);
@@ -145,7 +150,8 @@ fn original_time_stamps_are_kept_where_the_topic_keeps_them_and_refused_where_no
 /// 2023-11-14T22:13:20Z.
 const FIRST_MS: i64 = 1_700_000_000_000;
 
-/// A recording of topic `old`: 200 records of 2023, a millisecond apart, one without a time stamp; and settings of its own.
+/// A recording of topic `old`: 200 records of 2023, a millisecond apart, one without a time stamp and one of before 1970; and
+/// settings of its own.
 fn old_recording(scratch: &Path, settings: &str) -> PathBuf {
     let dir = scratch.join(unique("old"));
     let source = SourceV1 { broker: "kafka".into(), cluster: "long-gone".into(), ancestors: Vec::new() };
@@ -162,7 +168,11 @@ fn old_recording(scratch: &Path, settings: &str) -> PathBuf {
             position: n,
             leader_epoch: -1,
             arrival_ns: (FIRST_MS + n) * 1_000_000,
-            broker_time: if n == 50 { BrokerTime::None } else { BrokerTime::Create(FIRST_MS + n) },
+            broker_time: match n {
+                50 => BrokerTime::None,
+                60 => BrokerTime::Create(-5),
+                n => BrokerTime::Create(FIRST_MS + n),
+            },
             key: None,
             value: Some(b"value"),
             headers: Headers::EMPTY,
@@ -213,4 +223,31 @@ fn a_setting_that_the_target_does_not_know_is_named_and_nothing_is_made() {
     }
     let missing = dejaq(&["plan", text(&dir), "--to", &to, "--map", &map]).expect(1);
     assert!(missing.stderr.contains("has no topic"), "{}", missing.stderr);
+}
+
+#[test]
+fn two_machines_that_share_a_run_make_its_topic_once_and_send_all_of_it() {
+    let at = clusters();
+    let scratch = tempfile::tempdir().expect("temporary directory");
+    let source = Peer::create_topic(&at.prod, "shared", 4, "");
+    feed(&at.prod, &source, "1000", &[]);
+    let dir = captured(scratch.path(), &source);
+    let (to, start) = (url(&at.staging), dejaq_shared::clock::wall_now_ns() + 12_000_000_000);
+    let start_at = dejaq_shared::units::format_time_ns(start);
+    let runs = ["1/2", "2/2"].map(|shard| (shard, scratch.path().join(&shard[..1])));
+    let running = runs.each_ref().map(|(shard, run)| {
+        let args = ["replay", text(&dir), "--to", &to, "--run", text(run), "--create-topics", "--mark", "off", "--rate", "2k/s"];
+        Background::start(&[&args[..], &["--start-at", &start_at, "--shard", shard]].concat())
+    });
+    for running in running {
+        let ended = running.wait();
+        assert!(matches!(ended.code, Some(0 | 3)), "{ended:?}");
+    }
+    for (shard, run) in &runs {
+        let report: Value = serde_json::from_slice(&std::fs::read(run.join("run.json")).expect("run.json")).expect("JSON");
+        let said = (&report["shard"], &report["t0_unix_ns"], &report["ledger"]["acked"], &report["ledger"]["read"]);
+        assert_eq!(said, (&Value::from(*shard), &start.into(), &500.into(), &500.into()), "{report:#}");
+    }
+    let same = Peer::run(&["compare", "--source", &at.prod, "--target", &at.staging, "--topics", &source]);
+    assert_eq!((&same["compared"], &same["equal"]), (&1000.into(), &true.into()), "{same:#}");
 }
