@@ -17,6 +17,7 @@ use dejaq_replay::planner::PlannerOptions;
 use dejaq_replay::run::dir::RunDir;
 use dejaq_replay::schedule::Pace;
 use dejaq_replay::summary::summary;
+use dejaq_replay::timestamps::TimestampMode;
 use dejaq_shared::broker::BrokerError;
 use dejaq_shared::broker::sink::{Completion, Completions, Fate, Outgoing, QueueLimits, Refusal, Sink};
 use dejaq_shared::clock::SystemClock;
@@ -106,18 +107,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let setup = RunSetup {
         identity: RunIdentity { class_of_stream: vec![Some(0); STREAMS as usize], ..RunIdentity::default() },
         planner: PlannerOptions {
-            routes: vec![Some(Route { target: 0, partition: 0 }); STREAMS as usize],
+            routes: vec![Some(Route::fixed(0, 0)); STREAMS as usize],
+            elsewhere: Vec::new(),
             from_time_ns: None,
             to_time_ns: None,
             pace: rate.map_or(Pace::Max, Pace::Rate),
             repeat: false,
             run_ns: None,
             marks: MarkPolicy::Off,
+            timestamps: TimestampMode::Now,
             record_bytes_max: 208,
         },
         ceilings: Ceilings::default(),
         late_skip_ns: None,
         drain_ns: 1_000_000_000,
+        start_at_ns: None,
+        origin_ns: None,
         streams: (0..STREAMS).map(|s| format!("t/{s}")).collect(),
         classes: vec!["t".to_owned()],
         class_of_target: vec![0],

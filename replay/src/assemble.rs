@@ -8,6 +8,7 @@ use crate::measure::collector::Totals;
 use crate::measure::recorder::RecorderBooks;
 use crate::pacer::{Live, PacerBooks};
 use crate::run::report::{HoldsReport, LatencyReport, LedgerReport, RateReport, RecordingReport, RunReport, SCHEMA_VERSION, TopicReport};
+use crate::shard::Shard;
 use crate::trust::{Cause, Facts, Reason, Verdict, judge};
 
 /// Who a run is, known before it starts.
@@ -29,6 +30,8 @@ pub struct RunIdentity {
     pub notes: Vec<String>,
     /// For each stream the class that its topic's latency is filed under.
     pub class_of_stream: Vec<Option<u32>>,
+    /// Which shard of a run it is.
+    pub shard: Option<Shard>,
 }
 
 /// What all threads knew at the end.
@@ -122,7 +125,7 @@ fn blank(identity: &RunIdentity, t0_unix_ns: i64, scheduled: bool) -> RunReport 
         rate: RateReport::default(),
         config: identity.config.clone(),
         seed: identity.seed,
-        shard: None,
+        shard: identity.shard.map(|shard| shard.to_string()),
         t0_unix_ns,
         recording: identity.recording.clone(),
         target_cluster: identity.target_cluster.clone(),

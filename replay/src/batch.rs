@@ -1,8 +1,12 @@
 //! Ready records, many at a time, in one arena: nothing is allocated per record, and nothing is borrowed from the
 //! recording.
 
+use std::num::NonZeroU32;
+
 use dejaq_shared::broker::sink::TargetIx;
 use dejaq_shared::record::{Headers, Record, StreamIx};
+
+use crate::partitioner::java_partition;
 
 const ABSENT: u32 = u32::MAX;
 
@@ -19,6 +23,8 @@ pub struct Item {
     pub target: TargetIx,
     /// The partition it goes to.
     pub partition: i32,
+    /// What its time stamp is made of, see [`Stamping`](crate::timestamps::Stamping).
+    pub stamp: i64,
     /// Whether it carries the mark.
     pub mark: bool,
     start: u32,
@@ -53,13 +59,42 @@ pub struct Filtered {
     pub count: u64,
 }
 
-/// Where a record goes.
+/// Where a stream's records go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
     /// The topic, as an index into the target's list.
     pub target: TargetIx,
-    /// The partition.
+    /// The partition; where keys decide, that of records without one.
     pub partition: i32,
+    /// The target's number of partitions, where each record's key decides among them.
+    pub by_key: Option<NonZeroU32>,
+}
+
+impl Route {
+    /// All records into one partition.
+    #[must_use]
+    pub fn fixed(target: TargetIx, partition: i32) -> Self {
+        Self { target, partition, by_key: None }
+    }
+
+    /// The partition of a record with this key.
+    #[must_use]
+    #[inline]
+    pub fn partition_of(&self, key: Option<&[u8]>) -> i32 {
+        match (self.by_key, key) {
+            (Some(partitions), Some(key)) => java_partition(key, partitions),
+            _ => self.partition,
+        }
+    }
+}
+
+/// When a record is due, and what its time stamp is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Times {
+    /// See [`Item::due_ns`].
+    pub due_ns: u64,
+    /// See [`Item::stamp`].
+    pub stamp: i64,
 }
 
 /// Ready records of one pass, in order.
@@ -82,18 +117,19 @@ impl Batch {
     }
 
     /// Adds a record.
-    pub fn push(&mut self, record: &Record<'_>, route: Route, due_ns: u64, mark: bool) {
+    pub fn push(&mut self, record: &Record<'_>, route: Route, times: Times, mark: bool) {
         let start = len_u32(self.bytes.len());
         self.bytes.extend_from_slice(record.key.unwrap_or_default());
         self.bytes.extend_from_slice(record.value.unwrap_or_default());
         let headers = record.headers.as_bytes();
         self.bytes.extend_from_slice(headers);
         self.items.push(Item {
-            due_ns,
+            due_ns: times.due_ns,
             position: record.position,
             stream: record.stream,
             target: route.target,
-            partition: route.partition,
+            partition: route.partition_of(record.key),
+            stamp: times.stamp,
             mark,
             start,
             key_len: record.key.map_or(ABSENT, |k| len_u32(k.len())),
@@ -188,7 +224,7 @@ mod tests {
                 sets.push(buf);
             }
             for ((key, value, _), headers) in records.iter().zip(&sets) {
-                batch.push(&record(key.as_deref(), value.as_deref(), headers.as_headers()), Route { target: 0, partition: 0 }, 0, false);
+                batch.push(&record(key.as_deref(), value.as_deref(), headers.as_headers()), Route::fixed(0, 0), Times::default(), false);
             }
             for (item, ((key, value, _), headers)) in batch.items.iter().zip(records.iter().zip(&sets)) {
                 prop_assert_eq!(batch.key(item), key.as_deref());
@@ -199,12 +235,17 @@ mod tests {
     }
 
     #[test]
+    fn an_item_fills_a_cache_line_and_no_more() {
+        assert_eq!(size_of::<Item>(), 64);
+    }
+
+    #[test]
     fn what_is_left_out_is_counted_where_it_stood() {
         let mut batch = Batch::default();
         batch.push_filtered(1);
         batch.push_filtered(1);
         batch.push_filtered(2);
-        batch.push(&record(None, None, Headers::EMPTY), Route { target: 0, partition: 0 }, 0, false);
+        batch.push(&record(None, None, Headers::EMPTY), Route::fixed(0, 0), Times::default(), false);
         batch.push_filtered(2);
         let expected = [(0, 1, 2), (0, 2, 1), (1, 2, 1)].map(|(before, stream, count)| Filtered { before, stream, count });
         assert_eq!(batch.filtered, expected);

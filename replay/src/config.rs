@@ -7,17 +7,20 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use dejaq_shared::broker::secret::{HIDDEN, is_secret};
+use dejaq_shared::broker::sink::ClientProfile;
 use dejaq_shared::segment::timeline::StreamClock;
 use dejaq_shared::toml_text;
-use dejaq_shared::units::{self, Ratio, UnitError, duration_ns};
+use dejaq_shared::units::{self, Ratio, UnitError, duration_ns, format_time_ns};
 use serde::Deserialize;
 
 use crate::clock_choice::ClockOption;
 use crate::marks::MarkPolicy;
 use crate::remap::PartitionMode;
 use crate::schedule::Pace;
+use crate::shard::Shard;
+use crate::timestamps::TimestampMode;
 
+mod describe;
 mod text;
 use text::{text, texts};
 
@@ -45,6 +48,14 @@ pub enum ConfigError {
     /// Two options that exclude each other.
     #[error("--{0} and --{1} contradict each other: {2}")]
     Contradiction(&'static str, &'static str, &'static str),
+    /// A start that has passed.
+    #[error("--start-at {found} has passed: it is {now}; give a time that all machines are ready by")]
+    Past {
+        /// The start.
+        found: String,
+        /// The time.
+        now: String,
+    },
     /// Not a configuration file.
     #[error("not a replay configuration: {0}")]
     Toml(String),
@@ -69,7 +80,7 @@ pub struct RawOptions {
     pub map: Vec<String>,
     /// `--streams GLOB`, repeated.
     pub streams: Vec<String>,
-    /// `--partitions exact|modulo`.
+    /// `--partitions exact|modulo|rekey`.
     pub partitions: Option<String>,
     /// `--for DUR`: the length of the run.
     #[serde(rename = "for")]
@@ -91,6 +102,16 @@ pub struct RawOptions {
     pub drain: Option<String>,
     /// `--seed N`.
     pub seed: Option<u64>,
+    /// `--timestamps now|shift|original`.
+    pub timestamps: Option<String>,
+    /// `--origin T`: what shifted time stamps count from.
+    pub origin: Option<String>,
+    /// `--client precise|prod-like`.
+    pub client: Option<String>,
+    /// `--start-at T`: when the run starts.
+    pub start_at: Option<String>,
+    /// `--shard i/n`: which part of the streams this machine sends.
+    pub shard: Option<String>,
     /// `--create-topics`: make topics that the target lacks.
     pub create_topics: bool,
     /// `--measure-topics N`: how many topics have a latency of their own.
@@ -137,6 +158,16 @@ pub struct Options {
     pub drain_ns: u64,
     /// The seed.
     pub seed: u64,
+    /// What time stamps are made of.
+    pub timestamps: TimestampMode,
+    /// What shifted ones count from, nanoseconds since 1970; `None`: the start of the run.
+    pub origin_ns: Option<i64>,
+    /// Whose batching the client follows.
+    pub client: ClientProfile,
+    /// When the run starts, nanoseconds since 1970; `None`: at once.
+    pub start_at_ns: Option<i64>,
+    /// Which shard of the run this is.
+    pub shard: Option<Shard>,
     /// Whether topics that the target lacks are made.
     pub create_topics: bool,
     /// How many topics have a latency of their own.
@@ -190,6 +221,11 @@ impl RawOptions {
             late: self.late.or(file.late),
             drain: self.drain.or(file.drain),
             seed: self.seed.or(file.seed),
+            timestamps: self.timestamps.or(file.timestamps),
+            origin: self.origin.or(file.origin),
+            client: self.client.or(file.client),
+            start_at: self.start_at.or(file.start_at),
+            shard: self.shard.or(file.shard),
             create_topics: self.create_topics || file.create_topics,
             measure_topics: self.measure_topics.or(file.measure_topics),
             scratch: self.scratch.or(file.scratch),
@@ -213,8 +249,8 @@ impl RawOptions {
             partitions: choice(
                 "partitions",
                 self.partitions.as_deref(),
-                "exact or modulo",
-                &[("exact", PartitionMode::Exact), ("modulo", PartitionMode::Modulo)],
+                "exact, modulo or rekey",
+                &[("exact", PartitionMode::Exact), ("modulo", PartitionMode::Modulo), ("rekey", PartitionMode::Rekey)],
             )?,
             run_ns: parse("for", self.run_for.as_deref(), units::parse_duration)?.map(duration_ns),
             from_time_ns: parse("from-time", self.from_time.as_deref(), units::parse_time)?,
@@ -230,6 +266,11 @@ impl RawOptions {
             late_skip_ns: self.late_skip()?,
             drain_ns: parse("drain", self.drain.as_deref(), units::parse_duration)?.map_or(DRAIN_NS, duration_ns),
             seed: self.seed.unwrap_or(0),
+            timestamps: choice("timestamps", self.timestamps.as_deref(), "now, shift or original", &TIMESTAMPS)?,
+            origin_ns: parse("origin", self.origin.as_deref(), units::parse_time)?,
+            client: choice("client", self.client.as_deref(), "precise or prod-like", &CLIENTS)?,
+            start_at_ns: parse("start-at", self.start_at.as_deref(), units::parse_time)?,
+            shard: self.shard()?,
             create_topics: self.create_topics,
             measure_topics: self.measure_topics.unwrap_or(TOPICS),
             scratch: self.scratch.clone(),
@@ -259,6 +300,13 @@ impl RawOptions {
         Ok(Pace::Recorded { speed: parse("speed", self.speed.as_deref(), units::parse_ratio)?.unwrap_or(Ratio::ONE) })
     }
 
+    fn shard(&self) -> Result<Option<Shard>, ConfigError> {
+        let Some(shard) = &self.shard else { return Ok(None) };
+        let expected = "i/n: the i-th of n machines, such as 2/3; n is 1000 at most";
+        let wrong = || ConfigError::Value { option: "shard", found: shard.clone(), expected };
+        Shard::parse(shard).ok_or_else(wrong).map(Some)
+    }
+
     fn late_skip(&self) -> Result<Option<u64>, ConfigError> {
         let Some(late) = &self.late else { return Ok(None) };
         let duration = late.strip_prefix("skip=").ok_or_else(|| ConfigError::Value {
@@ -277,6 +325,11 @@ const CLOCKS: [(&str, ClockOption); 4] = [
     ("arrival", ClockOption::Only(StreamClock::Arrival)),
 ];
 
+const TIMESTAMPS: [(&str, TimestampMode); 3] =
+    [("now", TimestampMode::Now), ("shift", TimestampMode::Shift), ("original", TimestampMode::Original)];
+
+const CLIENTS: [(&str, ClientProfile); 2] = [("precise", ClientProfile::Precise), ("prod-like", ClientProfile::ProdLike)];
+
 fn check(options: &Options) -> Result<(), ConfigError> {
     if options.pace == Pace::Max && options.late_skip_ns.is_some() {
         return Err(ConfigError::Contradiction("max", "late", "without a schedule nothing is late"));
@@ -285,6 +338,9 @@ fn check(options: &Options) -> Result<(), ConfigError> {
         && from >= to
     {
         return Err(ConfigError::Contradiction("from-time", "to-time", "the time window is empty"));
+    }
+    if options.origin_ns.is_some() && options.timestamps != TimestampMode::Shift {
+        return Err(ConfigError::Contradiction("origin", "timestamps", "only --timestamps shift counts from an origin"));
     }
     if options.run_ns == Some(0) {
         return Err(ConfigError::Value { option: "for", found: "0s".to_owned(), expected: "a duration longer than nothing" });
@@ -305,42 +361,15 @@ fn check(options: &Options) -> Result<(), ConfigError> {
 }
 
 impl Options {
-    /// Every option as it holds, by its name, for `run.json` and `plan`. Secrets are left out.
-    #[must_use]
-    pub fn describe(&self) -> BTreeMap<String, serde_json::Value> {
-        use serde_json::json;
-        let (speed, rate) = match self.pace {
-            Pace::Recorded { speed } => (json!(speed.to_string()), json!(null)),
-            Pace::Rate(rate) => (json!(null), json!(format!("{rate}/s"))),
-            Pace::Max => (json!(null), json!(null)),
-        };
-        let properties: BTreeMap<&str, &str> =
-            self.properties.iter().map(|(k, v)| (k.as_str(), if is_secret(k) { HIDDEN } else { v.as_str() })).collect();
-        let pairs = [
-            ("speed", speed),
-            ("rate", rate),
-            ("max", json!(self.pace == Pace::Max)),
-            ("max-rate", json!(self.max_rate.map(|r| format!("{r}/s")))),
-            ("max-bytes-per-s", json!(self.max_bytes)),
-            ("map", json!(self.map.iter().map(|(old, new)| format!("{old}={new}")).collect::<Vec<_>>())),
-            ("streams", json!(self.streams)),
-            ("partitions", json!(self.partitions.name())),
-            ("for-ns", json!(self.run_ns)),
-            ("from-time-ns", json!(self.from_time_ns)),
-            ("to-time-ns", json!(self.to_time_ns)),
-            ("loop", json!(self.repeat)),
-            ("clock", json!(self.clock.name())),
-            ("mark", json!(self.mark.name())),
-            ("late-skip-ns", json!(self.late_skip_ns)),
-            ("drain-ns", json!(self.drain_ns)),
-            ("seed", json!(self.seed)),
-            ("create-topics", json!(self.create_topics)),
-            ("measure-topics", json!(self.measure_topics)),
-            ("scratch", json!(self.scratch)),
-            ("allow-unknown-source", json!(self.allow_unknown_source)),
-            ("properties", json!(properties)),
-        ];
-        pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    /// Checks what depends on the time: `now_ns`, nanoseconds since 1970.
+    ///
+    /// # Errors
+    /// [`ConfigError::Past`] when the run was to start before now.
+    pub fn check_start(&self, now_ns: i64) -> Result<(), ConfigError> {
+        match self.start_at_ns {
+            Some(at) if at <= now_ns => Err(ConfigError::Past { found: format_time_ns(at), now: format_time_ns(now_ns) }),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -10,10 +10,12 @@ use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use dejaq_shared::broker::BrokerError;
 use dejaq_shared::broker::mark::Mark;
 use dejaq_shared::broker::sink::{Completions, QueueLimits, Sink};
 use dejaq_shared::clock::{Clock, WallAnchor, wall_now_ns};
 use dejaq_shared::record::MARK_HEADER;
+use dejaq_shared::units::format_duration_ns;
 
 use crate::assemble::{Ended, RunIdentity, finished, unfinished};
 use crate::ceiling::Ceilings;
@@ -27,10 +29,12 @@ use crate::measure::counts::{BucketRow, PaceLog, SecondRow};
 use crate::measure::recorder::Recorder;
 use crate::pacer::{Live, Pacer, PacerBooks, PacerOptions};
 use crate::planner::{Planner, PlannerOptions};
-use crate::ring::{Batches, Ring};
+use crate::ring::Ring;
 use crate::run::dir::{RunDir, RunDirError};
 use crate::run::report::RunReport;
 use crate::run::saver::{SaveError, SaverOptions, ToSave, save, save_streams};
+use crate::start::{Start, StartsAt, await_start};
+use crate::timestamps::Stamping;
 
 /// Everything that is decided before a run.
 #[derive(Debug)]
@@ -45,6 +49,10 @@ pub struct RunSetup {
     pub late_skip_ns: Option<u64>,
     /// How long answers are waited for after the last sending, in nanoseconds.
     pub drain_ns: u64,
+    /// When it starts, nanoseconds since 1970; `None`: as soon as it can.
+    pub start_at_ns: Option<i64>,
+    /// What shifted time stamps count from, nanoseconds since 1970; `None`: its start.
+    pub origin_ns: Option<i64>,
     /// The streams of the recording, by name.
     pub streams: Vec<String>,
     /// The classes of topics that latency is filed under, by name.
@@ -64,6 +72,18 @@ pub enum RunError {
     /// The end of it could not be written.
     #[error(transparent)]
     Dir(#[from] RunDirError),
+    /// The time to start had passed when the run was ready.
+    #[error(
+        "--start-at: the first messages were ready {} too late; nothing was sent: give a later time, all machines the same",
+        format_duration_ns(*late_ns)
+    )]
+    StartPassed {
+        /// By how much.
+        late_ns: u64,
+    },
+    /// The client failed while the start was waited for.
+    #[error("while waiting for the time of --start-at: {0}")]
+    BeforeStart(#[from] BrokerError),
     /// A defect in dejaq.
     #[error("the {0} thread ended unexpectedly: this is a defect in dejaq")]
     Thread(&'static str),
@@ -72,6 +92,8 @@ pub enum RunError {
 /// How a run stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Progress {
+    /// Time until the start, in nanoseconds, while it is waited for (`--start-at`); then 0.
+    pub starts_in_ns: u64,
     /// Time since the start, in nanoseconds; 0 before it.
     pub run_ns: u64,
     /// The intended time of the newest record, nanoseconds after the start.
@@ -88,12 +110,8 @@ pub struct Progress {
     pub warning: Option<String>,
 }
 
-/// Between priming and the first message: the threads come up.
-const LEAD_NS: u64 = 20_000_000;
-/// How long the start waits before it looks whether it was stopped.
-const POLL: Duration = Duration::from_millis(20);
 /// How often the caller's thread looks.
-const WATCH: Duration = Duration::from_millis(500);
+pub(crate) const WATCH: Duration = Duration::from_millis(500);
 /// Rows on their way to be written: well over half a minute of them. The closed seconds among them have half a megabyte each.
 const ROWS_MAX: usize = 1_024;
 /// Slots beyond the client's own limit, for completions that are being handled.
@@ -105,7 +123,7 @@ const SLOTS_MAX: usize = 1 << 21;
 pub(crate) struct Shared<'a, C> {
     pub(crate) clock: Arc<C>,
     pub(crate) stop: &'a AtomicBool,
-    ring: Ring,
+    pub(crate) ring: Ring,
     pub(crate) slots: Arc<Slots>,
     pub(crate) room: Arc<Room>,
     live: Arc<Live>,
@@ -139,8 +157,9 @@ where
     C: Clock + 'static,
 {
     let shared = Shared::new(clock, stop, &setup.queue);
-    let RunSetup { identity, planner, ceilings, late_skip_ns, drain_ns, streams, classes, class_of_target, .. } = setup;
-    let scheduled = planner.pace.is_scheduled();
+    let RunSetup { identity, planner, ceilings, late_skip_ns, drain_ns, start_at_ns, origin_ns, streams, classes, class_of_target, .. } =
+        setup;
+    let (scheduled, timestamps) = (planner.pace.is_scheduled(), planner.timestamps);
     let mark = mark(&identity);
     let mark_bytes = (MARK_HEADER.len() + mark.len()) as u64;
     let (run_ns, streams_count) = (planner.run_ns, streams.len());
@@ -154,19 +173,20 @@ where
         mark,
         streams: streams_count,
         classes: class_of_target,
+        stamping: Stamping::Now,
     };
     let ended = std::thread::scope(|scope| -> Result<Ended, RunError> {
         let planning = scope.spawn(|| {
             Planner::new(planner).run(feed, &shared.ring);
             feed.damages()
         });
-        let anchor = prime(&shared);
-        let t0_ns = shared.clock.now_ns() + LEAD_NS;
-        let t0_unix_ns = anchor.wall_at(t0_ns);
+        let at = StartsAt { clock: shared.clock.as_ref(), ring: &shared.ring, stop, start_at_ns };
+        let Start { anchor, t0_ns, t0_unix_ns } = await_start(&at, completions, watch).inspect_err(|_| shared.ring.close())?;
+        let stamping = timestamps.stamping(origin_ns.unwrap_or(t0_unix_ns));
         let (to_saver, saving) = spawn_saver(scope, &shared, dir, &identity, classes.clone(), t0_unix_ns, scheduled);
         let (rows, to_recorder) = bounded(ROWS_MAX);
         let log = ChannelLog { seconds: rows, buckets: to_saver.clone(), lost: &shared.rows_lost };
-        let pacing = spawn_pacer(scope, &shared, PacerOptions { t0_ns, ..pacer }, sink, log);
+        let pacing = spawn_pacer(scope, &shared, PacerOptions { t0_ns, stamping, ..pacer }, sink, log);
         let recorder = Recorder::new(Arc::clone(&shared.slots), t0_ns, scheduled, streams.len(), classes.len());
         let (warn, warnings) = bounded(16);
         let completing = {
@@ -222,14 +242,6 @@ impl<'a, C> Shared<'a, C> {
 /// The value of the mark.
 fn mark(identity: &RunIdentity) -> Vec<u8> {
     Mark { run: identity.run_id.clone(), clusters: identity.mark_clusters.clone() }.encode()
-}
-
-/// Waits until the first records are ready (or there are none), so that the start is not late for reading.
-fn prime<C: Clock>(shared: &Shared<'_, C>) -> WallAnchor {
-    while !shared.ring.is_primed() && !shared.stop.load(Ordering::Relaxed) {
-        (&shared.ring).wait(POLL);
-    }
-    WallAnchor::now(shared.clock.as_ref())
 }
 
 type Saving<'s> = ScopedJoinHandle<'s, Result<Totals, SaveError>>;
@@ -309,6 +321,7 @@ fn watch_until_done<C: Clock>(
         let now = shared.clock.now_ns();
         clocks.look(wall_now_ns(), now);
         watch(&Progress {
+            starts_in_ns: t0_ns.saturating_sub(now),
             run_ns: now.saturating_sub(t0_ns),
             due_ns: shared.live.due_ns.load(Ordering::Relaxed),
             scheduled: shared.live.scheduled.load(Ordering::Relaxed),

@@ -5,8 +5,9 @@
 //! └────────── pure, runs ahead, no clock ────────┘      └── the only clock ──┘
 //! ```
 //!
-//! `config` what was typed → what it means · `clock_choice` which time of a record counts · `select`, `remap`, `guard`
-//! what goes where, and what is refused · `schedule`, `marks`, `planner`, `ring` what is sent when · `pacer`, `ceiling`,
+//! `config` what was typed → what it means · `clock_choice` which time of a record counts · `select`, `shard`, `remap`,
+//! `partitioner`, `guard` what goes where, and what is refused · `timestamps` which stamp it bears · `schedule`, `marks`,
+//! `planner`, `ring` what is sent when · `pacer`, `ceiling`,
 //! `holds`, `inflight` sending it · `ledger`, `measure`, `trust` what is known of it · `run`, `summary` saying so ·
 //! `engine` the threads.
 
@@ -27,6 +28,7 @@ pub mod ledger;
 pub mod marks;
 pub mod measure;
 pub mod pacer;
+pub mod partitioner;
 pub mod plan;
 pub mod planner;
 pub mod prepare;
@@ -36,7 +38,10 @@ pub mod ring;
 pub mod run;
 pub mod schedule;
 pub mod select;
+pub mod shard;
+mod start;
 pub mod summary;
+pub mod timestamps;
 pub mod trust;
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::inflight::{Sent, Slots};
 use crate::ledger::Ledger;
 use crate::measure::counts::{PaceLog, Tally};
 use crate::ring::{Batches, Next};
+use crate::timestamps::Stamping;
 
 /// A message sent within this of its intended time counts as delivered; one that is due when the run's time is over may
 /// still be sent within it.
@@ -50,6 +51,8 @@ pub struct PacerOptions {
     pub streams: usize,
     /// The class of latency of each target topic.
     pub classes: Vec<u32>,
+    /// How items' stamps become time stamps.
+    pub stamping: Stamping,
 }
 
 /// Totals that other threads may read while the run goes on.
@@ -223,6 +226,12 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
             self.stopped_ns = Some(now);
         }
         if !self.options.scheduled {
+            // Without a schedule everything is due at the start.
+            while now < self.options.t0_ns && self.stopped_ns.is_none() {
+                self.hands.wait_until(self.options.t0_ns.min(now + NAP_NS));
+                now = self.hands.now_ns();
+                self.stopped_ns = self.stop.load(Ordering::Relaxed).then_some(now);
+            }
             let over = self.options.run_ns.is_some_and(|run| now >= self.options.t0_ns.saturating_add(run));
             return (!over && self.stopped_ns.is_none()).then_some(now);
         }
@@ -263,7 +272,7 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
             let late_ns = if self.options.scheduled { error_ns.saturating_sub(self.books.holds.since(intended)) } else { 0 };
             let class = self.options.classes.get(item.target as usize).copied().unwrap_or(0);
             self.slots.fill(tag, &Sent { stream: item.stream, class, intended_ns: intended, sent_ns: now, late_ns });
-            match self.sink.submit(&outgoing(batch, item, &self.options.mark, tag)) {
+            match self.sink.submit(&outgoing(batch, item, &self.options, tag)) {
                 Ok(()) => {
                     self.taken(batch.pass, item, now, error_ns, late_ns);
                     return Tried::Taken;
@@ -335,15 +344,15 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
     }
 }
 
-fn outgoing<'a>(batch: &'a Batch, item: &Item, mark: &'a [u8], tag: usize) -> Outgoing<'a> {
+fn outgoing<'a>(batch: &'a Batch, item: &Item, options: &'a PacerOptions, tag: usize) -> Outgoing<'a> {
     Outgoing {
         target: item.target,
         partition: item.partition,
         key: batch.key(item),
         value: batch.value(item),
         headers: batch.headers(item),
-        mark: item.mark.then_some(mark),
-        timestamp_ms: None,
+        mark: item.mark.then_some(options.mark.as_slice()),
+        timestamp_ms: options.stamping.timestamp_ms(item.stamp),
         tag,
     }
 }

@@ -1,11 +1,14 @@
 //! What a replay would do, without doing it: one pass through the planner, counted. Nothing is sent, no clock is read.
 
+use std::collections::BTreeMap;
+
 use dejaq_shared::segment::ordered::SortCost;
 use dejaq_shared::units::{duration_ns, format_bytes, format_count, format_duration_ns, format_rate};
 use serde::Serialize;
 
 use crate::engine::RunSetup;
 use crate::feed::{FeedError, RecordFeed};
+use crate::partitioner::TopicPartitioner;
 use crate::planner::{Planner, PlannerOptions};
 
 /// What one pass over the recording comes to.
@@ -17,7 +20,7 @@ pub struct PlanReport {
     pub filtered: u64,
     /// Their key, value and header bytes.
     pub bytes: u64,
-    /// From the first to the last intended time of a pass, in nanoseconds; `None` with `--max`.
+    /// From the start to the last intended time of a pass, in nanoseconds; `None` with `--max`.
     pub span_ns: Option<u64>,
     /// The mean rate of a pass; `None` with `--max`.
     pub mean_per_s: Option<f64>,
@@ -37,6 +40,10 @@ pub struct PlanReport {
     /// What sorting took, here and now: a replay will need as much and wait as long before the first message. `None` when
     /// the recording is near enough to time order.
     pub sort: Option<SortReport>,
+    /// What the source's producers chose partitions by, as far as a sample tells.
+    pub partitioners: Vec<TopicPartitioner>,
+    /// What holds of the client's properties; secrets are `***`.
+    pub client: BTreeMap<String, String>,
     /// The clock's choice, warnings.
     pub notes: Vec<String>,
 }
@@ -57,6 +64,8 @@ impl From<SortCost> for SortReport {
         Self { open_bytes: cost.open_bytes, scratch_bytes: cost.scratch_bytes, took_ns: duration_ns(cost.took) }
     }
 }
+/// The properties that a person is shown; JSON has all.
+const SHOWN: [&str; 6] = ["linger.ms", "batch.size", "batch.num.messages", "compression.type", "acks", "enable.idempotence"];
 
 /// Bytes of a topic's histograms: whole run and two open intervals, two measures each.
 const TOPIC_BYTES: u64 = 2 * 270_336 + 4 * 135_168;
@@ -93,6 +102,7 @@ struct Totals {
     filtered: u64,
     bytes: u64,
     marked: u64,
+    first_ns: Option<u64>,
     last_ns: u64,
     second: (u64, u64),
     peak: u64,
@@ -103,6 +113,7 @@ impl Totals {
         self.scheduled += 1;
         self.bytes += bytes;
         self.marked += u64::from(mark);
+        self.first_ns.get_or_insert(due_ns);
         self.last_ns = due_ns;
         let second = due_ns / 1_000_000_000;
         self.second = if second == self.second.0 { (second, self.second.1 + 1) } else { (second, 1) };
@@ -113,7 +124,8 @@ impl Totals {
         let timed = setup.planner.pace.is_scheduled();
         let mut notes = setup.identity.notes.clone();
         notes.extend(damages.into_iter().map(|d| format!("the recording is not whole: {d}")));
-        let mean = (self.last_ns > 0).then(|| self.scheduled.saturating_sub(1) as f64 * 1e9 / self.last_ns as f64);
+        let between_ns = self.last_ns - self.first_ns.unwrap_or(0);
+        let mean = (between_ns > 0).then(|| self.scheduled.saturating_sub(1) as f64 * 1e9 / between_ns as f64);
         PlanReport {
             scheduled: self.scheduled,
             filtered: self.filtered,
@@ -127,6 +139,8 @@ impl Totals {
             measure_bytes: RUN_BYTES + setup.classes.len() as u64 * TOPIC_BYTES,
             classes: setup.classes.clone(),
             sort: None,
+            partitioners: Vec::new(),
+            client: BTreeMap::new(),
             notes,
         }
     }
@@ -160,6 +174,10 @@ impl std::fmt::Display for PlanReport {
             )?;
         }
         writeln!(f, "latency    {} for histograms; topics of their own: {}", format_bytes(self.measure_bytes), self.classes.join(", "))?;
+        let shown: Vec<String> = SHOWN.iter().filter_map(|name| Some(format!("{name}={}", self.client.get(*name)?))).collect();
+        if !shown.is_empty() {
+            writeln!(f, "client     {}", shown.join(" "))?;
+        }
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
         }
@@ -183,6 +201,8 @@ mod tests {
             ceilings: Ceilings::default(),
             late_skip_ns: None,
             drain_ns: 0,
+            start_at_ns: None,
+            origin_ns: None,
             streams: vec!["t/0".into(), "t/1".into()],
             classes: vec!["t".into()],
             class_of_target: vec![0],

@@ -1,15 +1,20 @@
 //! The planner: feed → filter → remap → (transforms) → schedule → batches. It runs ahead on its own thread, and is pure:
-//! it reads the recording and no clock, so the same recording and options give the same batches on any machine.
+//! it reads the recording and no clock, so the same recording and options give the same batches on any machine. It is a
+//! single thread by nature: each due time follows from the record before.
+//!
+//! Records of another shard take their place in the schedule like all others, and go no further: so the shards of a run
+//! share one time line, and none of it is in this run's books.
 
 use std::collections::VecDeque;
 
 use dejaq_shared::record::{Record, StreamIx};
 
-use crate::batch::{Batch, Route};
+use crate::batch::{Batch, Route, Times};
 use crate::feed::{FeedError, RecordFeed};
 use crate::marks::{MarkPolicy, Marks};
 use crate::ring::Ring;
 use crate::schedule::{Pace, Schedule};
+use crate::timestamps::TimestampMode;
 
 /// A batch is closed when it is this large.
 const BATCH_BYTES: usize = 1 << 20;
@@ -19,6 +24,8 @@ const BATCH_ITEMS: usize = 8_192;
 const BATCH_SPAN_NS: u64 = 200_000_000;
 /// The most notes of filtered records in a batch.
 const BATCH_FILTERED: usize = 65_536;
+/// A batch does not wait for its next record while more than this many others are read.
+const BATCH_PASSED: usize = 16_384;
 /// What one call of the feed may bring, if all its records are as large as the largest.
 const FEED_BYTES: usize = 4 << 20;
 
@@ -27,6 +34,8 @@ const FEED_BYTES: usize = 4 << 20;
 pub struct PlannerOptions {
     /// For each stream of the recording where its records go; `None` leaves them out.
     pub routes: Vec<Option<Route>>,
+    /// For each stream whether another shard sends it; empty: none.
+    pub elsewhere: Vec<bool>,
     /// Records before this time (nanoseconds since 1970) are not part of the run.
     pub from_time_ns: Option<i64>,
     /// Records at or after this time are not part of the run.
@@ -39,6 +48,8 @@ pub struct PlannerOptions {
     pub run_ns: Option<u64>,
     /// Which records are marked.
     pub marks: MarkPolicy,
+    /// What time stamps are made of.
+    pub timestamps: TimestampMode,
     /// The largest record of the recording, in bytes: bounds what is asked of the feed at once.
     pub record_bytes_max: usize,
 }
@@ -52,6 +63,10 @@ pub struct Planner {
     building: Batch,
     ready: VecDeque<Batch>,
     pass: u32,
+    /// Records of this pass that are this run's.
+    own: u64,
+    /// Records read since the open batch got its last one.
+    passed: usize,
     /// Past the end of the time window: the rest of this pass is not part of the run.
     pass_over: bool,
     /// Past the length of the run.
@@ -64,7 +79,18 @@ impl Planner {
     pub fn new(options: PlannerOptions) -> Self {
         let schedule = Schedule::new(options.pace);
         let marks = Marks::new(options.marks, options.routes.len());
-        Self { options, schedule, marks, building: Batch::default(), ready: VecDeque::new(), pass: 0, pass_over: false, run_over: false }
+        Self {
+            options,
+            schedule,
+            marks,
+            building: Batch::default(),
+            ready: VecDeque::new(),
+            pass: 0,
+            own: 0,
+            passed: 0,
+            pass_over: false,
+            run_over: false,
+        }
     }
 
     /// Reads on until at least one batch is ready or all is read; false at the end, when [`Planner::pop`] gives the rest.
@@ -85,8 +111,9 @@ impl Planner {
             }
             if count == 0 {
                 self.close_batch();
+                self.schedule.end_pass();
                 // A pass with nothing in it would be repeated for ever.
-                if self.schedule.end_pass() == 0 || !self.options.repeat {
+                if std::mem::take(&mut self.own) == 0 || !self.options.repeat {
                     return Ok(false);
                 }
                 feed.rewind()?;
@@ -137,24 +164,39 @@ impl Planner {
             self.pass_over = true;
             return;
         }
+        let own = !self.options.elsewhere.get(record.stream as usize).copied().unwrap_or(false);
         let Some(route) = self.route(record.stream) else {
-            self.building.push_filtered(record.stream);
-            if self.building.filtered.len() >= BATCH_FILTERED {
-                self.close_batch();
+            if own {
+                self.building.push_filtered(record.stream);
             }
-            return;
+            return self.passed_by();
         };
         let place = self.schedule.place(time_ns);
         if self.options.pace.is_scheduled() && self.options.run_ns.is_some_and(|run| place.due_ns >= run) {
             self.run_over = true;
             return;
         }
+        if !own {
+            return self.passed_by();
+        }
         if self.building.items.first().is_some_and(|first| place.due_ns - first.due_ns > BATCH_SPAN_NS) {
             self.close_batch();
         }
         let mark = self.marks.next(record.stream, place.mark_ns);
-        self.building.push(record, route, place.due_ns, mark);
+        let stamp = self.options.timestamps.stamp(record.broker_time, place.mark_ns);
+        self.building.push(record, route, Times { due_ns: place.due_ns, stamp }, mark);
+        self.own += 1;
+        self.passed = 0;
         if self.building.items.len() >= BATCH_ITEMS || self.building.weight() >= BATCH_BYTES {
+            self.close_batch();
+        }
+    }
+
+    /// A record that is not sent was read: the open batch must not wait for too many of them.
+    fn passed_by(&mut self) {
+        self.passed += 1;
+        let waits = !self.building.items.is_empty() && self.passed >= BATCH_PASSED;
+        if waits || self.building.filtered.len() >= BATCH_FILTERED {
             self.close_batch();
         }
     }
@@ -176,13 +218,15 @@ impl PlannerOptions {
     /// Everything of this many streams into one partition, at recorded pace, unmarked.
     pub(crate) fn of_streams(streams: usize) -> Self {
         Self {
-            routes: vec![Some(Route { target: 0, partition: 0 }); streams],
+            routes: vec![Some(Route::fixed(0, 0)); streams],
+            elsewhere: Vec::new(),
             from_time_ns: None,
             to_time_ns: None,
             pace: Pace::Recorded { speed: dejaq_shared::units::Ratio::ONE },
             repeat: false,
             run_ns: None,
             marks: MarkPolicy::Off,
+            timestamps: TimestampMode::Now,
             record_bytes_max: 100,
         }
     }
@@ -235,6 +279,53 @@ mod tests {
         let batches = batches(some, &mut feed, 9);
         assert_eq!(due(&batches), [0, 3]);
         assert_eq!(batches[0].filtered.iter().map(|f| f.count).sum::<u64>(), 3);
+    }
+
+    #[test]
+    fn another_shard_s_records_keep_their_place_and_are_not_counted() {
+        let whole = due(&batches(PlannerOptions::of_streams(3), &mut MemoryFeed::steady(30, 10, 3), 99));
+        for pace in [
+            Pace::Recorded { speed: dejaq_shared::units::Ratio::ONE },
+            Pace::Rate(dejaq_shared::units::Ratio::new(1 << 30, 10).expect("rate")),
+        ] {
+            let all = due(&batches(PlannerOptions { pace, ..PlannerOptions::of_streams(3) }, &mut MemoryFeed::steady(30, 10, 3), 99));
+            let elsewhere = vec![true, false, true];
+            let mine = batches(PlannerOptions { pace, elsewhere, ..PlannerOptions::of_streams(3) }, &mut MemoryFeed::steady(30, 10, 3), 99);
+            assert_eq!(due(&mine), all.iter().skip(1).step_by(3).copied().collect::<Vec<_>>());
+            assert!(mine.iter().all(|b| b.filtered.is_empty()));
+        }
+        assert_eq!(whole[3], 30);
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted_by_the_shard_that_has_it() {
+        for (elsewhere, counted) in [(vec![false, true], 0), (vec![true, false], 10)] {
+            let mut options = PlannerOptions { elsewhere, ..PlannerOptions::of_streams(2) };
+            options.routes[1] = None;
+            let found = batches(options, &mut MemoryFeed::steady(20, 10, 2), 99);
+            assert_eq!(found.iter().flat_map(|b| &b.filtered).map(|f| f.count).sum::<u64>(), counted);
+        }
+    }
+
+    #[test]
+    fn a_record_is_not_held_back_while_many_others_are_passed_by() {
+        // One of stream 0, then only others, all within what a batch spans.
+        let records: Vec<(i64, StreamIx)> = std::iter::once((0, 0)).chain((1..40_000).map(|n| (n, 1))).collect();
+        for (route, elsewhere) in [(None, vec![]), (Some(Route::fixed(0, 0)), vec![false, true])] {
+            let mut options = PlannerOptions { elsewhere, ..PlannerOptions::of_streams(2) };
+            options.routes[1] = route;
+            let mut feed = MemoryFeed::new(records.clone());
+            let mut planner = Planner::new(options);
+            assert!(planner.advance(&mut feed).expect("memory"), "the batch is ready before the end");
+            assert_eq!(planner.pop().map(|b| b.items.len()), Some(1));
+        }
+    }
+
+    #[test]
+    fn a_loop_without_a_record_of_this_shard_ends() {
+        let mut feed = MemoryFeed::steady(30, 10, 3);
+        let none = PlannerOptions { elsewhere: vec![true; 3], repeat: true, ..PlannerOptions::of_streams(3) };
+        assert_eq!(due(&batches(none, &mut feed, 99)), [] as [u64; 0]);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 use dejaq_shared::broker::sink::{QueueLimits, TargetTopic};
 use dejaq_shared::record::{MARK_HEADER, Stream};
+use dejaq_shared::segment::timeline::TimeStatistics;
+use dejaq_shared::units::{Ratio, format_count};
 
 use crate::assemble::RunIdentity;
 use crate::ceiling::{CeilingError, Ceilings};
@@ -14,6 +16,8 @@ use crate::planner::PlannerOptions;
 use crate::remap::{self, RemapError, TopicPlan};
 use crate::run::report::RecordingReport;
 use crate::select::{SelectError, select};
+use crate::shard::{Shard, assign};
+use crate::timestamps::{self, Asked, TimestampError};
 
 /// What must be known of a recording.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +36,10 @@ pub struct RecordingFacts {
     pub record_bytes_max: Vec<u64>,
     /// The key, value and header bytes of all.
     pub bytes_raw: u64,
+    /// Whether it is still being written.
+    pub live: bool,
+    /// The times of each stream.
+    pub times: Vec<TimeStatistics>,
 }
 
 /// What must be known of the target.
@@ -41,6 +49,8 @@ pub struct TargetFacts {
     pub cluster: String,
     /// Its topics, as far as they matter.
     pub topics: Vec<TargetTopic>,
+    /// When it was asked, nanoseconds since 1970: the time stamps are held against that.
+    pub asked_at_ns: i64,
 }
 
 /// Why there must be no run.
@@ -58,6 +68,20 @@ pub enum PrepareError {
     /// A ceiling.
     #[error(transparent)]
     Ceiling(#[from] CeilingError),
+    /// Time stamps that the target would not keep.
+    #[error(transparent)]
+    Timestamps(#[from] TimestampError),
+    /// Shards that would not agree on what there is.
+    #[error("--shard: the recording is still being written, so that machines would not see the same in it; wait for the capture to end")]
+    ShardOfLive,
+    /// A shard without a stream.
+    #[error("--shard {shard}: there are fewer streams ({streams} with records) than shards, and none is left for this one")]
+    EmptyShard {
+        /// Which one.
+        shard: Shard,
+        /// How many streams are replayed.
+        streams: usize,
+    },
     /// Nothing to send.
     #[error("nothing to replay: the selected streams have no records")]
     Nothing,
@@ -114,11 +138,26 @@ pub fn prepare(
     let mark_clusters: Vec<String> = recording.clusters.iter().chain(&recording.ancestors).filter(|c| !c.is_empty()).cloned().collect();
     // The mark's value: run id and clusters, escaped threefold at worst.
     let mark_max = MARK_HEADER.len() + 3 * (run_id.len() + mark_clusters.iter().map(|c| c.len() + 1).sum::<usize>()) + 4;
-    let ceilings = Ceilings::new(options.max_rate, options.max_bytes, chosen_max.saturating_add(mark_max as u64))?;
+    let shards = options.shard.map_or(1, |shard| u64::from(shard.of()));
+    // A ceiling is that of the run: each shard has its part.
+    let max_rate = options.max_rate.and_then(|rate| Ratio::new(rate.num(), rate.den().saturating_mul(shards)));
+    let max_bytes = options.max_bytes.map(|bytes| bytes / shards);
+    let ceilings = Ceilings::new(max_rate, max_bytes, chosen_max.saturating_add(mark_max as u64))?;
+    let (elsewhere, shard_note) = elsewhere(recording, options, plan)?;
     let (classes, class_of_target) = classes(plan, &recording.records, options.measure_topics as usize);
     let class_of_stream = plan.of_stream.iter().map(|t| t.and_then(|t| class_of_target.get(t as usize).copied())).collect();
     let mut notes = clock.reasons.clone();
     notes.extend(remap::too_large(plan, &recording.streams, &target.topics, &recording.record_bytes_max));
+    notes.extend(remap::order_given_up(options.partitions).map(str::to_owned));
+    let asked = Asked {
+        mode: options.timestamps,
+        origin_ns: options.origin_ns,
+        start_ns: options.start_at_ns.unwrap_or(target.asked_at_ns),
+        window_ns: (options.from_time_ns, options.to_time_ns),
+        times: &recording.times,
+    };
+    notes.extend(timestamps::check(&asked, plan, &target.topics)?);
+    notes.extend(shard_note);
     let identity = RunIdentity {
         run_id,
         seed: options.seed,
@@ -128,16 +167,19 @@ pub fn prepare(
         config: options.describe(),
         notes,
         class_of_stream,
+        shard: options.shard,
     };
     let largest = recording.record_bytes_max.iter().copied().max().unwrap_or(0);
     let planner = PlannerOptions {
         routes,
+        elsewhere,
         from_time_ns: options.from_time_ns,
         to_time_ns: options.to_time_ns,
         pace: options.pace,
         repeat: options.repeat,
         run_ns: options.run_ns,
         marks: options.mark,
+        timestamps: options.timestamps,
         record_bytes_max: usize::try_from(largest).unwrap_or(usize::MAX),
     };
     Ok(RunSetup {
@@ -146,11 +188,32 @@ pub fn prepare(
         ceilings,
         late_skip_ns: options.late_skip_ns,
         drain_ns: options.drain_ns,
+        start_at_ns: options.start_at_ns,
+        origin_ns: options.origin_ns,
         streams: recording.streams.iter().map(Stream::name).collect(),
         classes,
         class_of_target,
         queue: queue_limits(recording, options),
     })
+}
+
+/// For each stream whether another shard sends it, and what this one sends in words; nothing without `--shard`.
+fn elsewhere(recording: &RecordingFacts, options: &Options, plan: &TopicPlan) -> Result<(Vec<bool>, Option<String>), PrepareError> {
+    let Some(shard) = options.shard else { return Ok((Vec::new(), None)) };
+    if recording.live {
+        return Err(PrepareError::ShardOfLive);
+    }
+    let selected: Vec<bool> = plan.of_stream.iter().map(Option::is_some).collect();
+    let of_stream = assign(&recording.records, &selected, shard.of());
+    let own = || of_stream.iter().zip(&selected).zip(&recording.records).filter(|((s, selected), _)| **s == shard.number() && **selected);
+    let streams = selected.iter().filter(|s| **s).count();
+    if own().next().is_none() {
+        return Err(PrepareError::EmptyShard { shard, streams });
+    }
+    let records = format_count(own().map(|(_, records)| *records).sum());
+    let note =
+        format!("shard {shard}: {} of {streams} streams, {records} records; rates and due times are those of the whole run", own().count());
+    Ok((of_stream.iter().map(|s| *s != shard.number()).collect(), Some(note)))
 }
 
 /// The classes that latency is filed under: the topics with the most records, and `other` if there are more. Returns
@@ -183,6 +246,7 @@ mod tests {
     use super::*;
     use crate::config::RawOptions;
     use crate::testing::stream;
+    use dejaq_shared::broker::sink::TopicTimes;
 
     fn facts() -> RecordingFacts {
         RecordingFacts {
@@ -197,8 +261,9 @@ mod tests {
     }
 
     fn target(cluster: &str) -> TargetFacts {
-        let topic = |name: &str| TargetTopic { name: name.into(), partitions: Some(1), message_bytes_max: None };
-        TargetFacts { cluster: cluster.into(), topics: vec![topic("a"), topic("b"), topic("c")] }
+        let topic =
+            |name: &str| TargetTopic { name: name.into(), partitions: Some(1), message_bytes_max: None, times: TopicTimes::default() };
+        TargetFacts { cluster: cluster.into(), topics: vec![topic("a"), topic("b"), topic("c")], asked_at_ns: 0 }
     }
 
     fn run(options: &RawOptions, cluster: &str) -> Result<RunSetup, PrepareError> {
@@ -228,5 +293,47 @@ mod tests {
     #[test]
     fn nothing_to_send_is_an_error() {
         assert!(matches!(run(&RawOptions { streams: vec!["d".into()], ..RawOptions::default() }, "staging"), Err(PrepareError::Nothing)));
+    }
+
+    #[test]
+    fn shards_take_whole_streams_and_their_part_of_a_ceiling() {
+        let sharded = |text: &str, rate: Option<&str>| {
+            run(&RawOptions { shard: Some(text.into()), max_rate: rate.map(Into::into), ..RawOptions::default() }, "staging")
+        };
+        let (first, second) = (sharded("1/2", None).expect("prepared"), sharded("2/2", None).expect("prepared"));
+        assert_eq!(first.planner.elsewhere, [true, true, false, true], "the largest stream alone");
+        assert_eq!(second.planner.elsewhere, [false, false, true, false]);
+        assert_eq!(first.planner.routes, second.planner.routes);
+        assert!(
+            second.identity.notes.iter().any(|n| n.starts_with("shard 2/2: 2 of 3 streams, 55 records")),
+            "{:?}",
+            second.identity.notes
+        );
+        let refused = sharded("4/4", None).expect_err("three streams").to_string();
+        assert!(refused.contains("4/4") && refused.contains("3 with records"), "{refused}");
+        // A ceiling of 1/s cannot be divided.
+        assert!(matches!(sharded("1/2", Some("1/s")), Err(PrepareError::Ceiling(_))));
+        assert!(sharded("1/2", Some("2/s")).is_ok());
+        let live = RecordingFacts { live: true, ..facts() };
+        let options = RawOptions { shard: Some("1/2".into()), ..RawOptions::default() }.validate().expect("valid");
+        let plan = topics(&live, &options).expect("topics");
+        let clock = ClockDecision { clocks: Vec::new(), reasons: Vec::new() };
+        assert!(matches!(prepare(&live, &options, &plan, &target("staging"), &clock, "run".into()), Err(PrepareError::ShardOfLive)));
+    }
+
+    #[test]
+    fn time_stamps_that_the_target_would_delete_are_refused() {
+        let mut old = facts();
+        let ms = 1_700_000_000_000;
+        old.times =
+            vec![TimeStatistics { records: 5, create: 5, sane_ms: Some((ms, ms)), raw_ms: Some((ms, ms)), ..TimeStatistics::default() }; 4];
+        let mut target = target("staging");
+        target.asked_at_ns = (ms + 86_400_001) * 1_000_000;
+        target.topics[1].times.retention_ms = Some(86_400_000);
+        let options = RawOptions { timestamps: Some("original".into()), ..RawOptions::default() }.validate().expect("valid");
+        let plan = topics(&old, &options).expect("topics");
+        let clock = ClockDecision { clocks: Vec::new(), reasons: Vec::new() };
+        let refused = prepare(&old, &options, &plan, &target, &clock, "run".into()).expect_err("a day").to_string();
+        assert!(refused.contains("\"b\"") && refused.contains("retention.ms"), "{refused}");
     }
 }

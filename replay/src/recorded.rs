@@ -18,7 +18,7 @@ use serde::Deserialize;
 use crate::feed::{FeedError, RecordFeed, TakeRecord};
 use crate::prepare::RecordingFacts;
 
-/// What the pre-flight must know of a recording.
+/// What the pre-flight must know of a recording; the times of its streams are added when they are measured.
 #[must_use]
 pub fn facts(recording: &Recording) -> RecordingFacts {
     let mut clusters: Vec<String> = Vec::new();
@@ -37,6 +37,8 @@ pub fn facts(recording: &Recording) -> RecordingFacts {
         records: recording.streams.iter().map(|s| s.records).collect(),
         record_bytes_max: recording.streams.iter().map(|s| s.record_bytes_max).collect(),
         bytes_raw: recording.bytes_raw(),
+        live: recording.live,
+        times: Vec::new(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What goes where: topics by `--map OLD=NEW`, partitions by `--partitions`. Everything that can be refused is refused
 //! here, before anything is sent. Pure.
 
+use std::num::NonZeroU32;
+
 use dejaq_shared::broker::sink::{NewTopic, TargetIx, TargetTopic};
 use dejaq_shared::record::Stream;
 use dejaq_shared::units::format_bytes;
@@ -19,6 +21,9 @@ pub enum PartitionMode {
     Exact,
     /// The recorded partition modulo the target's count: order per partition is kept.
     Modulo,
+    /// By the key, as Kafka's Java client does: order per key is kept, not per partition. Records without a key, which that
+    /// client spreads as it likes, go by the recorded partition modulo the target's count, and so keep their order.
+    Rekey,
 }
 
 impl PartitionMode {
@@ -28,6 +33,7 @@ impl PartitionMode {
         match self {
             Self::Exact => "exact",
             Self::Modulo => "modulo",
+            Self::Rekey => "rekey",
         }
     }
 }
@@ -49,7 +55,7 @@ pub enum RemapError {
     #[error("the target has no topic {}; create {}, or give --create-topics", .0.join(", "), if .0.len() == 1 { "it" } else { "them" })]
     Missing(Vec<String>),
     /// The target has fewer partitions.
-    #[error("topic {topic:?} has {have} partitions at the target, the recording needs {need} (records of partition {}); make it as wide, or give --partitions modulo", need - 1)]
+    #[error("topic {topic:?} has {have} partitions at the target, the recording needs {need} (records of partition {}); make it as wide, or give --partitions modulo (or rekey)", need - 1)]
     TooFewPartitions {
         /// The target's topic.
         topic: String,
@@ -156,18 +162,31 @@ pub fn routes(
             routes.push(None);
             continue;
         };
-        let have = partitions_of(&topic.name, at_target).unwrap_or(0);
+        let have = partitions_of(&topic.name, at_target).and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
         let partition = u32::try_from(stream.partition()).map_err(|_| RemapError::BadPartition(stream.name()))?;
         let partition = match mode {
-            PartitionMode::Exact if partition >= have => {
-                return Err(RemapError::TooFewPartitions { topic: topic.name.clone(), have, need: topic.partitions });
+            PartitionMode::Exact if partition >= have.get() => {
+                return Err(RemapError::TooFewPartitions { topic: topic.name.clone(), have: have.get(), need: topic.partitions });
             }
             PartitionMode::Exact => partition,
-            PartitionMode::Modulo => partition % have.max(1),
+            PartitionMode::Modulo | PartitionMode::Rekey => partition % have,
         };
-        routes.push(Some(Route { target, partition: i32::try_from(partition).unwrap_or(i32::MAX) }));
+        let by_key = (mode == PartitionMode::Rekey).then_some(have);
+        routes.push(Some(Route { target, partition: i32::try_from(partition).unwrap_or(i32::MAX), by_key }));
     }
     Ok(routes)
+}
+
+/// What order `--partitions` gives up, in words; `None`: none.
+#[must_use]
+pub fn order_given_up(mode: PartitionMode) -> Option<&'static str> {
+    match mode {
+        PartitionMode::Exact => None,
+        PartitionMode::Modulo => Some("--partitions modulo: order is kept within each recorded partition; several may share one"),
+        PartitionMode::Rekey => Some(
+            "--partitions rekey: a key's records keep their order, a recorded partition's do not: they spread over the target's partitions by murmur2 (records without a key: recorded partition modulo the count)",
+        ),
+    }
 }
 
 /// Warnings about records that are larger than their topic takes. `largest` is each stream's largest record in bytes.
@@ -196,10 +215,12 @@ fn partitions_of(name: &str, at_target: &[TargetTopic]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::partitioner::java_partition;
     use crate::testing::stream;
+    use dejaq_shared::broker::sink::TopicTimes;
 
     fn target(name: &str, partitions: Option<u32>) -> TargetTopic {
-        TargetTopic { name: name.to_owned(), partitions, message_bytes_max: Some(1_000) }
+        TargetTopic { name: name.to_owned(), partitions, message_bytes_max: Some(1_000), times: TopicTimes::default() }
     }
 
     fn pairs(map: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -212,26 +233,23 @@ mod tests {
         let plan = topics(&streams, &[true; 3], &pairs(&[("b", "bb")])).expect("plan");
         let wide = [target("a", Some(5)), target("bb", Some(1))];
         let found = routes(&plan, &streams, &wide, PartitionMode::Exact).expect("routes");
-        assert_eq!(
-            found,
-            [Some(Route { target: 0, partition: 0 }), Some(Route { target: 0, partition: 4 }), Some(Route { target: 1, partition: 0 })]
-        );
+        assert_eq!(found, [Some(Route::fixed(0, 0)), Some(Route::fixed(0, 4)), Some(Route::fixed(1, 0))]);
         let narrow = [target("a", Some(4)), target("bb", Some(1))];
         let refused = routes(&plan, &streams, &narrow, PartitionMode::Exact).expect_err("narrow");
         assert_eq!(refused, RemapError::TooFewPartitions { topic: "a".into(), have: 4, need: 5 });
         assert!(refused.to_string().contains("--partitions modulo"));
         let modulo = routes(&plan, &streams, &narrow, PartitionMode::Modulo).expect("modulo");
-        assert_eq!(modulo[1], Some(Route { target: 0, partition: 0 }));
+        assert_eq!(modulo[1], Some(Route::fixed(0, 0)));
+        let rekey = routes(&plan, &streams, &narrow, PartitionMode::Rekey).expect("rekey")[1].expect("selected");
+        assert_eq!((rekey.partition_of(None), rekey.by_key), (0, NonZeroU32::new(4)));
+        assert_eq!(rekey.partition_of(Some(b"")), java_partition(b"", NonZeroU32::new(4).expect("4")), "an empty key is a key");
     }
 
     #[test]
     fn streams_that_are_not_selected_go_nowhere() {
         let streams = [stream("a", 0), stream("b", 0)];
         let plan = topics(&streams, &[false, true], &[]).expect("plan");
-        assert_eq!(
-            routes(&plan, &streams, &[target("b", Some(1))], PartitionMode::Exact),
-            Ok(vec![None, Some(Route { target: 0, partition: 0 })])
-        );
+        assert_eq!(routes(&plan, &streams, &[target("b", Some(1))], PartitionMode::Exact), Ok(vec![None, Some(Route::fixed(0, 0))]));
     }
 
     #[test]

@@ -155,13 +155,13 @@ impl Batches for &Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::Route;
+    use crate::batch::{Route, Times};
     use crate::testing::record;
     use dejaq_shared::record::Headers;
 
     fn batch_due(due_ns: u64, bytes: usize) -> Batch {
         let mut batch = Batch::default();
-        batch.push(&record(None, Some(&vec![0; bytes]), Headers::EMPTY), Route { target: 0, partition: 0 }, due_ns, false);
+        batch.push(&record(None, Some(&vec![0; bytes]), Headers::EMPTY), Route::fixed(0, 0), Times { due_ns, stamp: 0 }, false);
         batch
     }
 

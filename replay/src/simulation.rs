@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -13,7 +14,7 @@ use dejaq_shared::broker::sink::{Completion, Fate, Outgoing, Refusal, Sink};
 use dejaq_shared::units::Ratio;
 
 use crate::assemble::{Ended, RunIdentity, finished};
-use crate::batch::Batch;
+use crate::batch::{Batch, Route};
 use crate::ceiling::Ceilings;
 use crate::hands::Hands;
 use crate::inflight::Slots;
@@ -27,7 +28,8 @@ use crate::planner::{Planner, PlannerOptions};
 use crate::ring::{Batches, Next};
 use crate::run::report::RunReport;
 use crate::schedule::Pace;
-use crate::testing::MemoryFeed;
+use crate::testing::{MemoryFeed, Said};
+use crate::timestamps::TimestampMode;
 
 const MS: u64 = 1_000_000;
 const S: u64 = 1_000 * MS;
@@ -47,6 +49,7 @@ struct World {
     refuse: fn(usize) -> Option<&'static str>,
     marked: usize,
     sent_at: Vec<u64>,
+    said: Vec<Said>,
 }
 
 #[derive(Clone)]
@@ -71,6 +74,7 @@ impl Sink for SimulatedSink {
         world.in_flight += 1;
         world.marked += usize::from(message.mark.is_some());
         world.sent_at.push(now);
+        world.said.push(Said::of(message));
         Ok(())
     }
 
@@ -191,6 +195,10 @@ pub(crate) struct Simulation {
     late_skip_ns: Option<u64>,
     ceilings: Ceilings,
     marks: MarkPolicy,
+    elsewhere: Vec<bool>,
+    by_key: Option<NonZeroU32>,
+    timestamps: TimestampMode,
+    origin_ns: i64,
     capacity: usize,
     script: Script,
     refuse: fn(usize) -> Option<&'static str>,
@@ -206,6 +214,7 @@ pub(crate) struct Outcome {
     pub(crate) closed: Vec<Closed>,
     buckets: Vec<BucketRow>,
     sent_at: Vec<u64>,
+    pub(crate) said: Vec<Said>,
     marked: usize,
 }
 
@@ -221,6 +230,10 @@ impl Simulation {
             late_skip_ns: None,
             ceilings: Ceilings::default(),
             marks: MarkPolicy::Off,
+            elsewhere: Vec::new(),
+            by_key: None,
+            timestamps: TimestampMode::Now,
+            origin_ns: 0,
             capacity: 1_000_000,
             script: Box::new(|sent, _| Some((sent + MS, Fate::Acked))),
             refuse: |_| None,
@@ -232,7 +245,11 @@ impl Simulation {
 
     fn planner(&self) -> Planner {
         let (pace, repeat, run_ns, marks) = (self.pace, self.repeat, self.run_ns, self.marks);
-        Planner::new(PlannerOptions { pace, repeat, run_ns, marks, ..PlannerOptions::of_streams(self.streams) })
+        let (elsewhere, timestamps) = (self.elsewhere.clone(), self.timestamps);
+        let options = PlannerOptions::of_streams(self.streams);
+        let by_key = self.by_key;
+        let routes = options.routes.iter().map(|route| route.map(|route| Route { by_key, ..route })).collect();
+        Planner::new(PlannerOptions { routes, elsewhere, pace, repeat, run_ns, marks, timestamps, ..options })
     }
 
     fn pacer_options(&mut self) -> PacerOptions {
@@ -246,6 +263,7 @@ impl Simulation {
             mark_bytes: 4,
             streams: self.streams,
             classes: vec![0],
+            stamping: self.timestamps.stamping(self.origin_ns),
         }
     }
 
@@ -263,6 +281,7 @@ impl Simulation {
             refuse: self.refuse,
             marked: 0,
             sent_at: Vec::new(),
+            said: Vec::new(),
         }));
         let recorder = Rc::new(RefCell::new(Recorder::new(Arc::clone(&slots), T0, scheduled, self.streams, 1)));
         let hands = |oversleep, tick_ns| SimulatedHands { world: Arc::clone(&world), recorder: Rc::clone(&recorder), oversleep, tick_ns };
@@ -279,7 +298,7 @@ impl Simulation {
         let (report, ledger) = finished(&identity, &ended);
         let world = world.lock().expect("one thread");
         let buckets = log.buckets.borrow().clone();
-        Outcome { report, ledger, closed, buckets, sent_at: world.sent_at.clone(), marked: world.marked }
+        Outcome { report, ledger, closed, buckets, sent_at: world.sent_at.clone(), said: world.said.clone(), marked: world.marked }
     }
 }
 
@@ -309,4 +328,4 @@ fn end(recorder: &RefCell<Recorder>, pacer: PacerBooks, streams: usize, schedule
     (ended, closed)
 }
 
-mod tests;
+pub(crate) mod tests;

@@ -1,10 +1,11 @@
 //! What the tests of this crate share: a recording in memory.
 
+use dejaq_shared::broker::sink::Outgoing;
 use dejaq_shared::record::{BrokerTime, Headers, Record, RecordFlags, StreamIx};
 
 use crate::feed::{FeedError, RecordFeed, TakeRecord};
 
-/// A recording in memory: `(time, stream)` of each record; the value is the record's number.
+/// A recording in memory: `(time, stream)` of each record; the value is the record's number, the key its lowest byte.
 pub(crate) struct MemoryFeed {
     records: Vec<(i64, StreamIx)>,
     at: usize,
@@ -47,8 +48,8 @@ impl RecordFeed for MemoryFeed {
                     position: i64::try_from(self.at).expect("small"),
                     leader_epoch: -1,
                     arrival_ns: time,
-                    broker_time: BrokerTime::None,
-                    key: None,
+                    broker_time: BrokerTime::Create(time / 1_000_000),
+                    key: Some(&value[..1]),
                     value: Some(&value),
                     headers: Headers::EMPTY,
                     flags: RecordFlags::default(),
@@ -86,5 +87,31 @@ pub(crate) fn stream(topic: &str, partition: i32) -> dejaq_shared::record::Strea
     dejaq_shared::record::Stream {
         cluster: "prod".to_owned(),
         lane: dejaq_shared::record::Lane::Kafka { topic: topic.to_owned(), topic_id: None, partition },
+    }
+}
+
+/// A message as a client was handed it, but for its tag.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Said {
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) headers: Vec<u8>,
+    pub(crate) mark: Option<Vec<u8>>,
+    pub(crate) target: u32,
+    pub(crate) partition: i32,
+    pub(crate) timestamp_ms: Option<i64>,
+}
+
+impl Said {
+    pub(crate) fn of(message: &Outgoing<'_>) -> Self {
+        Self {
+            value: message.value.map(<[u8]>::to_vec),
+            key: message.key.map(<[u8]>::to_vec),
+            headers: message.headers.as_bytes().to_vec(),
+            mark: message.mark.map(<[u8]>::to_vec),
+            target: message.target,
+            partition: message.partition,
+            timestamp_ms: message.timestamp_ms,
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! `dejaq replay` and `dejaq plan`: recording to broker, and what would be sent.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,17 +9,19 @@ use anyhow::Context as _;
 use dejaq_replay::clock_choice::{ClockDecision, StreamTimes, choose};
 use dejaq_replay::config::{Options, RawOptions};
 use dejaq_replay::engine::{self, RunSetup};
-use dejaq_replay::plan::{SortReport, plan};
+use dejaq_replay::partitioner::{self, TopicPartitioner};
+use dejaq_replay::plan::{PlanReport, SortReport, plan};
 use dejaq_replay::prepare::{RecordingFacts, TargetFacts, prepare, queue_limits, topics};
-use dejaq_replay::recorded::{RecordedFeed, facts, incomplete, source_topics, window};
-use dejaq_replay::remap::{self, TopicPlan};
+use dejaq_replay::recorded::{RecordedFeed, SourceTopic, facts, incomplete, source_topics, window};
+use dejaq_replay::remap::{self, PartitionMode, TopicPlan};
 use dejaq_replay::run::dir::RunDir;
 use dejaq_replay::summary::summary;
 use dejaq_shared::broker::AnyTarget;
 use dejaq_shared::broker::endpoint::Endpoint;
-use dejaq_shared::broker::kafka::config::{ClientProfile, SinkOptions};
+use dejaq_shared::broker::kafka::config::SinkOptions;
+use dejaq_shared::broker::kafka::settings;
 use dejaq_shared::broker::sink::{NewTopic, TargetTopic};
-use dejaq_shared::clock::SystemClock;
+use dejaq_shared::clock::{SystemClock, wall_now_ns};
 use dejaq_shared::outcome::Outcome;
 use dejaq_shared::segment::ordered::SortCost;
 use dejaq_shared::segment::recording::Recording;
@@ -58,7 +61,7 @@ pub(crate) struct Choices {
     /// Only streams whose name (topic/partition) or topic matches; may be given several times
     #[arg(long, value_name = "GLOB")]
     streams: Vec<String>,
-    /// exact (default; refused if the target has fewer) or modulo
+    /// exact (default; refused if the target has fewer), modulo, or rekey (by the key, as Kafka's Java client does)
     #[arg(long, value_name = "MODE")]
     partitions: Option<String>,
     /// Begin again at the end
@@ -76,13 +79,29 @@ pub(crate) struct Choices {
     /// Which time counts: auto (default), append, create, arrival
     #[arg(long, value_name = "CLOCK")]
     clock: Option<String>,
+    /// Time stamps: now (default), shift (as far after --origin as intended after the start) or original (as recorded)
+    #[arg(long, value_name = "WHICH")]
+    timestamps: Option<String>,
+    /// What shifted time stamps count from (RFC 3339; default: the start)
+    #[arg(long, value_name = "T")]
+    origin: Option<String>,
+    /// precise (default: each message leaves at once) or prod-like (the client's defaults, and production's linger.ms,
+    /// batch.size, compression.type and acks that you give with -X)
+    #[arg(long, value_name = "PROFILE")]
+    client: Option<String>,
+    /// When to send the first message (RFC 3339): machines that share a run start together
+    #[arg(long, value_name = "T")]
+    start_at: Option<String>,
+    /// Send the i-th of n parts of the streams only: n machines with the same options send together what one would
+    #[arg(long, value_name = "i/n")]
+    shard: Option<String>,
     /// Messages that carry the dejaq-run header: first (default: of each stream, and one per stream and second), all, off
     #[arg(long, value_name = "WHICH")]
     mark: Option<String>,
-    /// Messages per second that no second exceeds
+    /// Messages per second that no second exceeds; of all shards together
     #[arg(long, value_name = "RATE")]
     max_rate: Option<String>,
-    /// Bytes per second that no second exceeds: 10MiB/s
+    /// Bytes per second that no second exceeds: 10MiB/s; of all shards together
     #[arg(long, value_name = "RATE")]
     max_bytes: Option<String>,
     /// Leave out what is later than this: skip=5s
@@ -94,7 +113,7 @@ pub(crate) struct Choices {
     /// The seed of everything random
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Make topics that the target lacks, with the partitions and settings that the source had
+    /// Make topics that the target lacks, with the partitions and settings that the source had, as far as the target can
     #[arg(long)]
     create_topics: bool,
     /// How many topics have a latency of their own (default 16)
@@ -171,6 +190,11 @@ impl Choices {
             late: self.late.clone(),
             drain: self.drain.clone(),
             seed: self.seed,
+            timestamps: self.timestamps.clone(),
+            origin: self.origin.clone(),
+            client: self.client.clone(),
+            start_at: self.start_at.clone(),
+            shard: self.shard.clone(),
             create_topics: self.create_topics,
             measure_topics: self.measure_topics,
             scratch: self.scratch.clone(),
@@ -185,7 +209,9 @@ impl Choices {
                 RawOptions::from_toml(&text).map_err(|e| Usage::error(format!("{}: {e}", path.display())))?
             }
         };
-        flags.over(file).validate().map_err(Usage::error)
+        let options = flags.over(file).validate().map_err(Usage::error)?;
+        options.check_start(wall_now_ns()).map_err(Usage::error)?;
+        Ok(options)
     }
 }
 
@@ -193,8 +219,10 @@ impl Choices {
 struct Ready {
     target: AnyTarget,
     topics: TopicPlan,
+    at_target: Vec<TargetTopic>,
     setup: RunSetup,
     feed: RecordedFeed,
+    partitioners: Vec<TopicPartitioner>,
 }
 
 /// Everything that can be refused before anything is sent, and what must be done before: sorting, into `scratch` unless the
@@ -203,34 +231,42 @@ fn ready(choices: &Choices, create: bool, scratch: &Path) -> anyhow::Result<Read
     let options = choices.options()?;
     let endpoint = Endpoint::from_url_and_environment(&choices.to).map_err(Usage::error)?;
     let recording = Arc::new(Recording::open(&choices.dir)?);
-    let facts = facts(&recording);
+    let mut facts = facts(&recording);
     let plan = topics(&facts, &options)?;
     let statistics = measure(&recording)?;
     let decision = decide(&options, &facts, &plan, &statistics)?;
-    let queue = queue_limits(&facts, &options);
-    let client = SinkOptions { queue, profile: ClientProfile::Precise, user: options.properties.clone() };
+    facts.times.clone_from(&statistics);
+    let source = source_topics(&recording)?;
+    let rekey = options.partitions == PartitionMode::Rekey;
+    // What the plan tells; a run only needs it where it changes something.
+    let wanted = rekey || !create;
+    let partitioners = if wanted { partitioner::sample(&recording, &|t| source.get(t).map(|t| t.partitions))? } else { Vec::new() };
+
+    let client = SinkOptions { queue: queue_limits(&facts, &options), profile: options.client, user: options.properties.clone() };
     let target = AnyTarget::connect(&endpoint, &client, TIMEOUT)?;
     let names: Vec<String> = plan.topics.iter().map(|t| t.name.clone()).collect();
-    let mut at_target = TargetFacts { cluster: target.cluster().to_owned(), topics: target.topics(&names, TIMEOUT)? };
-    // Before topics are made: the guard must have spoken.
+    let ask = || -> anyhow::Result<TargetFacts> {
+        let topics = target.topics(&names, TIMEOUT)?;
+        Ok(TargetFacts { cluster: target.cluster().to_owned(), topics, asked_at_ns: wall_now_ns() })
+    };
+    let mut at_target = ask()?;
+    // Before the target is asked for anything more: the guard must have spoken.
     dejaq_replay::guard::check(&facts.clusters, &facts.ancestors, &at_target.cluster, options.allow_unknown_source)?;
-    let missing = missing_topics(&options, &recording, &plan, &at_target.topics)?;
-    if !missing.is_empty() {
-        if create {
-            target.create_topics(&missing, CREATE_TIMEOUT)?;
-            at_target.topics = target.topics(&names, TIMEOUT)?;
-        } else {
-            at_target.topics.retain(|t| t.partitions.is_some());
-            at_target.topics.extend(missing.iter().map(|t| TargetTopic {
-                name: t.name.clone(),
-                partitions: Some(t.partitions),
-                message_bytes_max: None,
-            }));
-        }
+    let (missing, made_notes) = missing_topics(&options, &source, &plan, &at_target.topics, &target)?;
+    at_target.topics.retain(|t| !missing.iter().any(|m| m.name == t.name));
+    at_target.topics.extend(missing.iter().map(settings::planned));
+    // What is refused is refused before topics are made.
+    let run_id = super::new_id();
+    let mut setup = prepare(&facts, &options, &plan, &at_target, &decision, run_id.clone())?;
+    if create && !missing.is_empty() {
+        target.create_topics(&missing, CREATE_TIMEOUT)?;
+        at_target = ask()?;
+        setup = prepare(&facts, &options, &plan, &at_target, &decision, run_id)?;
     }
-    let mut setup = prepare(&facts, &options, &plan, &at_target, &decision, super::new_id())?;
     setup.identity.notes.extend(incomplete(&recording));
     setup.identity.notes.extend(target.notes());
+    setup.identity.notes.extend(made_notes);
+    setup.identity.notes.extend(partitioner::words(&partitioners, rekey));
     // Sorting may take a while: only when nothing is left that can be refused.
     let window = window(options.from_time_ns, options.to_time_ns);
     let mut progress = Progress::new();
@@ -239,7 +275,7 @@ fn ready(choices: &Choices, create: bool, scratch: &Path) -> anyhow::Result<Read
     progress.end();
     let feed = feed?;
     setup.identity.notes.extend(feed.sort_cost().map(sorted_note));
-    Ok(Ready { target, topics: plan, setup, feed })
+    Ok(Ready { target, topics: plan, at_target: at_target.topics, setup, feed, partitioners })
 }
 
 fn sorted_note(cost: SortCost) -> String {
@@ -263,20 +299,33 @@ fn decide(options: &Options, facts: &RecordingFacts, plan: &TopicPlan, statistic
     Ok(ClockDecision { clocks, reasons: decision.reasons })
 }
 
-fn missing_topics(options: &Options, recording: &Recording, plan: &TopicPlan, at_target: &[TargetTopic]) -> anyhow::Result<Vec<NewTopic>> {
+/// The topics that are to be made, as the target can have them, and what of them is not as at the source.
+fn missing_topics(
+    options: &Options,
+    source: &BTreeMap<String, SourceTopic>,
+    plan: &TopicPlan,
+    at_target: &[TargetTopic],
+    target: &AnyTarget,
+) -> anyhow::Result<(Vec<NewTopic>, Vec<String>)> {
     if !options.create_topics {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
-    let source = source_topics(recording)?;
-    let settings = |topic: &str| source.get(topic).map(|t| t.settings.clone().into_iter().collect()).unwrap_or_default();
-    Ok(remap::to_create(plan, at_target, &|topic| source.get(topic).map(|t| t.partitions), &settings))
+    let own = |topic: &str| source.get(topic).map(|t| t.settings.clone().into_iter().collect()).unwrap_or_default();
+    let mut missing = remap::to_create(plan, at_target, &|topic| source.get(topic).map(|t| t.partitions), &own);
+    if missing.is_empty() {
+        return Ok((missing, Vec::new()));
+    }
+    let replicas = target.default_replicas(TIMEOUT)?;
+    let notes = missing.iter_mut().flat_map(|topic| settings::fit(topic, replicas)).collect();
+    target.would_create(&missing, TIMEOUT)?;
+    Ok((missing, notes))
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     // What costs nothing to find out comes first: contradictions, then the run directory.
     arguments.choices.options()?;
     let dir = RunDir::create(&arguments.run)?;
-    let Ready { target, topics, setup, mut feed } = ready(&arguments.choices, true, &arguments.run)?;
+    let Ready { target, topics, setup, mut feed, .. } = ready(&arguments.choices, true, &arguments.run)?;
     for note in &setup.identity.notes {
         talk(format_args!("note: {note}"));
     }
@@ -289,6 +338,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let result = engine::run(setup, &dir, &mut sink, &mut completions, &mut feed, &clock, &stop, &mut |p| {
         if let Some(warning) = &p.warning {
             progress.note(format_args!("warning: {warning}"));
+        }
+        if p.starts_in_ns > 0 {
+            let left = format_duration_ns(p.starts_in_ns.next_multiple_of(1_000_000_000));
+            return progress.show(format_args!("ready: the first message is sent in {left} (--start-at)"));
         }
         progress.show(format_args!(
             "{}  {} scheduled  {} sent  {} in flight  held by the target {}",
@@ -309,9 +362,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 }
 
 pub(crate) fn run_plan(arguments: &PlanArguments) -> anyhow::Result<Outcome> {
-    let Ready { topics, setup, mut feed, .. } = ready(&arguments.choices, false, &std::env::temp_dir())?;
-    let mut report = plan(&setup, &mut feed)?;
-    report.sort = feed.sort_cost().map(SortReport::from);
+    let Ready { target, topics, at_target, setup, mut feed, partitioners } = ready(&arguments.choices, false, &std::env::temp_dir())?;
+    let client = target.describe(&at_target).into_iter().collect();
+    let sort = feed.sort_cost().map(SortReport::from);
+    let report = PlanReport { partitioners, client, sort, ..plan(&setup, &mut feed)? };
     if arguments.json {
         super::print_json(&report)?;
         return Ok(Outcome::Done);

@@ -35,10 +35,12 @@ fn flags_that_contradict_each_other_are_both_named_before_anything_is_done() {
     let scratch = Scratch::new();
     let recording = scratch.recording("rec", &records(1, 1), None);
     let run = scratch.arg("run");
-    let contradictions: [(&[&str], [&str; 2]); 3] = [
+    let contradictions: [(&[&str], [&str; 2]); 5] = [
         (&["--speed", "2", "--rate", "5/s"], ["--speed", "--rate"]),
         (&["--speed", "2", "--max"], ["--speed", "--max"]),
         (&["--rate", "5/s", "--max"], ["--rate", "--max"]),
+        (&["--origin", "2026-03-01T12:00:00Z"], ["--origin", "--timestamps"]),
+        (&["--origin", "2026-03-01T12:00:00Z", "--timestamps", "original"], ["--origin", "--timestamps"]),
     ];
     for (flags, named) in contradictions {
         let ended = dejaq(&[&["replay", &recording, "--to", NOWHERE, "--run", &run], flags].concat()).expect(2);
@@ -54,7 +56,7 @@ fn a_value_that_cannot_be_read_is_shown_with_what_is_expected() {
     let (out, run) = (scratch.arg("new"), scratch.arg("run"));
     let capture = ["capture", "--from", NOWHERE, "--topics", "t", "--out", &out];
     let replay = ["replay", &recording, "--to", NOWHERE, "--run", &run];
-    let wrong: [(&[&str], &[&str], &str); 17] = [
+    let wrong: [(&[&str], &[&str], &str); 26] = [
         (&capture, &["--start", "nonsense"], "2026-01-31T12:00:00Z"),
         (&capture, &["--until", "tomorrow"], "\"end\""),
         (&capture, &["--for", "soon"], "10m"),
@@ -68,7 +70,16 @@ fn a_value_that_cannot_be_read_is_shown_with_what_is_expected() {
         (&replay, &["--rate=-5/s"], "--rate"),
         (&replay, &["--clock", "sundial"], "arrival"),
         (&replay, &["--mark", "some"], "first"),
-        (&replay, &["--partitions", "rekeyed"], "modulo"),
+        (&replay, &["--partitions", "rekeyed"], "modulo or rekey"),
+        (&replay, &["--timestamps", "then"], "now, shift or original"),
+        (&replay, &["--timestamps", "shift", "--origin", "noon"], "--origin"),
+        (&replay, &["--client", "fast"], "precise or prod-like"),
+        (&replay, &["--start-at", "soon"], "--start-at"),
+        (&replay, &["--start-at", "2026-03-01T12:00:00Z"], "--start-at 2026-03-01T12:00:00Z has passed"),
+        (&replay, &["--shard", "3/2"], "the i-th of n machines, such as 2/3"),
+        (&replay, &["--shard", "0/2"], "--shard"),
+        (&replay, &["--shard", "1/0"], "--shard"),
+        (&replay, &["--shard", "one"], "--shard"),
         (&replay, &["--from-time", "noon"], "--from-time"),
         (&replay, &["--late", "5s"], "skip="),
         (&replay, &["--map", "old"], "--map"),

@@ -49,6 +49,13 @@ fn replay_into_an_ancestor_is_refused() {
         assert!(replay(&scratch.arg("fourth"), cluster, &run, &[]).expect(1).stderr.contains("through an earlier replay"));
     }
     assert_eq!(exported(&scratch.arg("fourth")).len(), 20);
+    // What export and import carry over, too: the marks are in the records.
+    let copy = scratch.recording("copy", &exported(&scratch.arg("fourth")), None);
+    assert_eq!(inspect(&scratch.path("copy"))["ancestors"], inspect(&scratch.path("fourth"))["ancestors"]);
+    for cluster in [&prod, &staging] {
+        let run = scratch.arg("run5");
+        assert!(replay(&copy, cluster, &run, &["--allow-unknown-source"]).expect(1).stderr.contains("through an earlier replay"));
+    }
 }
 
 #[test]

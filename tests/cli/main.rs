@@ -18,6 +18,8 @@ mod places;
 mod reader;
 mod replaying;
 mod secrets;
+mod shards;
 mod sorting;
+mod stamps;
 mod times;
 mod unreachable;

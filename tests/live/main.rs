@@ -17,3 +17,4 @@ mod many;
 mod peer;
 mod replay;
 mod security;
+mod shape;

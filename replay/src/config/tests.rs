@@ -37,6 +37,8 @@ fn contradictions_name_both_options() {
         ("max = true\nrate = \"5/s\"", "--max", "--rate"),
         ("speed = 2\nrate = \"5/s\"", "--speed", "--rate"),
         ("max = true\nlate = \"skip=5s\"", "--max", "--late"),
+        ("origin = \"2026-01-01T00:00:00Z\"", "--origin", "--timestamps"),
+        ("origin = \"2026-01-01T00:00:00Z\"\ntimestamps = \"original\"", "--origin", "--timestamps"),
         ("from-time = \"2026-01-01T00:00:00Z\"\nto-time = \"2026-01-01T00:00:00Z\"", "--from-time", "--to-time"),
     ] {
         let error = toml(text).expect_err(text).to_string();
@@ -55,7 +57,14 @@ fn nonsense_names_the_option_and_what_is_expected() {
         ("late = \"skip=x\"", "--late"),
         ("map = [\"a\"]", "--map"),
         ("map = [\"a=b\", \"a=c\"]", "--map"),
-        ("partitions = \"rekey\"", "--partitions"),
+        ("partitions = \"rekeyed\"", "--partitions"),
+        ("timestamps = \"then\"", "--timestamps"),
+        ("timestamps = \"shift\"\norigin = \"noon\"", "--origin"),
+        ("client = \"fast\"", "--client"),
+        ("start-at = \"tomorrow\"", "--start-at"),
+        ("shard = \"3/2\"", "--shard"),
+        ("shard = \"0/2\"", "--shard"),
+        ("shard = \"half\"", "--shard"),
         ("clock = \"wall\"", "--clock"),
         ("for = \"0s\"", "--for"),
         ("from-time = \"yesterday\"", "--from-time"),
@@ -71,4 +80,25 @@ fn secrets_are_not_described() {
     let options = toml("[properties]\n\"sasl.password\" = \"hunter2\"\n\"ssl.key.location\" = \"/etc/key.pem\"").expect("valid");
     let said = serde_json::to_string(&options.describe()).expect("json");
     assert!(!said.contains("hunter2") && said.contains("/etc/key.pem"), "{said}");
+}
+
+#[test]
+fn a_start_must_be_to_come() {
+    let at = toml("start-at = \"2026-01-01T00:00:00Z\"").expect("valid");
+    let ns = at.start_at_ns.expect("given");
+    assert_eq!(at.check_start(ns - 1), Ok(()));
+    let error = at.check_start(ns).expect_err("now is too late").to_string();
+    assert!(error.starts_with("--start-at 2026-01-01T00:00:00") && error.contains("it is 2026-01-01T00:00:00"), "{error}");
+    assert_eq!(toml("").expect("valid").check_start(i64::MAX), Ok(()));
+}
+
+#[test]
+fn every_option_is_described() {
+    let options =
+        toml("timestamps = \"shift\"\norigin = \"2026-01-01T00:00:00Z\"\nclient = \"prod-like\"\nshard = \"2/3\"").expect("valid");
+    let said = options.describe();
+    for (name, value) in [("timestamps", "shift"), ("client", "prod-like"), ("shard", "2/3"), ("partitions", "exact")] {
+        assert_eq!(said[name], value, "{name}");
+    }
+    assert_eq!((said["origin-ns"].as_i64(), said["start-at-ns"].as_i64()), (Some(1_767_225_600_000_000_000), None));
 }

@@ -1,6 +1,7 @@
 //! The threads, with a client that answers at once, badly, or never. They wait for events, never for a time to pass.
 
 use std::path::Path;
+use std::sync::Mutex;
 
 use dejaq_shared::broker::BrokerError;
 use dejaq_shared::broker::sink::{Completion, Fate, Outgoing, Refusal};
@@ -11,11 +12,15 @@ use super::*;
 use crate::marks::MarkPolicy;
 use crate::run::dir::read_report;
 use crate::schedule::Pace;
-use crate::testing::MemoryFeed;
+use crate::simulation::tests::said;
+use crate::testing::{MemoryFeed, Said};
+use crate::timestamps::TimestampMode;
 use crate::trust::Verdict;
 
-/// A client: what it took comes out of the other half.
-struct ClientSink(Sender<usize>);
+const ORIGIN_NS: i64 = 1_800_000_000_000_000_000;
+
+/// A client: what it took comes out of the other half, and is kept with the wall time of the first.
+struct ClientSink(Sender<usize>, Arc<Mutex<(Vec<Said>, i64)>>);
 struct ClientCompletions {
     taken: Receiver<usize>,
     answer: fn(usize) -> Option<Fate>,
@@ -25,7 +30,13 @@ struct ClientCompletions {
 
 impl Sink for ClientSink {
     fn submit(&mut self, message: &Outgoing<'_>) -> Result<(), Refusal> {
-        self.0.try_send(message.tag).map_err(|_| Refusal::QueueFull)
+        self.0.try_send(message.tag).map_err(|_| Refusal::QueueFull)?;
+        let mut kept = self.1.lock().expect("one thread");
+        if kept.0.is_empty() {
+            kept.1 = wall_now_ns();
+        }
+        kept.0.push(Said::of(message));
+        Ok(())
     }
 
     fn in_flight(&self) -> usize {
@@ -62,6 +73,12 @@ struct Case {
     drain_ns: u64,
     stop_at: u64,
     remove_dir: bool,
+    start_at_ns: Option<i64>,
+    stop_waiting: bool,
+    timestamps: TimestampMode,
+    said: Arc<Mutex<(Vec<Said>, i64)>>,
+    /// How often it was told that the start is waited for.
+    waits: usize,
 }
 
 impl Case {
@@ -75,12 +92,22 @@ impl Case {
             drain_ns: 0,
             stop_at: u64::MAX,
             remove_dir: false,
+            start_at_ns: None,
+            stop_waiting: false,
+            timestamps: TimestampMode::Now,
+            said: Arc::default(),
+            waits: 0,
         }
     }
 
     fn run(mut self, dir: &Path) -> Result<RunReport, RunError> {
+        self.run_here(dir)
+    }
+
+    fn run_here(&mut self, dir: &Path) -> Result<RunReport, RunError> {
         let (to, taken) = bounded(10_000);
-        let planner = PlannerOptions { pace: self.pace, repeat: self.repeat, marks: MarkPolicy::First, ..PlannerOptions::of_streams(2) };
+        let (pace, repeat, timestamps) = (self.pace, self.repeat, self.timestamps);
+        let planner = PlannerOptions { pace, repeat, timestamps, marks: MarkPolicy::First, ..PlannerOptions::of_streams(2) };
         let kept = RunDir::create(dir).expect("empty");
         let setup = RunSetup {
             identity: RunIdentity { class_of_stream: vec![Some(0); 2], run_id: "r1".into(), ..RunIdentity::default() },
@@ -88,6 +115,8 @@ impl Case {
             ceilings: Ceilings::default(),
             late_skip_ns: None,
             drain_ns: self.drain_ns,
+            start_at_ns: self.start_at_ns,
+            origin_ns: Some(ORIGIN_NS),
             streams: vec!["t/0".into(), "t/1".into()],
             classes: vec!["t".into()],
             class_of_target: vec![0],
@@ -99,8 +128,11 @@ impl Case {
         let mut completions = ClientCompletions { taken, answer: self.answer, number: 0, breaks_at: self.breaks_at };
         let stop = AtomicBool::new(false);
         let clock = Arc::new(SystemClock::new());
-        run(setup, &kept, &mut ClientSink(to), &mut completions, &mut self.feed, &clock, &stop, &mut |progress| {
-            if progress.sent >= self.stop_at {
+        let mut sink = ClientSink(to, Arc::clone(&self.said));
+        let (waits, stop_at, stop_waiting) = (&mut self.waits, self.stop_at, self.stop_waiting);
+        run(setup, &kept, &mut sink, &mut completions, &mut self.feed, &clock, &stop, &mut |progress| {
+            *waits += usize::from(progress.starts_in_ns > 0);
+            if progress.sent >= stop_at || (stop_waiting && progress.starts_in_ns > 0) {
                 stop.store(true, Ordering::Relaxed);
             }
         })
@@ -197,4 +229,49 @@ fn a_run_whose_results_cannot_be_kept_fails() {
     // The directory is gone before anything is written.
     let case = Case { remove_dir: true, ..Case::new() };
     assert!(matches!(case.run(&path), Err(RunError::Save(_))));
+}
+
+#[test]
+fn several_threads_send_what_one_does() {
+    let dir = tempfile::tempdir().expect("tmp");
+    let mut case = Case { timestamps: TimestampMode::Shift, ..Case::new() };
+    case.run_here(dir.path()).expect("a report");
+    let unmarked =
+        |list: Vec<Said>| -> Vec<(bool, Said)> { list.into_iter().map(|s| (s.mark.is_some(), Said { mark: None, ..s })).collect() };
+    let threads = unmarked(case.said.lock().expect("ended").0.clone());
+    let one = unmarked(said(MemoryFeed::steady(2_000, 100_000, 2), 2, TimestampMode::Shift, ORIGIN_NS));
+    assert_eq!(threads.len(), 2_000);
+    assert!(threads == one, "byte for byte the same");
+}
+
+#[test]
+fn a_run_starts_at_exactly_the_given_time() {
+    for (pace, wait_ns) in [(Pace::Recorded { speed: Ratio::ONE }, 1_300_000_000), (Pace::Max, 200_000_000)] {
+        let dir = tempfile::tempdir().expect("tmp");
+        let at = wall_now_ns() + wait_ns;
+        let mut case = Case { pace, start_at_ns: Some(at), ..Case::new() };
+        let report = case.run_here(dir.path()).expect("a report");
+        assert_eq!((report.t0_unix_ns, report.ledger.counts.acked), (at, 2_000));
+        assert!(case.said.lock().expect("ended").1 >= at, "nothing is sent before it");
+        assert!(case.waits > 0 || wait_ns < 1_000_000_000, "it says that it waits");
+    }
+}
+
+#[test]
+fn a_start_that_passed_while_the_recording_was_read_sends_nothing() {
+    let dir = tempfile::tempdir().expect("tmp");
+    // Not yet passed, but nearer than the threads need to come up.
+    let mut case = Case { start_at_ns: Some(wall_now_ns() + 10_000_000), ..Case::new() };
+    let error = case.run_here(dir.path()).expect_err("too late").to_string();
+    assert!(error.contains("--start-at") && error.contains("too late"), "{error}");
+    assert!(case.said.lock().expect("ended").0.is_empty());
+}
+
+#[test]
+fn stopped_before_its_start_a_run_sends_nothing() {
+    let dir = tempfile::tempdir().expect("tmp");
+    let mut case = Case { start_at_ns: Some(wall_now_ns() + 3_600_000_000_000), stop_waiting: true, ..Case::new() };
+    let report = case.run_here(dir.path()).expect("a report");
+    assert_eq!(report.ledger.counts.scheduled, 0);
+    assert!(report.notes.iter().any(|n| n.contains("stopped")), "{:?}", report.notes);
 }

@@ -7,6 +7,13 @@ fn steady(seconds: u32) -> Simulation {
     Simulation::of(MemoryFeed::steady(seconds * 1_000, i64::try_from(MS).expect("small"), 4), 4)
 }
 
+/// What a run on one thread hands to its client, the first of each stream and second marked.
+pub(crate) fn said(feed: MemoryFeed, streams: usize, timestamps: TimestampMode, origin_ns: i64) -> Vec<Said> {
+    let mut simulation = Simulation::of(feed, streams);
+    (simulation.marks, simulation.timestamps, simulation.origin_ns) = (MarkPolicy::First, timestamps, origin_ns);
+    simulation.run().said
+}
+
 fn near(found: Option<u64>, expected: u64) {
     let found = found.expect("a value");
     assert!(found.abs_diff(expected) <= expected / 500 + 1, "{found} is not {expected}");
@@ -277,4 +284,64 @@ fn the_interval_log_gives_the_same_percentiles() {
 fn base64_decode(text: &str) -> Vec<u8> {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.decode(text).expect("base64")
+}
+
+/// Ten seconds over four streams, every fourth a partition by its key, with stamps.
+fn shaped(pace: Pace, timestamps: TimestampMode, elsewhere: Vec<bool>) -> Outcome {
+    let mut simulation = steady(10);
+    (simulation.pace, simulation.timestamps, simulation.elsewhere) = (pace, timestamps, elsewhere);
+    (simulation.marks, simulation.origin_ns, simulation.by_key) = (MarkPolicy::First, 1_800_000_000_123_456_789, NonZeroU32::new(5));
+    simulation.run()
+}
+
+fn stream_of(said: &Said) -> usize {
+    let bytes = said.value.as_deref().expect("a value").try_into().expect("a number");
+    usize::from_le_bytes(bytes) % 4
+}
+
+/// When each message was sent, and what it was.
+fn timed(outcome: &Outcome) -> Vec<(u64, &Said)> {
+    outcome.sent_at.iter().copied().zip(&outcome.said).collect()
+}
+
+#[test]
+fn shards_send_together_exactly_what_one_machine_does() {
+    let paces = [Pace::Recorded { speed: Ratio::new(3, 2).expect("ratio") }, Pace::Rate(Ratio::new(7_000, 3).expect("ratio")), Pace::Max];
+    for pace in paces {
+        for timestamps in [TimestampMode::Shift, TimestampMode::Original] {
+            let whole = shaped(pace, timestamps, Vec::new());
+            assert!(timed(&whole) == timed(&shaped(pace, timestamps, Vec::new())), "the same again");
+            let of_stream = crate::shard::assign(&[2_500; 4], &[true; 4], 3);
+            let mut counts = crate::ledger::Counts::default();
+            for shard in 1..=3 {
+                let part = shaped(pace, timestamps, of_stream.iter().map(|s| *s != shard).collect());
+                let mine: Vec<(u64, &Said)> = timed(&whole).into_iter().filter(|(_, said)| of_stream[stream_of(said)] == shard).collect();
+                assert!(!mine.is_empty() && timed(&part) == mine, "shard {shard} at {pace:?} with {timestamps:?}");
+                let ledger = part.report.ledger.counts;
+                counts.read += ledger.read;
+                counts.scheduled += ledger.scheduled;
+                counts.sent += ledger.sent;
+                counts.acked += ledger.acked;
+                assert_eq!(part.ledger.imbalances(), vec![]);
+            }
+            assert_eq!(counts, whole.report.ledger.counts, "and their books are its books");
+        }
+    }
+}
+
+#[test]
+fn shifted_stamps_keep_the_recorded_distances_whatever_the_sending_does() {
+    // Held back for seconds: the stamps are those of the schedule.
+    let mut simulation = stalled(10);
+    (simulation.timestamps, simulation.origin_ns) = (TimestampMode::Shift, 1_800_000_000_123_456_789);
+    let stamps: Vec<Option<i64>> = simulation.run().said.iter().map(|s| s.timestamp_ms).collect();
+    let expected: Vec<Option<i64>> = (0..20_000).map(|ms| Some(1_800_000_000_123 + ms)).collect();
+    assert!(stamps == expected, "{:?}", &stamps[..3]);
+}
+
+#[test]
+fn original_stamps_are_those_recorded_and_now_has_none() {
+    let stamps = |mode| -> Vec<Option<i64>> { shaped(Pace::Max, mode, Vec::new()).said.iter().map(|s| s.timestamp_ms).collect() };
+    assert!(stamps(TimestampMode::Original) == (0..10_000).map(Some).collect::<Vec<_>>());
+    assert!(stamps(TimestampMode::Now).iter().all(Option::is_none));
 }

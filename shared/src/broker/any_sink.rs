@@ -51,11 +51,31 @@ impl AnyTarget {
         }
     }
 
-    /// What holds of the client's settings: `(name, value)`, secrets as `***`.
+    /// What holds of the client's settings when it sends to these topics: `(name, value)`, secrets as `***`.
     #[must_use]
-    pub fn describe(&self) -> Vec<(String, String)> {
+    pub fn describe(&self, topics: &[TargetTopic]) -> Vec<(String, String)> {
         match self {
-            Self::Kafka(target) => target.describe(),
+            Self::Kafka(target) => target.describe(topics),
+        }
+    }
+
+    /// How many replicas of a new topic the cluster keeps by default; `None` when it does not tell.
+    ///
+    /// # Errors
+    /// When the cluster does not answer in `timeout`.
+    pub fn default_replicas(&self, timeout: Duration) -> Result<Option<u32>, BrokerError> {
+        match self {
+            Self::Kafka(target) => target.default_replicas(timeout),
+        }
+    }
+
+    /// Asks whether the cluster would create these topics; one that cannot be asked is taken to say yes.
+    ///
+    /// # Errors
+    /// When it refuses one of them, or does not answer in `timeout`.
+    pub fn would_create(&self, topics: &[NewTopic], timeout: Duration) -> Result<(), BrokerError> {
+        match self {
+            Self::Kafka(target) => target.would_create(topics, timeout),
         }
     }
 

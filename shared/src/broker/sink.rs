@@ -67,6 +67,23 @@ pub struct TargetTopic {
     pub partitions: Option<u32>,
     /// The largest message that it takes (Kafka: `max.message.bytes`), if that can be known.
     pub message_bytes_max: Option<u64>,
+    /// What it does with time stamps.
+    pub times: TopicTimes,
+}
+
+/// What a topic does with the time stamps of its messages, as far as that can be known. All in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TopicTimes {
+    /// Whether the topic's settings could be read: else what follows says nothing.
+    pub known: bool,
+    /// Messages whose time stamp is older than this are deleted (Kafka: `retention.ms`); `None`: never, or not known.
+    pub retention_ms: Option<u64>,
+    /// A time stamp further than this before the broker's clock is refused (Kafka: `message.timestamp.before.max.ms`).
+    pub before_max_ms: Option<u64>,
+    /// A time stamp further than this after the broker's clock is refused (Kafka: `message.timestamp.after.max.ms`).
+    pub after_max_ms: Option<u64>,
+    /// The broker writes its own time over the message's (Kafka: `message.timestamp.type=LogAppendTime`).
+    pub append: bool,
 }
 
 /// A topic to create.
@@ -78,6 +95,27 @@ pub struct NewTopic {
     pub partitions: u32,
     /// Settings of its own.
     pub settings: Vec<(String, String)>,
+}
+
+/// Whose batching a sink follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ClientProfile {
+    /// Every message leaves at once: `linger.ms=0`. The time of sending is the schedule's.
+    #[default]
+    Precise,
+    /// The client's own defaults, and what the person sets of the production client: linger, batch, compression, acks.
+    ProdLike,
+}
+
+impl ClientProfile {
+    /// The name on the command line and in `run.json`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Precise => "precise",
+            Self::ProdLike => "prod-like",
+        }
+    }
 }
 
 /// Limits of a client's own queue.

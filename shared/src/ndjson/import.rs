@@ -7,8 +7,9 @@ use std::io::{BufRead, Read as _};
 use std::path::Path;
 
 use super::{Flag, Kind, Line};
+use crate::broker::mark::Mark;
 use crate::clock::wall_now_ns;
-use crate::record::{BrokerTime, EPOCH_UNKNOWN, HeadersBuf, Lane, RECORD_BYTES_MAX, Record, Stream, StreamIx, TopicId};
+use crate::record::{BrokerTime, EPOCH_UNKNOWN, HeadersBuf, Lane, MARK_HEADER, RECORD_BYTES_MAX, Record, Stream, StreamIx, TopicId};
 use crate::segment::SegmentError;
 use crate::segment::append::{RecordAppender, make_beside};
 use crate::segment::meta::{FiltersV1, SourceV1};
@@ -176,6 +177,7 @@ impl Importer {
         for (name, value) in &line.headers {
             self.headers.push(&name.0, value.as_ref().map(|v| v.0.as_ref()));
         }
+        self.inherit()?;
         let ix = match known {
             Some((ix, _)) => ix,
             None => self.writer.recording().add_streams(&[(stream.clone(), position)])?.first().copied().unwrap_or_default(),
@@ -200,6 +202,13 @@ impl Importer {
         self.summary.records += 1;
         self.summary.bytes_raw += record.bytes_raw() as u64;
         Ok(Ok(()))
+    }
+
+    /// Remembers whose traffic it was that was replayed, as a capture does: replay must refuse these clusters.
+    fn inherit(&mut self) -> Result<(), SegmentError> {
+        let marks = self.headers.as_headers().iter().filter(|(name, _)| *name == MARK_HEADER);
+        let mut clusters = marks.filter_map(|(_, value)| Mark::decode(value?)).flat_map(|mark| mark.clusters);
+        clusters.try_for_each(|cluster| self.writer.recording().ancestor(&cluster))
     }
 
     fn stream_of(&self, line: &Line<'_>) -> Result<Stream, String> {

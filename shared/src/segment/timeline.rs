@@ -64,6 +64,12 @@ pub struct TimeStatistics {
     pub arrival_backwards: u64,
     /// The first broker time that is usable, nanoseconds since 1970.
     pub first_sane_ns: Option<i64>,
+    /// The smallest and the largest broker time that is usable, milliseconds since 1970.
+    pub sane_ms: Option<(i64, i64)>,
+    /// The smallest and the largest broker time as it is, usable or not, milliseconds since 1970.
+    pub raw_ms: Option<(i64, i64)>,
+    /// Broker times of exactly 0.
+    pub zero: u64,
 }
 
 impl TimeStatistics {
@@ -137,9 +143,21 @@ pub fn measure(recording: &Recording) -> Result<Vec<TimeStatistics>, SegmentErro
             if row.first_sane_ns.is_none() {
                 row.first_sane_ns = judged;
             }
+            if time != BrokerTime::None {
+                row.zero += u64::from(time.raw() == 0);
+                widen(&mut row.raw_ms, time.raw());
+            }
+            if judged.is_some() {
+                widen(&mut row.sane_ms, time.raw());
+            }
         }
     })?;
     Ok(statistics)
+}
+
+fn widen(range: &mut Option<(i64, i64)>, with: i64) {
+    let (low, high) = range.unwrap_or((with, with));
+    *range = Some((low.min(with), high.max(with)));
 }
 
 /// Calls `f` for the times of every readable block, in storage order, with the recording's numbers of its streams.

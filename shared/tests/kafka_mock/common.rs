@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use dejaq_shared::broker::endpoint::Endpoint;
-use dejaq_shared::broker::kafka::config::{ClientProfile, SinkOptions, SourceOptions};
+use dejaq_shared::broker::kafka::config::{SinkOptions, SourceOptions};
 use dejaq_shared::broker::kafka::embedded::EmbeddedKafka;
-use dejaq_shared::broker::sink::{Completion, Completions as _, Outgoing, QueueLimits, Refusal, Sink as _};
+use dejaq_shared::broker::sink::{ClientProfile, Completion, Completions as _, Outgoing, QueueLimits, Refusal, Sink as _};
 use dejaq_shared::broker::source::{Notice, ReadFrom, Source as _, SourceHandler, StartAt};
 use dejaq_shared::broker::{AnyCompletions, AnySink, AnySource, AnyTarget};
 use dejaq_shared::record::{BrokerTime, Headers, Record};

@@ -138,3 +138,21 @@ fn properties_that_contradict_each_other_are_told() {
         assert!(error.contains(name) || error.contains("queue.buffering.max.ms"), "{error}");
     }
 }
+
+#[test]
+fn an_idempotent_client_that_cannot_go_on_says_why() {
+    let kafka = EmbeddedKafka::start(&[("t", 1)]).expect("embedded");
+    let mut sending = Sending::open(&kafka, &["t"], &[]);
+    // Out of order sequence number, at the first batch: the client cannot know any more what was written.
+    kafka.fail_requests(Api::Produce, &[45]);
+    sending.submit(&plain(0, 0, b"v", 0)).expect("taken");
+    let deadline = Instant::now() + PATIENCE;
+    let error = loop {
+        assert!(Instant::now() < deadline, "it never said that it is broken");
+        if let Err(error) = sending.completions.poll(Duration::from_millis(50), &mut |batch| sending.answers.extend_from_slice(batch)) {
+            break error;
+        }
+    };
+    assert!(matches!(&error, BrokerError::Fatal(why) if why.contains("sequence")), "{error}");
+    assert_eq!(sending.submit(&plain(0, 0, b"v", 1)), Err(Refusal::Final("client broken")));
+}

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use dejaq_shared::broker::AnyTarget;
 use dejaq_shared::broker::endpoint::Endpoint;
-use dejaq_shared::broker::kafka::config::{ClientProfile, SinkOptions};
-use dejaq_shared::broker::sink::{Completions as _, Outgoing, QueueLimits, Refusal, Sink as _};
+use dejaq_shared::broker::kafka::config::SinkOptions;
+use dejaq_shared::broker::sink::{ClientProfile, Completions as _, Outgoing, QueueLimits, Refusal, Sink as _};
 use dejaq_shared::record::HeadersBuf;
 
 /// Topics and their partitions.

@@ -14,6 +14,8 @@ use std::fmt;
 use crate::broker::BrokerError;
 use crate::broker::endpoint::KafkaEndpoint;
 use crate::broker::secret::{HIDDEN, is_secret};
+#[cfg(feature = "sink")]
+use crate::broker::sink::{ClientProfile, QueueLimits};
 
 /// What every group id of a source begins with, so that one ACL with a prefix covers them.
 pub const GROUP_PREFIX: &str = "dejaq-";
@@ -139,22 +141,12 @@ impl Default for SourceOptions {
     }
 }
 
-/// Whose batching a sink follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ClientProfile {
-    /// Every message leaves at once: `linger.ms=0`. The time of sending is the schedule's.
-    #[default]
-    Precise,
-    /// The client's own defaults, and what the person sets of the production client: linger, batch, compression, acks.
-    ProdLike,
-}
-
 /// How a sink sends.
 #[derive(Debug, Clone)]
 #[cfg(feature = "sink")]
 pub struct SinkOptions {
     /// The limits of the client's queue.
-    pub queue: crate::broker::sink::QueueLimits,
+    pub queue: QueueLimits,
     /// Whose batching.
     pub profile: ClientProfile,
     /// What a person set, in order; a later one wins.
@@ -391,7 +383,7 @@ mod tests {
     fn a_sink_is_idempotent_unless_the_person_rules_it_out() {
         let sink = |profile, user: &[(&str, &str)]| {
             let user = user.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-            let queue = crate::broker::sink::QueueLimits { messages_max: 1000, bytes_max: 96 << 20 };
+            let queue = QueueLimits { messages_max: 1000, bytes_max: 96 << 20 };
             sink_properties(&endpoint("kafka://h"), &SinkOptions { queue, profile, user }).expect("properties")
         };
         let p = sink(ClientProfile::Precise, &[]);

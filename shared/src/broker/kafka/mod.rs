@@ -1,9 +1,9 @@
 //! Kafka, through librdkafka.
 //!
 //! `config` which properties the client gets, and which a person may set · `ffi` the only unsafe code: small safe
-//! wrappers over librdkafka's C API · `convert` message to record and back · `source` reading · `sink` publishing (cargo
-//! feature `sink` only: a build without it has no code of dejaq's that publishes) · `embedded` a Kafka in this process,
-//! for the demo and the tests.
+//! wrappers over librdkafka's C API · `convert` message to record and back · `source` reading · `settings` what those of a
+//! topic mean to a replay · `sink`, `target` publishing (cargo feature `sink` only: a build without it has no code of
+//! dejaq's that publishes) · `embedded` a Kafka in this process, for the demo and the tests.
 //!
 //! dejaq speaks to the C API and not through the `rdkafka` crate's own clients: these panic on a header name that is not
 //! UTF-8, lose topic and partition of errors, and take 311 ns a message where the batch call takes 110.
@@ -25,6 +25,8 @@ mod lanes;
 mod refusal;
 #[cfg(any(feature = "source", feature = "sink"))]
 mod rights;
+#[cfg(feature = "sink")]
+pub mod settings;
 #[cfg(feature = "sink")]
 pub mod sink;
 #[cfg(feature = "source")]

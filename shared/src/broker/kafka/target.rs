@@ -6,14 +6,26 @@ use std::time::{Duration, Instant};
 
 use super::config::{self, Properties, SinkOptions};
 use super::connect::{Connected, connect};
-use super::ffi::admin::About;
+use super::ffi::admin::{About, Created};
 use super::ffi::topics::Operation;
 use super::ffi::{Code, Role, TopicHandle};
 use super::rights::Right;
+use super::settings;
 use super::sink::{KafkaCompletions, KafkaSink};
 use crate::broker::BrokerError;
 use crate::broker::endpoint::KafkaEndpoint;
-use crate::broker::sink::{NewTopic, TargetTopic};
+use crate::broker::sink::{NewTopic, TargetTopic, TopicTimes};
+
+/// The properties that shape what the target sees, by the names that the client gives back.
+const SHAPING: [&str; 7] = [
+    "acks",
+    "batch.num.messages",
+    "batch.size",
+    "compression.type",
+    "enable.idempotence",
+    "linger.ms",
+    "max.in.flight.requests.per.connection",
+];
 
 /// A connected cluster, before the first message.
 pub struct KafkaTarget {
@@ -51,10 +63,37 @@ impl KafkaTarget {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    /// The client's properties, as far as dejaq or the person set them; secrets as `***`.
+    /// What holds of the properties that shape the sending to these topics, the client's own defaults included, and of every
+    /// other one that dejaq or the person set; secrets as `***`.
     #[must_use]
-    pub fn describe(&self) -> Vec<(String, String)> {
-        self.properties.describe()
+    pub fn describe(&self, topics: &[TargetTopic]) -> Vec<(String, String)> {
+        let fitted = self.fitted(topics);
+        let properties = fitted.as_ref().unwrap_or(&self.properties);
+        let mut all = properties.describe();
+        for name in SHAPING {
+            if properties.get(name).is_none()
+                && let Some(value) = self.connected.client.property(name)
+            {
+                all.push((name.to_owned(), value));
+            }
+        }
+        all.sort_unstable();
+        all
+    }
+
+    /// The properties with batches that fit the topic that takes least; `None` when they fit already.
+    fn fitted(&self, topics: &[TargetTopic]) -> Option<Properties> {
+        self.properties.with_batches_of(topics.iter().filter_map(|topic| topic.message_bytes_max).min()?)
+    }
+
+    /// How many replicas of a new topic the cluster keeps by default; `None` when it does not tell.
+    ///
+    /// # Errors
+    /// When the cluster does not answer in `timeout`.
+    pub fn default_replicas(&self, timeout: Duration) -> Result<Option<u32>, BrokerError> {
+        let settings = self.connected.client.broker_settings(timeout)?.unwrap_or_default();
+        let value = settings.into_iter().find(|(name, _, _)| name == "default.replication.factor").and_then(|(_, value, _)| value);
+        Ok(value.and_then(|value| value.parse().ok()))
     }
 
     /// What is known of these topics, in the order asked. What is there must be open to writing, too.
@@ -66,7 +105,7 @@ impl KafkaTarget {
         for name in names {
             let handle = TopicHandle::new(&self.connected.client, name)?;
             let partitions = self.partitions(name, &handle, timeout)?;
-            topics.push(TargetTopic { name: name.clone(), partitions, message_bytes_max: None });
+            topics.push(TargetTopic { name: name.clone(), partitions, message_bytes_max: None, times: TopicTimes::default() });
         }
         let there: Vec<&str> = topics.iter().filter(|t| t.partitions.is_some()).map(|t| t.name.as_str()).collect();
         let closed = self.connected.client.not_permitted(&there, Operation::Write, timeout)?;
@@ -83,32 +122,39 @@ impl KafkaTarget {
         }
         for (name, settings) in settings {
             let Ok(settings) = settings else { continue };
-            let value = settings.into_iter().find(|(key, _, _)| key == "max.message.bytes").and_then(|(_, value, _)| value);
+            let get = |name: &str| settings.iter().find(|(key, _, _)| key == name).and_then(|(_, value, _)| value.as_deref());
             if let Some(topic) = topics.iter_mut().find(|t| t.name == name) {
-                topic.message_bytes_max = value.and_then(|v| v.parse().ok());
+                topic.message_bytes_max = get("max.message.bytes").and_then(|v| v.parse().ok());
+                topic.times = settings::times(&get);
             }
         }
         Ok(topics)
     }
 
-    /// Creates topics, replicated as the cluster does by default, and waits until they are there.
+    /// Asks whether the cluster would create these topics; one that cannot be asked is taken to say yes.
+    ///
+    /// # Errors
+    /// When it refuses one of them, or does not answer in `timeout`.
+    pub fn would_create(&self, topics: &[NewTopic], timeout: Duration) -> Result<(), BrokerError> {
+        match self.connected.client.create_topics(topics, true, timeout)? {
+            Ok(answers) => self.all_created(answers),
+            Err(Code::UNSUPPORTED_FEATURE) => Ok(()),
+            Err(code) => Err(code.request_error("asking whether topics can be created".to_owned())),
+        }
+    }
+
+    /// Creates topics, replicated as the cluster does by default, and waits until they are there. One that somebody else has
+    /// made meanwhile (another machine of the same run) is left as it is.
     ///
     /// # Errors
     /// When the cluster refuses one of them (the others may be there then), or `timeout` is over.
     pub fn create_topics(&self, topics: &[NewTopic], timeout: Duration) -> Result<(), BrokerError> {
         let deadline = Instant::now() + timeout;
-        for (name, code, reason) in self.connected.client.create_topics(topics, timeout)? {
-            if matches!(code, Code::TOPIC_AUTHORIZATION_FAILED | Code::CLUSTER_AUTHORIZATION_FAILED) {
-                return Err(self.connected.who.lacks(Right::Create, &[&name], Right::Create));
-            }
-            if code != Code::NONE {
-                let reason = if reason.is_empty() { code.text() } else { reason };
-                return Err(BrokerError::Request { request: format!("creating topic {name:?}"), reason, retryable: code.is_retryable() });
-            }
-        }
+        let answers = self.connected.client.create_topics(topics, false, timeout)?;
+        self.all_created(answers.map_err(|code| code.request_error("creating topics".to_owned()))?)?;
         for topic in topics {
             let handle = TopicHandle::new(&self.connected.client, &topic.name)?;
-            while self.partitions(&topic.name, &handle, timeout)? != Some(topic.partitions) {
+            while self.partitions(&topic.name, &handle, timeout)?.is_none() {
                 let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                     return Err(Code::TIMED_OUT.request_error(format!("waiting for the new topic {:?}", topic.name)));
                 };
@@ -127,8 +173,7 @@ impl KafkaTarget {
     /// # Errors
     /// [`BrokerError::UnknownTopic`]; when the cluster does not answer in `timeout`.
     pub fn open(mut self, topics: &[String], timeout: Duration) -> Result<(KafkaSink, KafkaCompletions), BrokerError> {
-        let smallest = self.topics(topics, timeout)?.iter().filter_map(|topic| topic.message_bytes_max).min();
-        if let Some(properties) = smallest.and_then(|bytes| self.properties.with_batches_of(bytes)) {
+        if let Some(properties) = self.fitted(&self.topics(topics, timeout)?) {
             self = Self::with_properties(&self.endpoint, properties, timeout)?;
         }
         let mut handles = Vec::with_capacity(topics.len());
@@ -156,5 +201,23 @@ impl KafkaTarget {
             Code::TOPIC_AUTHORIZATION_FAILED => Err(self.connected.who.lacks(Right::Describe, &[name], Right::Write)),
             code => Err(code.request_error(request())),
         }
+    }
+
+    /// The first refusal among the answers.
+    fn all_created(&self, answers: Created) -> Result<(), BrokerError> {
+        for (name, code, reason) in answers {
+            if code == Code::NONE || code == Code::TOPIC_ALREADY_EXISTS {
+                continue;
+            }
+            if matches!(code, Code::TOPIC_AUTHORIZATION_FAILED | Code::CLUSTER_AUTHORIZATION_FAILED) {
+                return Err(self.connected.who.lacks(Right::Create, &[&name], Right::Create));
+            }
+            let mut reason = if reason.is_empty() { code.text() } else { reason };
+            if matches!(code, Code::INVALID_CONFIG | Code::POLICY_VIOLATION) {
+                reason.push_str("; make the topic yourself with settings that this cluster takes, and leave --create-topics out");
+            }
+            return Err(BrokerError::Request { request: format!("creating topic {name:?}"), reason, retryable: code.is_retryable() });
+        }
+        Ok(())
     }
 }

@@ -32,6 +32,8 @@ public final class Peer {
             Map.entry("dump", Dump::run),
             Map.entry("compare", Compare::run),
             Map.entry("hard", Hard::run),
+            Map.entry("partition-keys", PartitionKeys::run),
+            Map.entry("topic-configs", Topics::configs),
             Map.entry("txn", Txn::run),
             Map.entry("consume", Consume::run),
             Map.entry("offsets", Offsets::run),
@@ -48,6 +50,7 @@ public final class Peer {
               delete-records  --topic NAME:PARTITION:BEFORE (may be repeated): what retention does, at once
               create-replicated  --topic NAME --replicas A,B: one partition on these brokers, with unclean election allowed
               await-leader    --topic NAME --leader A --in-sync A,B: waits until it is so
+              topic-configs   --topic NAME [--set config=value]... sets them, and prints all that the topic has of its own
               feed            --file X.ndjson[.zst] --speed N [--limit N] [--prefix P] [--create-partitions N] [--compression C]
                               sends recorded events on their own time line, divided by the speed
               feed-synthetic  --topic T (may be repeated) --count N --bytes N [--rate N] [--keys N] [--first N] [--seed N]
@@ -58,6 +61,8 @@ public final class Peer {
               compare         --source HOST:PORT --target HOST:PORT --topics A,B [--map OLD=NEW]... [--ignore-header NAME]
                               [--isolation ...]; no --bootstrap; exit 1 when they differ or when there was nothing to compare
               hard            --topic T [--largest BYTES]: nulls, empties, binary, duplicate headers, one big message
+              partition-keys  --partitions A,B,…; no --bootstrap: for a fixed set of keys (in hexadecimal) the client's hash and
+                              the partition that its default partitioner chooses among A, among B, …
               txn             --topic T --commit N --abort N [--records N] [--open N]: alternating transactions of N records
                               each; then one of as many as --open says, which stays open for ten minutes
               consume         --topic T --group G --count N: a member of a group that reads and commits

@@ -17,7 +17,7 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
-/** create-topics, delete-topics, recreate-topics, add-partitions, alter-topics, delete-records. */
+/** create-topics, delete-topics, recreate-topics, add-partitions, alter-topics, delete-records, topic-configs. */
 final class Topics {
     private Topics() {}
 
@@ -144,6 +144,34 @@ final class Topics {
             admin.deleteRecords(before).all().get();
         }
         Clients.print(Clients.JSON.createObjectNode().put("deleted", before.size()));
+        return 0;
+    }
+
+    /** Sets a topic's own settings where it is told to, and prints those that it has. */
+    static int configs(Args args) throws Exception {
+        String bootstrap = args.need("bootstrap");
+        ConfigResource topic = new ConfigResource(ConfigResource.Type.TOPIC, args.need("topic"));
+        List<AlterConfigOp> changes = new ArrayList<>();
+        for (String pair : args.all("set")) {
+            String[] sides = pair.split("=", 2);
+            if (sides.length != 2) {
+                throw new Args.Usage("--set takes config=value, not '" + pair + "'");
+            }
+            changes.add(new AlterConfigOp(new ConfigEntry(sides[0], sides[1]), AlterConfigOp.OpType.SET));
+        }
+        args.done();
+        var own = Clients.JSON.createObjectNode();
+        try (Admin admin = Clients.admin(bootstrap)) {
+            if (!changes.isEmpty()) {
+                admin.incrementalAlterConfigs(Map.of(topic, changes)).all().get();
+            }
+            for (ConfigEntry entry : admin.describeConfigs(List.of(topic)).all().get().get(topic).entries()) {
+                if (entry.source() == ConfigEntry.ConfigSource.DYNAMIC_TOPIC_CONFIG) {
+                    own.put(entry.name(), entry.value());
+                }
+            }
+        }
+        Clients.print(own);
         return 0;
     }
 

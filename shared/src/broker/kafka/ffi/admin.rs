@@ -78,6 +78,9 @@ pub(crate) type Settings = Vec<(String, Option<String>, bool)>;
 
 /// Each topic's settings, or why they were not told.
 pub(crate) type AllSettings = Vec<(String, Result<Settings, Code>)>;
+/// What became of each topic: name, answer, the broker's words.
+#[cfg(feature = "sink")]
+pub(crate) type Created = Vec<(String, Code, String)>;
 
 impl Client {
     /// The cluster's metadata.
@@ -106,15 +109,31 @@ impl Client {
 
     /// The settings of topics; all are absent where the cluster does not know the request.
     pub(crate) fn topic_settings(self: &Arc<Self>, names: &[&str], timeout: Duration) -> Result<AllSettings, BrokerError> {
+        self.settings_of(rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC, names, timeout)
+    }
+
+    /// The settings of the broker that answered last for metadata; `None` where they may not be read.
+    #[cfg(feature = "sink")]
+    pub(crate) fn broker_settings(self: &Arc<Self>, timeout: Duration) -> Result<Option<Settings>, BrokerError> {
+        let broker = self.answered_by.load(Ordering::Relaxed).to_string();
+        let found = self.settings_of(rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_BROKER, &[&broker], timeout)?;
+        Ok(found.into_iter().next().and_then(|(_, settings)| settings.ok()))
+    }
+
+    fn settings_of(
+        self: &Arc<Self>,
+        kind: rd::rd_kafka_ResourceType_t,
+        names: &[&str],
+        timeout: Duration,
+    ) -> Result<AllSettings, BrokerError> {
         if names.is_empty() {
             return Ok(Vec::new());
         }
         let mut resources = Vec::with_capacity(names.len());
         for name in names {
-            let c_name = c_string(name, "the topic name")?;
+            let c_name = c_string(name, "the name")?;
             // SAFETY: the name is copied.
-            let resource =
-                unsafe { rd::rd_kafka_ConfigResource_new(rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC, c_name.as_ptr()) };
+            let resource = unsafe { rd::rd_kafka_ConfigResource_new(kind, c_name.as_ptr()) };
             resources.push(Owned::new(resource, rd::rd_kafka_ConfigResource_destroy, "a request")?);
         }
         let mut pointers: Vec<_> = resources.iter().map(|r| r.pointer.as_ptr()).collect();
@@ -126,7 +145,7 @@ impl Client {
         let event = match answer? {
             Ok(event) => event,
             Err(Code::UNSUPPORTED_FEATURE) => return Ok(Vec::new()),
-            Err(code) => return Err(code.request_error("asking for topic settings".to_owned())),
+            Err(code) => return Err(code.request_error("asking for settings".to_owned())),
         };
         // SAFETY: the event is of the type that was asked for and lives; the answer's parts are copied.
         unsafe {
@@ -144,13 +163,15 @@ impl Client {
         }
     }
 
-    /// Creates topics, replicated as the cluster does by default; gives each one's answer.
+    /// Creates topics, replicated as the cluster does by default, or only asks whether it would (`validate`); gives each
+    /// one's answer.
     #[cfg(feature = "sink")]
     pub(crate) fn create_topics(
         self: &Arc<Self>,
         topics: &[NewTopic],
+        validate: bool,
         timeout: Duration,
-    ) -> Result<Vec<(String, Code, String)>, BrokerError> {
+    ) -> Result<Result<Created, Code>, BrokerError> {
         let mut wanted = Vec::with_capacity(topics.len());
         for topic in topics {
             wanted.push(new_topic(&topic.name, topic.partitions, &topic.settings)?);
@@ -158,10 +179,18 @@ impl Client {
         let mut pointers: Vec<_> = wanted.iter().map(|t| t.pointer.as_ptr()).collect();
         let (first, count) = (pointers.as_mut_ptr(), pointers.len());
         let answer = self.ask(rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout, &|options, queue| {
-            // SAFETY: all live through the call, which copies what it needs.
-            unsafe { rd::rd_kafka_CreateTopics(self.ptr(), first, count, options, queue) };
+            let mut text = [0 as c_char; 256];
+            // SAFETY: all live through the calls, which copy what they need; the buffer has the stated size. This request
+            // knows the option, so setting it cannot fail.
+            unsafe {
+                rd::rd_kafka_AdminOptions_set_validate_only(options, c_int::from(validate), text.as_mut_ptr(), text.len());
+                rd::rd_kafka_CreateTopics(self.ptr(), first, count, options, queue);
+            }
         });
-        let event = answer?.map_err(|code| code.request_error("creating topics".to_owned()))?;
+        let event = match answer? {
+            Ok(event) => event,
+            Err(code) => return Ok(Err(code)),
+        };
         // SAFETY: the event is of the type that was asked for and lives; the answer's parts are copied.
         unsafe {
             let result = rd::rd_kafka_event_CreateTopics_result(event.ptr());
@@ -170,13 +199,13 @@ impl Client {
             }
             let mut count = 0;
             let list = rd::rd_kafka_CreateTopics_result_topics(result, &raw mut count);
-            Ok((0..count)
+            Ok(Ok((0..count)
                 .map(|i| {
                     let one = *list.add(i);
                     let code = Code(rd_kafka_topic_result_error(one));
                     (lossy(rd::rd_kafka_topic_result_name(one)), code, lossy(rd::rd_kafka_topic_result_error_string(one)))
                 })
-                .collect())
+                .collect()))
         }
     }
 
@@ -185,7 +214,7 @@ impl Client {
         self: &Arc<Self>,
         operation: rd::rd_kafka_admin_op_t,
         timeout: Duration,
-        send: &dyn Fn(*const rd::rd_kafka_AdminOptions_t, *mut rd::rd_kafka_queue_t),
+        send: &dyn Fn(*mut rd::rd_kafka_AdminOptions_t, *mut rd::rd_kafka_queue_t),
     ) -> Result<Result<Event, Code>, BrokerError> {
         // SAFETY: the client lives.
         let options = unsafe { rd::rd_kafka_AdminOptions_new(self.ptr(), operation) };

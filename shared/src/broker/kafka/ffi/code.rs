@@ -39,6 +39,10 @@ impl Code {
     pub(crate) const RECORD_LIST_TOO_LARGE: Self = Self(18);
     pub(crate) const CLUSTER_AUTHORIZATION_FAILED: Self = Self(31);
     pub(crate) const INVALID_TIMESTAMP: Self = Self(32);
+    #[cfg(feature = "sink")]
+    pub(crate) const TOPIC_ALREADY_EXISTS: Self = Self(36);
+    #[cfg(feature = "sink")]
+    pub(crate) const INVALID_CONFIG: Self = Self(40);
     pub(crate) const POLICY_VIOLATION: Self = Self(44);
     pub(crate) const INVALID_RECORD: Self = Self(87);
     pub(crate) const TOPIC_AUTHORIZATION_FAILED: Self = Self(29);

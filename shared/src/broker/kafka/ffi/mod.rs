@@ -147,6 +147,20 @@ impl Client {
         }
     }
 
+    /// What holds of a property, the library's own defaults included; `None` when it knows none of that name.
+    #[cfg(feature = "sink")]
+    pub(crate) fn property(&self, name: &str) -> Option<String> {
+        let name = CString::new(name).ok()?;
+        let mut text = [0 as c_char; 512];
+        let mut size = text.len();
+        // SAFETY: the client lives, and with it its configuration; the buffer has the stated size and is terminated by the
+        // library.
+        unsafe {
+            let found = rd::rd_kafka_conf_get(rd::rd_kafka_conf(self.ptr()), name.as_ptr(), text.as_mut_ptr(), &raw mut size);
+            (found == rd::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK).then(|| lossy(text.as_ptr()))
+        }
+    }
+
     fn ptr(&self) -> *mut rd::rd_kafka_t {
         self.rk.as_ptr()
     }

@@ -99,6 +99,7 @@ pub(crate) struct Event(NonNull<rd::rd_kafka_event_t>);
 /// What an event is about, copied out. Delivery reports and answers to admin requests are read from the event itself.
 #[derive(Debug)]
 pub(crate) enum Told {
+    /// [`Code::FATAL`]: the client does nothing any more.
     Error {
         code: Code,
         text: String,
@@ -132,7 +133,7 @@ impl Event {
             match self.kind() {
                 rd::RD_KAFKA_EVENT_DR => Told::DeliveryReports,
                 rd::RD_KAFKA_EVENT_ERROR => {
-                    // What made the client give up is told under its own code.
+                    // The library puts the cause in place of FATAL.
                     let fatal = rd::rd_kafka_event_error_is_fatal(self.ptr()) != 0;
                     let code = if fatal { Code::FATAL } else { Code(rd_kafka_event_error(self.ptr())) };
                     Told::Error { code, text: lossy(rd::rd_kafka_event_error_string(self.ptr())) }

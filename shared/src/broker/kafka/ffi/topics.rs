@@ -76,7 +76,7 @@ impl Client {
             // SAFETY: all live through the calls, which copy what they need; an error of the first would mean that the option is
             // not one of this request's, and is freed.
             unsafe {
-                let error = rd::rd_kafka_AdminOptions_set_include_authorized_operations(options.cast_mut(), c_int::from(with_rights));
+                let error = rd::rd_kafka_AdminOptions_set_include_authorized_operations(options, c_int::from(with_rights));
                 if !error.is_null() {
                     rd::rd_kafka_error_destroy(error);
                 }

@@ -1,0 +1,53 @@
+//! Options as they hold, for `run.json`.
+
+use std::collections::BTreeMap;
+
+use dejaq_shared::broker::secret::{HIDDEN, is_secret};
+
+use super::Options;
+use crate::schedule::Pace;
+
+impl Options {
+    /// Every option as it holds, by its name, for `run.json` and `plan`. Secrets are left out.
+    #[must_use]
+    pub fn describe(&self) -> BTreeMap<String, serde_json::Value> {
+        use serde_json::json;
+        let (speed, rate) = match self.pace {
+            Pace::Recorded { speed } => (json!(speed.to_string()), json!(null)),
+            Pace::Rate(rate) => (json!(null), json!(format!("{rate}/s"))),
+            Pace::Max => (json!(null), json!(null)),
+        };
+        let properties: BTreeMap<&str, &str> =
+            self.properties.iter().map(|(k, v)| (k.as_str(), if is_secret(k) { HIDDEN } else { v.as_str() })).collect();
+        let pairs = [
+            ("speed", speed),
+            ("rate", rate),
+            ("max", json!(self.pace == Pace::Max)),
+            ("max-rate", json!(self.max_rate.map(|r| format!("{r}/s")))),
+            ("max-bytes-per-s", json!(self.max_bytes)),
+            ("map", json!(self.map.iter().map(|(old, new)| format!("{old}={new}")).collect::<Vec<_>>())),
+            ("streams", json!(self.streams)),
+            ("partitions", json!(self.partitions.name())),
+            ("for-ns", json!(self.run_ns)),
+            ("from-time-ns", json!(self.from_time_ns)),
+            ("to-time-ns", json!(self.to_time_ns)),
+            ("loop", json!(self.repeat)),
+            ("clock", json!(self.clock.name())),
+            ("mark", json!(self.mark.name())),
+            ("late-skip-ns", json!(self.late_skip_ns)),
+            ("drain-ns", json!(self.drain_ns)),
+            ("seed", json!(self.seed)),
+            ("timestamps", json!(self.timestamps.name())),
+            ("origin-ns", json!(self.origin_ns)),
+            ("client", json!(self.client.name())),
+            ("start-at-ns", json!(self.start_at_ns)),
+            ("shard", json!(self.shard.map(|shard| shard.to_string()))),
+            ("create-topics", json!(self.create_topics)),
+            ("measure-topics", json!(self.measure_topics)),
+            ("scratch", json!(self.scratch)),
+            ("allow-unknown-source", json!(self.allow_unknown_source)),
+            ("properties", json!(properties)),
+        ];
+        pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
