@@ -199,12 +199,11 @@ pub(super) fn walk_blocks(
             Ok(()) => {
                 lanes.clear();
                 lanes.extend(block.head.streams.iter().map_while(|s| segment.streams.get(&s.stream)));
-                match block.head.streams.get(lanes.len()) {
-                    None => f(ix, Ok((&block, &lanes)))?,
-                    Some(stranger) => {
-                        f(ix, Err(damage(at.offset, format!("nothing that can be read introduces stream {}", stranger.stream))))?
-                    }
-                }
+                let met = match block.head.streams.get(lanes.len()) {
+                    None => Ok((&block, lanes.as_slice())),
+                    Some(row) => Err(damage(at.offset, format!("nothing that can be read introduces stream {}", row.stream))),
+                };
+                f(ix, met)?;
             }
             Err(SegmentError::Damaged { offset, what, .. }) => f(ix, Err(damage(offset, what)))?,
             Err(other) => return Err(other),

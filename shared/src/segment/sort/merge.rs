@@ -14,6 +14,9 @@ use crate::segment::SegmentError;
 /// What a reader of one run takes beside its largest chunk.
 const READER_BYTES: usize = 1 << 10;
 
+/// Takes an entry: its time and its bytes.
+type TakeEntry<'a> = dyn FnMut(i64, &[u8]) -> Result<(), SegmentError> + 'a;
+
 /// Runs side by side, in memory with one chunk each.
 struct Tournament {
     readers: Vec<RunReader>,
@@ -42,13 +45,7 @@ impl Tournament {
     }
 
     /// Hands over the next entries, at most `max`, and returns how many; 0 is the end.
-    fn each(
-        &mut self,
-        scratch: &Scratch,
-        chunks: &mut ChunkReader,
-        max: usize,
-        f: &mut dyn FnMut(i64, &[u8]) -> Result<(), SegmentError>,
-    ) -> Result<usize, SegmentError> {
+    fn each(&mut self, scratch: &Scratch, chunks: &mut ChunkReader, max: usize, f: &mut TakeEntry<'_>) -> Result<usize, SegmentError> {
         let mut handed = 0;
         while handed < max {
             let Some(Reverse((_, _, run))) = self.heap.pop() else { break };
@@ -150,11 +147,13 @@ mod tests {
 
     #[test]
     fn groups_hold_what_fits_and_two_at_least() {
-        let run = |chunk: usize| Run::of_chunk(chunk);
-        let of = |chunks: &[usize], bytes| groups(&chunks.iter().map(|c| run(*c)).collect::<Vec<_>>(), bytes);
-        assert_eq!(of(&[1_000, 1_000, 1_000], 10_000), [0..3]);
-        assert_eq!(of(&[1_000, 1_000, 1_000], 5_000), [0..2, 2..3]);
-        assert_eq!(of(&[9_000, 9_000, 9_000, 9_000, 9_000], 1), [0..2, 2..4, 4..5]);
-        assert_eq!(of(&[], 1), [] as [std::ops::Range<usize>; 0]);
+        let of = |chunks: &[usize], bytes| {
+            let runs: Vec<Run> = chunks.iter().map(|c| Run::of_chunk(*c)).collect();
+            groups(&runs, bytes).into_iter().map(|g| (g.start, g.end)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[1_000, 1_000, 1_000], 10_000), [(0, 3)]);
+        assert_eq!(of(&[1_000, 1_000, 1_000], 5_000), [(0, 2), (2, 3)]);
+        assert_eq!(of(&[9_000, 9_000, 9_000, 9_000, 9_000], 1), [(0, 2), (2, 4), (4, 5)]);
+        assert_eq!(of(&[], 1), []);
     }
 }
