@@ -9,8 +9,8 @@
 //! - A damaged block costs that block, and is told.
 //!
 //! # How
-//! Blocks are read in storage order; [`form`] collects their records until [`SortLimits::run_bytes`] are in hand, sorts
-//! them, and writes them as a *run* of compressed chunks ([`run`]; [`entry`] is a record in it). [`merge`] reads all runs
+//! Blocks are read in storage order; `form` collects their records until [`SortLimits::run_bytes`] are in hand, sorts
+//! them, and writes them as a *run* of compressed chunks (`run`; `entry` is a record in it). `merge` reads all runs
 //! side by side, one chunk of each in memory; when there are too many for [`SortLimits::merge_bytes`], neighbours are merged
 //! into longer runs first. Each record is written once, or once more for each such level: the default limits need a second
 //! level from about 12 GiB of records on.
