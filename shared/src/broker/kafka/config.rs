@@ -137,7 +137,7 @@ pub struct SourceOptions {
 
 impl Default for SourceOptions {
     fn default() -> Self {
-        Self { memory_budget_bytes: 64 << 20, message_bytes_expected: 200, user: Vec::new() }
+        Self { memory_budget_bytes: 64 << 20, message_bytes_expected: 64, user: Vec::new() }
     }
 }
 
@@ -155,8 +155,9 @@ pub struct SinkOptions {
 
 /// A source's properties.
 ///
-/// Budget: a quarter is for responses on their way (`fetch.max.bytes`), the rest for the queue of messages that wait to
-/// be polled, less librdkafka's own bytes a message.
+/// Budget: a quarter is for responses on their way, the rest for the queue of messages that wait to be polled, less
+/// librdkafka's own bytes a message. These bytes come to a response when it is taken apart: 16 MiB of 40-byte messages grow
+/// to 90 MiB. So a response (`fetch.max.bytes`) is a sixteenth of the budget.
 ///
 /// # Errors
 /// [`BrokerError::Property`] when a person set what cannot be set.
@@ -170,7 +171,7 @@ pub fn source_properties(endpoint: &KafkaEndpoint, options: &SourceOptions) -> R
     let queue_bytes = options.memory_budget_bytes / 4 * 3;
     let messages = (queue_bytes / (payload + MESSAGE_OVERHEAD_BYTES)).clamp(1, 10_000_000);
     let payload_kib = (messages.saturating_mul(payload) / 1024).clamp(1, 2_097_151);
-    let fetch_bytes = (options.memory_budget_bytes / 4).clamp(1 << 20, 50 << 20);
+    let fetch_bytes = (options.memory_budget_bytes / 16).clamp(1 << 20, 50 << 20);
     p.set("queued.min.messages", messages.to_string());
     p.set("queued.max.messages.kbytes", payload_kib.to_string());
     p.set("fetch.max.bytes", fetch_bytes.to_string());

@@ -17,9 +17,11 @@ final class Sender implements AutoCloseable {
     private final KafkaProducer<byte[], byte[]> producer;
     private final AtomicLong failed = new AtomicLong();
     private final AtomicReference<Exception> firstError = new AtomicReference<>();
-    /** Written by the client's one thread only, read after the last answer. */
-    private long[] ackNs = new long[1024];
-    private int acked;
+    /** Each {@code every}th answer's time, so that memory is bounded. Written by the client's one thread only, read after the last. */
+    private final long[] ackNs = new long[1 << 20];
+    private int kept;
+    private long acked;
+    private long every = 1;
     private long originNs;
     private long sent;
     private long bytes;
@@ -67,15 +69,23 @@ final class Sender implements AutoCloseable {
             if (error != null) {
                 failed.incrementAndGet();
                 firstError.compareAndSet(null, error);
-            } else {
-                if (acked == ackNs.length) {
-                    ackNs = Arrays.copyOf(ackNs, 2 * acked);
-                }
-                ackNs[acked++] = System.nanoTime() - fromNs;
+            } else if (acked++ % every == 0) {
+                keep(System.nanoTime() - fromNs);
             }
         });
         sent++;
         bytes += record.value() == null ? 0 : record.value().length;
+    }
+
+    private void keep(long ns) {
+        if (kept == ackNs.length) {
+            for (int at = 0; at < kept / 2; at++) {
+                ackNs[at] = ackNs[2 * at];
+            }
+            kept /= 2;
+            every *= 2;
+        }
+        ackNs[kept++] = ns;
     }
 
     /** Waits for the last answer and prints the summary. Returns the exit code. */
@@ -85,11 +95,11 @@ final class Sender implements AutoCloseable {
         var summary = Clients.JSON.createObjectNode();
         summary.put("count", sent).put("failed", failed.get()).put("value_bytes", bytes);
         summary.put("seconds", sendSeconds).put("max_lateness_ms", maxLateNs / 1e6).put("late_over_10ms", lateOver10Ms);
-        Arrays.sort(ackNs, 0, acked);
+        Arrays.sort(ackNs, 0, kept);
         var ack = summary.putObject("ack_ms");
         for (String percentile : new String[] {"50", "99", "99.9", "100"}) {
-            int at = (int) Math.ceil(Double.parseDouble(percentile) / 100 * acked) - 1;
-            ack.put("p" + percentile, acked == 0 ? 0 : ackNs[Math.max(at, 0)] / 1e6);
+            int at = (int) Math.ceil(Double.parseDouble(percentile) / 100 * kept) - 1;
+            ack.put("p" + percentile, kept == 0 ? 0 : ackNs[Math.max(at, 0)] / 1e6);
         }
         if (firstError.get() != null) {
             summary.put("first_error", firstError.get().toString());
