@@ -14,11 +14,12 @@ use dejaq_shared::segment::codec::{ByteStrings, ColumnDecoder, ColumnEntry, Comp
 use dejaq_shared::segment::facts::{Body, SegmentFacts};
 use dejaq_shared::segment::frame::{FrameHead, PREFIX_BYTES, SegmentHeader, frame_type};
 use dejaq_shared::segment::meta;
-use dejaq_shared::segment::order::{TimeIndex, TimeOrder};
+use dejaq_shared::segment::ordered::Ordered;
 use dejaq_shared::segment::reader::{BlockReader, SegmentReader, SegmentState};
 use dejaq_shared::segment::recording::Recording;
 use dejaq_shared::segment::recording_writer::{NewRecording, RecordingWriter, RollPolicy};
 use dejaq_shared::segment::recovery::recover;
+use dejaq_shared::segment::time_index::TimeIndex;
 use dejaq_shared::segment::timeline::measure;
 use dejaq_shared::segment::verify::{verify_recording, verify_segment};
 use dejaq_shared::segment::writer::SegmentWriter;
@@ -75,7 +76,9 @@ pub fn recording(mut data: &[u8]) {
     let _ = verify_recording(dir.path(), |_| ());
     let source = Recording::open(dir.path()).expect("as before").segments[0].header.source.clone();
     let filters = Recording::open(dir.path()).expect("as before").segments[0].header.filters.clone();
-    if let Ok((writer, _)) = RecordingWriter::resume(dir.path(), NewRecording { source, filters, roll: RollPolicy::default() }) {
+    if let Ok((writer, _)) =
+        RecordingWriter::resume(dir.path(), NewRecording { source, filters, isolation: None, roll: RollPolicy::default() })
+    {
         writer.seal().expect("memory");
         Recording::open(dir.path()).expect("what was resumed can be read");
     }
@@ -85,7 +88,9 @@ fn in_time_order(recording: Recording) {
     let Ok(statistics) = measure(&recording) else { return };
     let clocks: Vec<_> = statistics.iter().map(|s| s.preferred_clock()).collect();
     let Ok(index) = TimeIndex::build(&recording, &clocks, &statistics) else { return };
-    let Ok(mut order) = TimeOrder::new(Arc::new(recording), Arc::new(index), i64::MIN..=i64::MAX) else { return };
+    let scratch = std::env::temp_dir();
+    let window = i64::MIN..=i64::MAX;
+    let Ok(mut order) = Ordered::open(Arc::new(recording), Arc::new(index), window, &scratch, &mut |_| ()) else { return };
     let mut last = i64::MIN;
     while let Ok(1..) = order.next_batch(1000, &mut |time, _| {
         assert!(time >= last, "time went back");
@@ -212,6 +217,7 @@ fn any_header() -> SegmentHeader {
         },
         source: meta::SourceV1 { broker: "kafka".into(), cluster: String::new(), ancestors: Vec::new() },
         filters: meta::FiltersV1 { topics: Vec::new(), replayed: String::new(), sampled_one_in: 1 },
+        isolation: None,
     }
 }
 
