@@ -267,7 +267,7 @@ fn ready(choices: &Choices, create: bool, scratch: &Path) -> anyhow::Result<Read
     setup.identity.notes.extend(target.notes());
     setup.identity.notes.extend(made_notes);
     setup.identity.notes.extend(partitioner::words(&partitioners, rekey));
-    // Sorting may take a while: only when nothing is left that can be refused.
+    // Sorting may take a while: only when the target has nothing left to refuse. If it fails (no room), topics that were made stay.
     let window = window(options.from_time_ns, options.to_time_ns);
     let mut progress = Progress::new();
     let scratch = options.scratch.as_deref().unwrap_or(scratch);

@@ -75,6 +75,7 @@ fn history_is_sorted_before_the_first_message_and_plan_says_what_that_takes() {
     let plan_of_copy: Value = serde_json::from_str(&plan_of_copy.stdout).expect("JSON");
     assert_eq!(plan_of_copy["sort"], Value::Null, "a sorted copy needs no sorting");
     assert_eq!((&plan_of_copy["scheduled"], &plan_of_copy["span_ns"]), (&plan["scheduled"], &plan["span_ns"]));
+    dejaq(&["sort", &recording, "--out", &format!("{copy}-2/")]).expect(0);
     let again = dejaq(&["sort", &recording, "--out", &copy]).expect(1);
     assert!(again.stderr.contains("it exists already"), "{}", again.stderr);
 }

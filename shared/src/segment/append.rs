@@ -92,6 +92,9 @@ impl RecordAppender {
 /// # Errors
 /// `make`'s; when `out` exists; I/O.
 pub fn make_beside<T, E: From<SegmentError>>(out: &Path, doing: &str, make: impl FnOnce(&Path) -> Result<T, E>) -> Result<T, E> {
+    // Without a slash at its end, or "beside" would be inside.
+    let out: PathBuf = out.components().collect();
+    let out = out.as_path();
     if out.exists() {
         return Err(SegmentError::Conflict { path: out.to_owned(), why: "it exists already: choose another --out".into() }.into());
     }

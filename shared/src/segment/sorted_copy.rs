@@ -87,7 +87,8 @@ fn write_into(ordered: &mut Ordered, dir: &Path, progress: &mut dyn FnMut(u64)) 
 fn begin(recording: &Recording, dir: &Path) -> Result<RecordAppender, SegmentError> {
     let header = &recording.segments[0].header;
     let source = SourceV1 { ancestors: recording.ancestors.clone(), ..header.source.clone() };
-    let new = NewRecording { source, filters: header.filters.clone(), isolation: header.isolation.clone(), roll: RollPolicy::default() };
+    let new =
+        NewRecording { source, filters: header.filters.clone(), isolation: recording.isolation().cloned(), roll: RollPolicy::default() };
     let mut copy = RecordAppender::create(dir, new)?;
     let writer = copy.recording();
     let streams: Vec<_> = recording.streams.iter().map(|s| (s.stream.clone(), s.start)).collect();

@@ -1,6 +1,6 @@
 //! Why a broker does not take us: the client's words, read for what is behind them and what to do about it. Pure.
 //!
-//! librdkafka tells some of this by a code, some only in its texts; tests/live/security.rs holds what is read here against a real
+//! librdkafka tells some of this by a code, some only in its texts; tests/live/security/ holds what is read here against a real
 //! broker, for the version that is linked in.
 
 use super::config::Properties;

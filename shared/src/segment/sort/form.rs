@@ -82,7 +82,7 @@ impl Sorted {
             Ok(())
         })?;
         forming.close_run()?;
-        let Forming { scratch, runs, .. } = forming;
+        let (scratch, runs) = forming.done();
         let formed_bytes = scratch.bytes();
         let mut merging = |bytes: u64| progress(SortProgress { done_bytes: all_bytes, all_bytes, scratch_bytes: formed_bytes + bytes });
         let (scratch, runs) = merge_down(scratch, runs, limits, dir, &mut merging)?;
@@ -170,6 +170,11 @@ impl Forming {
             entry::write(&mut self.arena, stream, &record);
         }
         Ok(())
+    }
+
+    /// What was formed; the memory for forming is given back.
+    fn done(self) -> (Scratch, Vec<Run>) {
+        (self.scratch, self.runs)
     }
 
     fn bytes(&self) -> usize {
