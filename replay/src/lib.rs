@@ -1,12 +1,12 @@
 //! Replay: a recording into a broker, on time, and what happened.
 //!
 //! ```text
-//! feed ─▶ planner (filter, remap, schedule) ─▶ ring ─▶ pacer ─▶ sink ┄completions┄▶ recorder ─▶ run directory
+//! feed ─▶ planner (filter, remap, schedule, transform) ─▶ ring ─▶ pacer ─▶ sink ┄completions┄▶ recorder ─▶ run directory
 //! └────────── pure, runs ahead, no clock ────────┘      └── the only clock ──┘
 //! ```
 //!
 //! `config` what was typed → what it means · `clock_choice` which time of a record counts · `select`, `shard`, `remap`,
-//! `partitioner`, `guard` what goes where, and what is refused · `timestamps` which stamp it bears · `schedule`, `marks`,
+//! `partitioner`, `guard` what goes where, and what is refused · `timestamps` which stamp it bears · `transform` what it says · `schedule`, `marks`,
 //! `planner`, `ring` what is sent when · `pacer`, `ceiling`,
 //! `holds`, `inflight` sending it · `ledger`, `measure`, `trust` what is known of it · `run`, `summary` saying so ·
 //! `engine` the threads.
@@ -42,6 +42,7 @@ pub mod shard;
 mod start;
 pub mod summary;
 pub mod timestamps;
+pub mod transform;
 pub mod trust;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The planner: feed → filter → remap → (transforms) → schedule → batches. It runs ahead on its own thread, and is pure:
+//! The planner: feed → filter → remap → schedule → transform → batches. It runs ahead on its own thread, and is pure:
 //! it reads the recording and no clock, so the same recording and options give the same batches on any machine. It is a
 //! single thread by nature: each due time follows from the record before.
 //!
@@ -15,6 +15,7 @@ use crate::marks::{MarkPolicy, Marks};
 use crate::ring::Ring;
 use crate::schedule::{Pace, Schedule};
 use crate::timestamps::TimestampMode;
+use crate::transform::{Occasion, Transform};
 
 /// A batch is closed when it is this large.
 const BATCH_BYTES: usize = 1 << 20;
@@ -60,6 +61,7 @@ pub struct Planner {
     options: PlannerOptions,
     schedule: Schedule,
     marks: Marks,
+    transform: Transform,
     building: Batch,
     ready: VecDeque<Batch>,
     pass: u32,
@@ -83,6 +85,7 @@ impl Planner {
             options,
             schedule,
             marks,
+            transform: Transform::default(),
             building: Batch::default(),
             ready: VecDeque::new(),
             pass: 0,
@@ -184,7 +187,9 @@ impl Planner {
         }
         let mark = self.marks.next(record.stream, place.mark_ns);
         let stamp = self.options.timestamps.stamp(record.broker_time, place.mark_ns);
-        self.building.push(record, route, Times { due_ns: place.due_ns, stamp }, mark);
+        let occasion = Occasion { pass: self.pass, copy: 0, due_ns: place.due_ns };
+        let record = self.transform.apply(record, occasion);
+        self.building.push(&record, route, Times { due_ns: place.due_ns, stamp }, mark);
         self.own += 1;
         self.passed = 0;
         if self.building.items.len() >= BATCH_ITEMS || self.building.weight() >= BATCH_BYTES {

@@ -1,0 +1,47 @@
+//! Formats: the grammars of payloads that carry tags.
+//!
+//! Every format does two things. [`Format::parse`] understands a whole payload, or says where it cannot: it fills a
+//! [`Parsed`] with samples (a line, a data point, a time series, a JSON document), their metric names, their tags and the
+//! payload's time stamps. [`Format::write`] writes the payload anew with [`Edits`] made. Guarantees:
+//!
+//! - No byte is disturbed that an edit does not mean to change; lengths, checksums, sorting and framing are fixed up.
+//! - Input is never trusted: no panic, no allocation by a length that the payload merely claims, no recursion by its depth.
+//! - What was written parses again, and gives the same samples but for the edits.
+//! - A format keeps nothing between payloads but memory to use again, and decides nothing: which tag gets which value is the
+//!   business of the rules.
+
+mod edits;
+mod kind;
+mod open;
+mod parsed;
+
+pub use edits::{Added, Edits, Replaced};
+pub use kind::{FormatKind, Part, StampField, StampUnit, Wanted};
+pub use open::{OpenError, open};
+pub use parsed::{Parsed, Sample, Span, Stamp, Tag};
+
+/// Why a payload is not of its format, or cannot be written with the edits asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("at byte {offset}: {what}")]
+pub struct Malformed {
+    /// Where in the payload (in its plain form, if it is compressed).
+    pub offset: usize,
+    /// What is wrong there.
+    pub what: &'static str,
+}
+
+/// One grammar. See the module's words for what an implementation guarantees.
+pub trait Format: Send + std::fmt::Debug {
+    /// Understands a payload; `parsed` is cleared first, and holds nothing of use after an error.
+    ///
+    /// # Errors
+    /// [`Malformed`] when any part of the payload is not of this format.
+    fn parse(&mut self, payload: &[u8], parsed: &mut Parsed) -> Result<(), Malformed>;
+
+    /// Appends the payload with the edits made to `out`. `parsed` is what [`Format::parse`] just made of the same payload,
+    /// with nothing parsed in between; the edits are sealed.
+    ///
+    /// # Errors
+    /// [`Malformed`] when a new name or value cannot be said in this format; `out` may then have a part of it at its end.
+    fn write(&mut self, payload: &[u8], parsed: &Parsed, edits: &Edits, out: &mut Vec<u8>) -> Result<(), Malformed>;
+}
