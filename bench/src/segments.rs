@@ -172,20 +172,10 @@ fn timed<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<(T, f64)
 }
 
 fn header() -> SegmentHeader {
-    SegmentHeader {
-        segment: SegmentV1 {
-            recording_id: [1; 16],
-            writer_id: [2; 16],
-            number: 0,
-            sync: *b"bench only, sync",
-            created_wall_ns: 0,
-            created_mono_ns: 0,
-            software: "dejaq-bench".into(),
-        },
-        source: SourceV1 { broker: "kafka".into(), cluster: "bench".into(), ancestors: Vec::new() },
-        filters: FiltersV1 { topics: vec!["bench".into()], replayed: "stop".into(), sampled_one_in: 1 },
-        isolation: None,
-    }
+    let segment = SegmentV1::first([1; 16], [2; 16], *b"bench only, sync", "dejaq-bench");
+    let filters = FiltersV1 { topics: vec!["bench".into()], replayed: "stop".into(), sampled_one_in: 1 };
+    let source = SourceV1 { broker: "kafka".into(), cluster: "bench".into(), ancestors: Vec::new() };
+    SegmentHeader { filters, ..SegmentHeader::new(segment, source) }
 }
 
 fn write_ours(input: &Input<'_>, mut store: Vec<u8>) -> anyhow::Result<Vec<u8>> {
@@ -205,6 +195,7 @@ fn write_ours(input: &Input<'_>, mut store: Vec<u8>) -> anyhow::Result<Vec<u8>> 
             value: Some(value),
             headers: Headers::EMPTY,
             flags: RecordFlags::default(),
+            ..Record::EMPTY
         });
         if builder.bytes_raw() >= CHUNK_BYTES || builder.records() >= BLOCK_RECORDS {
             encoder.encode(&builder, Compression::Zstd(LEVEL), &mut block)?;

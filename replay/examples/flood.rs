@@ -51,6 +51,7 @@ impl RecordFeed for Made {
                     value: Some(&VALUE),
                     headers: Headers::EMPTY,
                     flags: RecordFlags::default(),
+                    ..Record::EMPTY
                 },
             );
         }

@@ -91,24 +91,12 @@ fn lines_of(segment: &[u8]) -> Outcome<Vec<u8>> {
 }
 
 fn header(ancestors: &[&str]) -> SegmentHeader {
-    SegmentHeader {
-        segment: SegmentV1 {
-            recording_id: *b"golden recording",
-            writer_id: *b"golden writer  a",
-            number: 0,
-            sync: *b"\x9esync of golden\x01",
-            created_wall_ns: ARRIVAL_NS - 1,
-            created_mono_ns: 300,
-            software: "dejaq golden".into(),
-        },
-        source: SourceV1 {
-            broker: "kafka".into(),
-            cluster: "prod-cluster".into(),
-            ancestors: ancestors.iter().map(|a| (*a).to_owned()).collect(),
-        },
-        filters: FiltersV1 { topics: vec!["orders".into(), "^metrics".into()], replayed: "stop".into(), sampled_one_in: 1 },
-        isolation: None,
-    }
+    let first = SegmentV1::first(*b"golden recording", *b"golden writer  a", *b"\x9esync of golden\x01", "dejaq golden");
+    let segment = SegmentV1 { created_wall_ns: ARRIVAL_NS - 1, created_mono_ns: 300, ..first };
+    let ancestors = ancestors.iter().map(|a| (*a).to_owned()).collect();
+    let source = SourceV1 { broker: "kafka".into(), cluster: "prod-cluster".into(), ancestors };
+    let filters = FiltersV1 { topics: vec!["orders".into(), "^metrics".into()], replayed: "stop".into(), sampled_one_in: 1 };
+    SegmentHeader { filters, ..SegmentHeader::new(segment, source) }
 }
 
 fn stream(topic: &str, partition: i32) -> Stream {
@@ -143,22 +131,7 @@ fn plain(stream: u32, position: i64) -> Record<'static> {
         broker_time: BrokerTime::Create(CREATE_MS + position / 3),
         key: Some(b"key"),
         value: Some(b"value"),
-        ..nothing()
-    }
-}
-
-/// A record with nothing in it.
-fn nothing() -> Record<'static> {
-    Record {
-        stream: 0,
-        position: 0,
-        leader_epoch: -1,
-        arrival_ns: 0,
-        broker_time: BrokerTime::None,
-        key: None,
-        value: None,
-        headers: Headers::EMPTY,
-        flags: RecordFlags::default(),
+        ..Record::EMPTY
     }
 }
 
@@ -194,7 +167,7 @@ fn empties() -> Outcome<Vec<u8>> {
         }
     }
     block(&mut writer, Compression::None, records)?;
-    block(&mut writer, Compression::None, (7..9).map(|position| Record { position, arrival_ns: ARRIVAL_NS, stream: 1, ..nothing() }))?;
+    block(&mut writer, Compression::None, (7..9).map(|position| Record { position, arrival_ns: ARRIVAL_NS, stream: 1, ..Record::EMPTY }))?;
     // All strings empty: lengths and no bytes.
     block(&mut writer, Compression::Zstd(3), (16..40).map(|position| Record { key: Some(b""), value: Some(b""), ..plain(0, position) }))?;
     Ok(writer.seal(false)?)

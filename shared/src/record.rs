@@ -6,13 +6,15 @@
 
 use std::fmt;
 
+use crate::amqp::Properties;
+
 /// A stream's number inside one reader, writer or run: an index into its table of [`Stream`]s.
 pub type StreamIx = u32;
 
 /// A leader epoch that the broker did not tell.
 pub const EPOCH_UNKNOWN: i32 = -1;
 
-/// The most bytes (key + value + headers) that one record may have. Larger messages become a gap.
+/// The most bytes ([`Record::bytes_raw`]) that one record may have. Larger messages become a gap.
 pub const RECORD_BYTES_MAX: usize = 128 << 20;
 
 /// Who defined the broker's time stamp of a record.
@@ -82,17 +84,38 @@ pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
     /// The value; `None` is null (Kafka: a tombstone).
     pub value: Option<&'a [u8]>,
-    /// The headers, in order.
+    /// The headers, in order (Kafka's; RabbitMQ's are among the properties).
     pub headers: Headers<'a>,
     /// How it was had.
     pub flags: RecordFlags,
+    /// RabbitMQ: the routing key; `None` where there is no such thing.
+    pub routing_key: Option<&'a [u8]>,
+    /// RabbitMQ: the basic properties, the header table among them.
+    pub properties: Properties<'a>,
 }
 
 impl Record<'_> {
-    /// Key, value and header bytes: the size that limits, budgets and `bytes_raw` count.
+    /// A record with nothing in it: what to take the fields from that do not matter.
+    pub const EMPTY: Self = Self {
+        stream: 0,
+        position: 0,
+        leader_epoch: EPOCH_UNKNOWN,
+        arrival_ns: 0,
+        broker_time: BrokerTime::None,
+        key: None,
+        value: None,
+        headers: Headers::EMPTY,
+        flags: RecordFlags(0),
+        routing_key: None,
+        properties: Properties::EMPTY,
+    };
+
+    /// Key, value and header bytes (RabbitMQ: with the routing key and the properties as they are encoded): the size that
+    /// limits, budgets and `bytes_raw` count.
     #[must_use]
     pub fn bytes_raw(&self) -> usize {
-        self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len) + self.headers.bytes_raw()
+        let strings = [self.key, self.value, self.routing_key, Some(self.properties.as_bytes())];
+        strings.into_iter().flatten().map(<[u8]>::len).sum::<usize>() + self.headers.bytes_raw()
     }
 }
 

@@ -194,6 +194,7 @@ impl Importer {
             value: line.value.as_ref().map(|v| v.0.as_ref()),
             headers: self.headers.as_headers(),
             flags: Flag::set(&line.flags),
+            ..Record::EMPTY
         };
         if record.bytes_raw() > RECORD_BYTES_MAX {
             return Ok(Err(format!("the record has {} bytes, the limit is {RECORD_BYTES_MAX}", record.bytes_raw())));

@@ -220,6 +220,7 @@ impl Block {
             value: self.values.get(record),
             headers: self.headers.get(record).map_or(Headers::EMPTY, Headers::from_checked),
             flags: self.flags(record),
+            ..Record::EMPTY
         }
     }
 }

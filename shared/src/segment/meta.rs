@@ -64,6 +64,14 @@ pub struct SegmentV1 {
     pub software: String,
 }
 
+impl SegmentV1 {
+    /// The first segment of a writer, begun at no known time.
+    #[must_use]
+    pub fn first(recording_id: [u8; 16], writer_id: [u8; 16], sync: [u8; 16], software: &str) -> Self {
+        Self { recording_id, writer_id, number: 0, sync, created_wall_ns: 0, created_mono_ns: 0, software: software.to_owned() }
+    }
+}
+
 /// Where the records come from.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct SourceV1 {
@@ -84,6 +92,14 @@ pub struct FiltersV1 {
     pub replayed: String,
     /// One record in so many was kept, so each stands for as many; 1 = all.
     pub sampled_one_in: u64,
+}
+
+impl FiltersV1 {
+    /// Of a header that states none.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { topics: Vec::new(), replayed: String::new(), sampled_one_in: 1 }
+    }
 }
 
 /// How records of transactions were read.

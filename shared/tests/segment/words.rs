@@ -71,6 +71,7 @@ impl Owned {
             value: self.value.as_deref(),
             headers: headers.as_headers(),
             flags: RecordFlags(self.flags),
+            ..Record::EMPTY
         })
     }
 }
@@ -120,20 +121,11 @@ pub(crate) fn numbered(mut records: Vec<Owned>) -> Vec<Owned> {
 }
 
 pub(crate) fn header() -> SegmentHeader {
-    SegmentHeader {
-        segment: SegmentV1 {
-            recording_id: [1; 16],
-            writer_id: [2; 16],
-            number: 0,
-            sync: *b"sixteen sync b..",
-            created_wall_ns: 1_700_000_000_000_000_000,
-            created_mono_ns: 5,
-            software: "test".into(),
-        },
-        source: SourceV1 { broker: "kafka".into(), cluster: "cluster-a".into(), ancestors: vec!["elder".into()] },
-        filters: FiltersV1 { topics: vec!["^metrics".into()], replayed: "stop".into(), sampled_one_in: 1 },
-        isolation: None,
-    }
+    let first = SegmentV1::first([1; 16], [2; 16], *b"sixteen sync b..", "test");
+    let segment = SegmentV1 { created_wall_ns: 1_700_000_000_000_000_000, created_mono_ns: 5, ..first };
+    let source = SourceV1 { broker: "kafka".into(), cluster: "cluster-a".into(), ancestors: vec!["elder".into()] };
+    let filters = FiltersV1 { topics: vec!["^metrics".into()], replayed: "stop".into(), sampled_one_in: 1 };
+    SegmentHeader { filters, ..SegmentHeader::new(segment, source) }
 }
 
 pub(crate) fn stream(topic: &str, partition: i32) -> Stream {

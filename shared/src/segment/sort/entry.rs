@@ -74,6 +74,7 @@ pub(super) fn read(from: &[u8]) -> Option<Record<'_>> {
         value: value?,
         headers: Headers::from_checked(headers?.unwrap_or_default()),
         flags: RecordFlags(flags),
+        ..Record::EMPTY
     };
     rest.is_empty().then_some(record)
 }
@@ -90,7 +91,7 @@ mod tests {
             key in prop::option::of(prop::collection::vec(any::<u8>(), 0..20)), value in prop::option::of(prop::collection::vec(any::<u8>(), 0..300)),
         ) {
             let broker_time = match kind { 0 => BrokerTime::None, 1 => BrokerTime::Create(raw), _ => BrokerTime::Append(raw) };
-            let record = Record { stream: 9, position, leader_epoch, arrival_ns, broker_time, key: key.as_deref(), value: value.as_deref(), headers: Headers::EMPTY, flags: RecordFlags(flags) };
+            let record = Record { stream: 9, position, leader_epoch, arrival_ns, broker_time, key: key.as_deref(), value: value.as_deref(), headers: Headers::EMPTY, flags: RecordFlags(flags), ..Record::EMPTY };
             let mut bytes = Vec::new();
             write(&mut bytes, stream, &record);
             prop_assert_eq!((length(&bytes), super::stream(&bytes)), (Some(bytes.len()), Some(stream)));
