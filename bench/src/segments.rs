@@ -13,7 +13,7 @@ use dejaq_shared::segment::block::{BlockBuilder, BlockEncoder, EncodedBlock};
 use dejaq_shared::segment::block_read::{Block, Wanted};
 use dejaq_shared::segment::codec::Compression;
 use dejaq_shared::segment::frame::{SegmentHeader, frame_type};
-use dejaq_shared::segment::meta::{FiltersV1, KafkaStreamV1, SegmentV1, SourceV1};
+use dejaq_shared::segment::meta::{FiltersV1, IntroducedStream, SegmentV1, SourceV1};
 use dejaq_shared::segment::reader::{BlockReader, SegmentReader};
 use dejaq_shared::segment::writer::SegmentWriter;
 
@@ -181,7 +181,7 @@ fn header() -> SegmentHeader {
 fn write_ours(input: &Input<'_>, mut store: Vec<u8>) -> anyhow::Result<Vec<u8>> {
     store.clear();
     let mut writer = SegmentWriter::begin(store, Path::new("bench"), &header())?;
-    let stream = KafkaStreamV1 { id: 0, cluster: "bench".into(), topic: "bench".into(), topic_id: None, partition: 0, start: 0 };
+    let stream = IntroducedStream::of(0, &Stream { cluster: "bench".into(), lane: Lane::Kafka { topic: "bench".into(), topic_id: None, partition: 0 } }, 0);
     writer.streams(&[stream], &[])?;
     let (mut builder, mut encoder, mut block) = (BlockBuilder::new(), BlockEncoder::new()?, EncodedBlock::default());
     for (position, (arrival_ns, create_ms, value)) in (0..).zip(input.each()) {

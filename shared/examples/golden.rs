@@ -12,7 +12,7 @@ use dejaq_shared::segment::MUST_UNDERSTAND;
 use dejaq_shared::segment::block::{BlockBuilder, BlockEncoder, EncodedBlock};
 use dejaq_shared::segment::codec::Compression;
 use dejaq_shared::segment::frame::{FrameHead, HEAD_BYTES, SegmentHeader, seal_metadata};
-use dejaq_shared::segment::meta::{AttachmentV1, FiltersV1, KafkaStreamV1, SegmentV1, SourceV1, StreamBooksV1};
+use dejaq_shared::segment::meta::{AttachmentV1, FiltersV1, IntroducedStream, SegmentV1, SourceV1, StreamBooksV1};
 use dejaq_shared::segment::reader::SegmentReader;
 use dejaq_shared::segment::recording::Recording;
 use dejaq_shared::segment::recovery::recover;
@@ -110,7 +110,7 @@ fn begin(streams: &[(Stream, i64)], ancestors: &[&str]) -> Outcome<Writer> {
 
 fn begin_with(header: &SegmentHeader, streams: &[(Stream, i64)]) -> Outcome<Writer> {
     let mut writer = SegmentWriter::begin(Vec::new(), Path::new("golden"), header)?;
-    let rows: Vec<KafkaStreamV1> = (0..).zip(streams).map(|(id, (stream, start))| KafkaStreamV1::of(id, stream, *start)).collect();
+    let rows: Vec<IntroducedStream> = (0..).zip(streams).map(|(id, (stream, start))| IntroducedStream::of(id, stream, *start)).collect();
     writer.streams(&rows, &[])?;
     checkpoint(&mut writer)?;
     Ok(writer)
@@ -247,7 +247,7 @@ fn books() -> Outcome<Vec<u8>> {
     writer.sync()?;
     // The same identity again (its log was cut back), and a new one.
     writer.streams(
-        &[KafkaStreamV1::of(1, &stream("orders", 0), 0), KafkaStreamV1::of(2, &stream("late", 3), 0)],
+        &[IntroducedStream::of(1, &stream("orders", 0), 0), IntroducedStream::of(2, &stream("late", 3), 0)],
         &["parent-cluster".into()],
     )?;
     let reasons =

@@ -260,38 +260,65 @@ pub enum Lane {
         /// The partition's number.
         partition: i32,
     },
+    /// What is published to one of RabbitMQ's exchanges; the routing key is a field of the record.
+    RabbitExchange {
+        /// The virtual host.
+        vhost: String,
+        /// The exchange's name; empty is the default exchange.
+        exchange: String,
+    },
+    /// One of RabbitMQ's stream queues.
+    RabbitQueue {
+        /// The virtual host.
+        vhost: String,
+        /// The queue's name.
+        queue: String,
+    },
 }
 
+/// What the default exchange, whose name is empty, is called.
+pub const DEFAULT_EXCHANGE: &str = "(default)";
+
 impl Stream {
-    /// The stream's name for people: `topic/partition`.
+    /// The stream's name for people, and for globs: `topic/partition`; `exchange` or `queue:NAME`, with `vhost/` in front where
+    /// that is not `/`.
     #[must_use]
     pub fn name(&self) -> String {
+        let within = |vhost: &str, name: String| if vhost == "/" { name } else { format!("{vhost}/{name}") };
         match &self.lane {
             Lane::Kafka { topic, partition, .. } => format!("{topic}/{partition}"),
+            Lane::RabbitExchange { vhost, .. } => within(vhost, self.topic().to_owned()),
+            Lane::RabbitQueue { vhost, queue } => within(vhost, format!("queue:{queue}")),
         }
     }
 
-    /// The topic's name (the unit of `--map`, of per-topic latency and of globs).
+    /// The name of what has the stream as a part or as its whole (the unit of `--map`, of per-topic latency and of globs): the
+    /// topic, the exchange or the queue.
     #[must_use]
     pub fn topic(&self) -> &str {
         match &self.lane {
             Lane::Kafka { topic, .. } => topic,
+            Lane::RabbitExchange { exchange, .. } if exchange.is_empty() => DEFAULT_EXCHANGE,
+            Lane::RabbitExchange { exchange, .. } => exchange,
+            Lane::RabbitQueue { queue, .. } => queue,
         }
     }
 
-    /// The partition's number.
+    /// The partition's number; -1 where there are none.
     #[must_use]
     pub fn partition(&self) -> i32 {
         match &self.lane {
             Lane::Kafka { partition, .. } => *partition,
+            Lane::RabbitExchange { .. } | Lane::RabbitQueue { .. } => -1,
         }
     }
 
-    /// The topic's id, where the cluster gave one.
+    /// The topic's id, where there is one.
     #[must_use]
     pub fn topic_id(&self) -> Option<TopicId> {
         match &self.lane {
             Lane::Kafka { topic_id, .. } => *topic_id,
+            Lane::RabbitExchange { .. } | Lane::RabbitQueue { .. } => None,
         }
     }
 }

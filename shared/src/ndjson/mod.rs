@@ -1,9 +1,10 @@
 //! Records as lines of JSON: `export` writes them, `import` reads them, and the two are inverses for records.
 //!
 //! One object a line. Bytes are `{"utf8": "…"}` or, where they are not UTF-8, `{"base64": "…"}`; absent (null) is `null`.
-//! import also takes a plain string for bytes. It needs `broker`, the parts of the stream (`topic` and `partition`) and
-//! `value`; the rest has defaults, given at [`Line`]. Gaps and attachments do not travel through this form.
+//! import also takes a plain string for bytes. It needs `broker`, the parts of the stream (`topic` and `partition`; RabbitMQ:
+//! `vhost`, and `exchange` with `routing_key` or `queue`) and `value`; the rest has defaults (docs/FORMAT.md, section 11). Gaps and attachments do not travel through this form.
 
+mod amqp;
 mod export;
 mod import;
 
@@ -18,54 +19,70 @@ pub use import::{ImportError, ImportSummary, import};
 
 use crate::record::RecordFlags;
 
-/// One record as a line.
+/// One record as a line: `P` is how the properties are written ([`amqp::Shown`]), or read ([`amqp::Read`]).
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Line<'a> {
-    /// "kafka".
+struct Line<'a, P> {
+    /// "kafka" or "rabbitmq".
     #[serde(borrow)]
-    pub broker: Cow<'a, str>,
+    broker: Cow<'a, str>,
     /// The cluster's identity. Default: unknown.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    pub cluster: Option<Cow<'a, str>>,
-    /// The topic.
-    #[serde(borrow)]
-    pub topic: Cow<'a, str>,
+    cluster: Option<Cow<'a, str>>,
+    /// Kafka: the topic.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    topic: Option<Cow<'a, str>>,
     /// The topic's id. Default: unknown.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    pub topic_id: Option<Cow<'a, str>>,
-    /// The partition.
-    pub partition: i32,
+    topic_id: Option<Cow<'a, str>>,
+    /// Kafka: the partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    partition: Option<i32>,
+    /// RabbitMQ: the virtual host.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    vhost: Option<Cow<'a, str>>,
+    /// RabbitMQ: the exchange, empty for the default one.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    exchange: Option<Cow<'a, str>>,
+    /// RabbitMQ: the stream queue.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    queue: Option<Cow<'a, str>>,
     /// The stream's name for people; not read.
     #[serde(borrow, default)]
-    pub stream: Option<Cow<'a, str>>,
+    stream: Option<Cow<'a, str>>,
     /// The offset. Default: the stream's previous one + 1, from 0.
     #[serde(default)]
-    pub position: Option<i64>,
+    position: Option<i64>,
     /// The leader's epoch. Default: unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub leader_epoch: Option<i32>,
+    leader_epoch: Option<i32>,
     /// When it was received, nanoseconds since 1970. Default: the broker's time stamp, else the import's now.
     #[serde(default)]
-    pub arrival_ns: Option<i64>,
+    arrival_ns: Option<i64>,
     /// The broker's time stamp, raw (Kafka: milliseconds since 1970). Default: none.
     #[serde(default)]
-    pub broker_ts: Option<i64>,
+    broker_ts: Option<i64>,
     /// Who made it: "none", "create" or "append". Default: "create" with `broker_ts`, else "none".
     #[serde(default)]
-    pub broker_ts_kind: Option<Kind>,
+    broker_ts_kind: Option<Kind>,
     /// How it was had. Default: nothing special.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub flags: Vec<Flag>,
+    flags: Vec<Flag>,
+    /// RabbitMQ: the routing key. Default, in a stream queue: none.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    routing_key: Option<Bytes<'a>>,
+    /// RabbitMQ: the basic properties. Default: none.
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    properties: Option<P>,
     /// The key. Default: null.
     #[serde(borrow, default)]
-    pub key: Option<Bytes<'a>>,
+    key: Option<Bytes<'a>>,
     /// The headers: name and value. Default: none.
     #[serde(borrow, default)]
-    pub headers: Vec<(Bytes<'a>, Option<Bytes<'a>>)>,
+    headers: Vec<(Bytes<'a>, Option<Bytes<'a>>)>,
     /// The value; must be there, null is a tombstone.
     #[serde(borrow, deserialize_with = "there")]
-    pub value: Option<Bytes<'a>>,
+    value: Option<Bytes<'a>>,
 }
 
 /// Without a default: a line that lacks the field is refused, one that says null is not.
@@ -140,7 +157,7 @@ enum Form<'a> {
 }
 
 /// A string that is borrowed from the line where it has no escapes.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 

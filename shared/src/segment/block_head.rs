@@ -157,7 +157,7 @@ impl BlockHead {
     pub fn refuse_unknown(&self) -> Result<(), String> {
         let known = |id: u16| {
             matches!(id, column::FRAME..=column::FLAGS)
-                || [column::KEY, column::HEADERS, column::VALUE].iter().any(|k| (*k..=k + column::INDEX).contains(&id))
+                || column::STRINGS.iter().any(|k| (*k..=k + column::INDEX).contains(&id))
         };
         match self.columns.iter().find(|c| !known(c.id) && c.flags & MUST_UNDERSTAND != 0) {
             Some(entry) => Err(format!("column {}", entry.id)),

@@ -7,7 +7,7 @@ use dejaq_shared::segment::block::{BlockBuilder, BlockEncoder, EncodedBlock};
 use dejaq_shared::segment::block_read::{Block, Wanted};
 use dejaq_shared::segment::codec::Compression;
 use dejaq_shared::segment::frame::{SegmentHeader, frame_type};
-use dejaq_shared::segment::meta::{FiltersV1, KafkaStreamV1, SegmentV1, SourceV1};
+use dejaq_shared::segment::meta::{FiltersV1, IntroducedStream, SegmentV1, SourceV1};
 use dejaq_shared::segment::reader::{BlockReader, Place, SegmentReader};
 use dejaq_shared::segment::recording_writer::{NewRecording, RollPolicy};
 use dejaq_shared::segment::writer::SegmentWriter;
@@ -150,7 +150,7 @@ pub(crate) fn begin(streams: u32) -> SegmentWriter<Vec<u8>> {
 /// The same with a header of one's own.
 pub(crate) fn begin_with(header: &SegmentHeader, streams: u32) -> SegmentWriter<Vec<u8>> {
     let mut writer = SegmentWriter::begin(Vec::new(), Path::new("memory"), header).expect("memory");
-    let rows: Vec<KafkaStreamV1> = (0..streams).map(|id| KafkaStreamV1::of(id, &stream("t", id.cast_signed()), 0)).collect();
+    let rows: Vec<IntroducedStream> = (0..streams).map(|id| IntroducedStream::of(id, &stream("t", id.cast_signed()), 0)).collect();
     writer.streams(&rows, &[]).expect("memory");
     writer.checkpoint(&writer.facts().books.values().copied().collect::<Vec<_>>()).expect("memory");
     writer
