@@ -181,7 +181,11 @@ fn header() -> SegmentHeader {
 fn write_ours(input: &Input<'_>, mut store: Vec<u8>) -> anyhow::Result<Vec<u8>> {
     store.clear();
     let mut writer = SegmentWriter::begin(store, Path::new("bench"), &header())?;
-    let stream = IntroducedStream::of(0, &Stream { cluster: "bench".into(), lane: Lane::Kafka { topic: "bench".into(), topic_id: None, partition: 0 } }, 0);
+    let stream = IntroducedStream::of(
+        0,
+        &Stream { cluster: "bench".into(), lane: Lane::Kafka { topic: "bench".into(), topic_id: None, partition: 0 } },
+        0,
+    );
     writer.streams(&[stream], &[])?;
     let (mut builder, mut encoder, mut block) = (BlockBuilder::new(), BlockEncoder::new()?, EncodedBlock::default());
     for (position, (arrival_ns, create_ms, value)) in (0..).zip(input.each()) {

@@ -61,8 +61,13 @@ impl<'a> Properties<'a> {
     /// [`Malformed`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let (basic, rest) = read(bytes);
-        if !rest.is_empty() || (!bytes.is_empty() && basic.present() == 0) || basic.written_bytes() != bytes.len() {
-            return Err(Malformed { offset: bytes.len() - rest.len(), what: "a property runs past the end, is not known, or bytes are left over" });
+        let malformed = |what| Malformed { offset: bytes.len() - rest.len(), what };
+        match bytes.first_chunk().map(|present| u16::from_le_bytes(*present)) {
+            None if bytes.is_empty() => {}
+            None | Some(0) => return Err(malformed("no property, where at least one is expected")),
+            Some(present) if present != basic.present() => return Err(malformed("a property that is not known or runs past the end")),
+            Some(_) if !rest.is_empty() => return Err(malformed("bytes are left over")),
+            Some(_) => {}
         }
         if let Some(table) = basic.headers {
             let offset = table.as_bytes().as_ptr().addr() - bytes.as_ptr().addr();
@@ -154,14 +159,6 @@ impl<'a> Basic<'a> {
             _ => self.short(number).is_some_and(|s| s.is_some()),
         };
         (0..COUNT).map(there).zip(0..).fold(0, |bits, (there, number)| bits | u16::from(there) << number)
-    }
-
-    /// The bytes that [`Basic::write`] writes.
-    fn written_bytes(mut self) -> usize {
-        let octets = usize::from(self.delivery_mode.is_some()) + usize::from(self.priority.is_some());
-        let fixed = octets + self.timestamp.map_or(0, |_| 8) + self.headers.map_or(0, |t| 4 + t.as_bytes().len());
-        let short: usize = (0..COUNT).filter_map(|number| self.short(number).copied().flatten()).map(|s| 1 + s.len()).sum();
-        if self.present() == 0 { 0 } else { 2 + fixed + short }
     }
 
     /// Appends them in their encoding.

@@ -10,13 +10,14 @@ use super::{Bytes, Text};
 use crate::amqp::{Array, Basic, Malformed, Properties, Table, TableBuf, Value};
 
 /// Properties as a line writes them.
-pub(super) struct Shown<'a>(pub(super) Properties<'a>);
+#[derive(Debug)]
+pub struct ShownProperties<'a>(pub Properties<'a>);
 
 struct ShownTable<'a>(Table<'a>);
 struct ShownArray<'a>(Array<'a>);
 struct ShownValue<'a>(Value<'a>);
 
-impl Serialize for Shown<'_> {
+impl Serialize for ShownProperties<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let basic = self.0.basic();
         let mut map = serializer.serialize_map(None)?;
@@ -92,7 +93,7 @@ impl Serialize for ShownValue<'_> {
 /// Properties as a line has them.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Read<'a> {
+pub struct ReadProperties<'a> {
     #[serde(borrow, default)]
     content_type: Option<Bytes<'a>>,
     #[serde(borrow, default)]
@@ -182,7 +183,7 @@ fn short<'s>(bytes: &'s Option<Bytes<'_>>) -> Option<&'s [u8]> {
     bytes.as_ref().map(|bytes| bytes.0.as_ref())
 }
 
-impl Read<'_> {
+impl ReadProperties<'_> {
     /// Appends the properties in their encoding; `table` is memory to use again.
     pub(super) fn encode(&self, table: &mut TableBuf, out: &mut Vec<u8>) -> Result<(), Malformed> {
         table.clear();

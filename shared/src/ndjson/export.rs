@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 
-use super::{Bytes, Flag, Kind, Line, amqp};
+use super::{Bytes, Flag, Kind, Line, ShownProperties};
 use crate::record::{BrokerTime, EPOCH_UNKNOWN, Lane, Record};
 use crate::segment::SegmentError;
 use crate::segment::block_read::{Block, Wanted};
@@ -90,7 +90,7 @@ impl<'r> Exporter<'r> {
             broker_ts_kind: Some(kind),
             flags: Flag::of(record.flags),
             routing_key: record.routing_key.map(Bytes::from),
-            properties: (!record.properties.is_empty()).then_some(amqp::Shown(record.properties)),
+            properties: (!record.properties.is_empty()).then_some(ShownProperties(record.properties)),
             key: record.key.map(Bytes::from),
             headers: record.headers.iter().map(|(name, value)| (name.into(), value.map(Bytes::from))).collect(),
             value: record.value.map(Bytes::from),

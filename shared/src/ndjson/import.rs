@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, Read as _};
 use std::path::Path;
 
-use super::{Flag, Kind, amqp};
+use super::{Flag, Kind, Line};
 use crate::amqp::{Properties, TableBuf};
 use crate::broker::mark::Mark;
 use crate::clock::wall_now_ns;
@@ -18,8 +18,6 @@ use crate::segment::recording_writer::{NewRecording, RollPolicy};
 
 /// The longest line: a record of the largest size in base64, with room for its fields.
 const LINE_BYTES_MAX: u64 = (RECORD_BYTES_MAX as u64) * 2;
-
-type Line<'a> = super::Line<'a, amqp::Read<'a>>;
 
 /// Why lines cannot be imported.
 #[derive(Debug, thiserror::Error)]

@@ -14,75 +14,76 @@ use base64::Engine as _;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
+pub use amqp::{ReadProperties, ShownProperties};
 pub use export::Exporter;
 pub use import::{ImportError, ImportSummary, import};
 
 use crate::record::RecordFlags;
 
-/// One record as a line: `P` is how the properties are written ([`amqp::Shown`]), or read ([`amqp::Read`]).
+/// One record as a line: `P` is how the properties are read, or written ([`ShownProperties`]).
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line<'a, P> {
+pub struct Line<'a, P = ReadProperties<'a>> {
     /// "kafka" or "rabbitmq".
     #[serde(borrow)]
-    broker: Cow<'a, str>,
+    pub broker: Cow<'a, str>,
     /// The cluster's identity. Default: unknown.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    cluster: Option<Cow<'a, str>>,
+    pub cluster: Option<Cow<'a, str>>,
     /// Kafka: the topic.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    topic: Option<Cow<'a, str>>,
+    pub topic: Option<Cow<'a, str>>,
     /// The topic's id. Default: unknown.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    topic_id: Option<Cow<'a, str>>,
+    pub topic_id: Option<Cow<'a, str>>,
     /// Kafka: the partition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    partition: Option<i32>,
+    pub partition: Option<i32>,
     /// RabbitMQ: the virtual host.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    vhost: Option<Cow<'a, str>>,
+    pub vhost: Option<Cow<'a, str>>,
     /// RabbitMQ: the exchange, empty for the default one.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    exchange: Option<Cow<'a, str>>,
+    pub exchange: Option<Cow<'a, str>>,
     /// RabbitMQ: the stream queue.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    queue: Option<Cow<'a, str>>,
+    pub queue: Option<Cow<'a, str>>,
     /// The stream's name for people; not read.
     #[serde(borrow, default)]
-    stream: Option<Cow<'a, str>>,
+    pub stream: Option<Cow<'a, str>>,
     /// The offset. Default: the stream's previous one + 1, from 0.
     #[serde(default)]
-    position: Option<i64>,
+    pub position: Option<i64>,
     /// The leader's epoch. Default: unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    leader_epoch: Option<i32>,
+    pub leader_epoch: Option<i32>,
     /// When it was received, nanoseconds since 1970. Default: the broker's time stamp, else the import's now.
     #[serde(default)]
-    arrival_ns: Option<i64>,
+    pub arrival_ns: Option<i64>,
     /// The broker's time stamp, raw (Kafka: milliseconds since 1970). Default: none.
     #[serde(default)]
-    broker_ts: Option<i64>,
+    pub broker_ts: Option<i64>,
     /// Who made it: "none", "create" or "append". Default: "create" with `broker_ts`, else "none".
     #[serde(default)]
-    broker_ts_kind: Option<Kind>,
+    pub broker_ts_kind: Option<Kind>,
     /// How it was had. Default: nothing special.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    flags: Vec<Flag>,
+    pub flags: Vec<Flag>,
     /// RabbitMQ: the routing key. Default, in a stream queue: none.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    routing_key: Option<Bytes<'a>>,
+    pub routing_key: Option<Bytes<'a>>,
     /// RabbitMQ: the basic properties. Default: none.
     #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
-    properties: Option<P>,
+    pub properties: Option<P>,
     /// The key. Default: null.
     #[serde(borrow, default)]
-    key: Option<Bytes<'a>>,
+    pub key: Option<Bytes<'a>>,
     /// The headers: name and value. Default: none.
     #[serde(borrow, default)]
-    headers: Vec<(Bytes<'a>, Option<Bytes<'a>>)>,
+    pub headers: Vec<(Bytes<'a>, Option<Bytes<'a>>)>,
     /// The value; must be there, null is a tombstone.
     #[serde(borrow, deserialize_with = "there")]
-    value: Option<Bytes<'a>>,
+    pub value: Option<Bytes<'a>>,
 }
 
 /// Without a default: a line that lacks the field is refused, one that says null is not.

@@ -84,7 +84,7 @@ fn damages(bytes: &Vec<u8>) -> Vec<String> {
 #[test]
 fn metadata_that_contradicts_the_limits_is_damage() {
     let mut list = Vec::new();
-    write(&mut list, tag::KAFKA_STREAM, MUST_UNDERSTAND, &IntroducedStream::of(STREAMS_MAX, &stream("t", 0), 0)).expect("small");
+    IntroducedStream::of(STREAMS_MAX, &stream("t", 0), 0).write(&mut list).expect("small");
     assert!(damages(&with_metadata(frame_type::STREAMS, list))[0].contains("limit is 1048576"));
     let mut list = Vec::new();
     for _ in 0..2 {
