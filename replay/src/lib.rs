@@ -18,6 +18,7 @@ pub mod clock_choice;
 pub mod clock_watch;
 mod completing;
 pub mod config;
+pub mod distinct;
 pub mod engine;
 pub mod feed;
 pub mod guard;
