@@ -13,6 +13,7 @@
 
 pub mod assemble;
 pub mod batch;
+pub mod cardinality;
 pub mod ceiling;
 pub mod clock_choice;
 pub mod clock_watch;
