@@ -2,7 +2,7 @@
 //! Pure; whoever asks the target calls [`topics`] first, creates what is missing if that was asked for, then [`prepare`].
 
 use dejaq_shared::broker::sink::{QueueLimits, TargetTopic};
-use dejaq_shared::record::{MARK_HEADER, Stream};
+use dejaq_shared::record::{Lane, MARK_HEADER, Stream};
 use dejaq_shared::segment::timeline::TimeStatistics;
 use dejaq_shared::units::{Ratio, format_count};
 
@@ -82,6 +82,15 @@ pub enum PrepareError {
         /// How many streams are replayed.
         streams: usize,
     },
+    /// Another broker's records.
+    #[error(
+        "stream {stream} is RabbitMQ's: replaying RabbitMQ's records is not built yet, neither into Kafka nor into RabbitMQ; leave such \
+         streams out with --streams, or use inspect, verify, sort and export"
+    )]
+    Broker {
+        /// One of its streams.
+        stream: String,
+    },
     /// Nothing to send.
     #[error("nothing to replay: the selected streams have no records")]
     Nothing,
@@ -102,6 +111,10 @@ pub fn topics(recording: &RecordingFacts, options: &Options) -> Result<TopicPlan
     let with_records: Vec<bool> = selected.iter().zip(&recording.records).map(|(selected, records)| *selected && *records > 0).collect();
     if !with_records.contains(&true) {
         return Err(PrepareError::Nothing);
+    }
+    let other = recording.streams.iter().zip(&with_records).find(|(stream, chosen)| **chosen && !matches!(stream.lane, Lane::Kafka { .. }));
+    if let Some((stream, _)) = other {
+        return Err(PrepareError::Broker { stream: stream.name() });
     }
     Ok(remap::topics(&recording.streams, &with_records, &options.map)?)
 }

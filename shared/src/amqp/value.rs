@@ -92,8 +92,19 @@ impl<'a> Table<'a> {
 
     /// Name and value of each entry, in order.
     pub fn iter(self) -> impl Iterator<Item = (&'a [u8], Value<'a>)> {
+        let mut rest = self;
+        std::iter::from_fn(move || {
+            let (name, value, after) = rest.split_first()?;
+            rest = after;
+            Some((name, value))
+        })
+    }
+
+    /// Name and value of the first entry, and the entries after it.
+    #[must_use]
+    pub fn split_first(self) -> Option<(&'a [u8], Value<'a>, Self)> {
         let mut rest = self.0;
-        std::iter::from_fn(move || Some((take_name(&mut rest)?, take_value(&mut rest)?)))
+        Some((take_name(&mut rest)?, take_value(&mut rest)?, Self(rest)))
     }
 }
 
@@ -204,6 +215,20 @@ pub(super) fn take_value<'a>(rest: &mut &'a [u8]) -> Option<Value<'a>> {
 }
 
 impl Value<'_> {
+    /// The bytes that [`Value::write`] appends.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        1 + match self {
+            Value::Void => 0,
+            Value::Bool(_) | Value::I8(_) | Value::U8(_) => 1,
+            Value::I16(_) | Value::U16(_) => 2,
+            Value::I32(_) | Value::U32(_) | Value::F32(_) => 4,
+            Value::Decimal { .. } => 5,
+            Value::I64(_) | Value::F64(_) | Value::Timestamp(_) => 8,
+            Value::String(bytes) | Value::Bytes(bytes) | Value::Array(Array(bytes)) | Value::Table(Table(bytes)) => 4 + bytes.len(),
+        }
+    }
+
     /// Appends the value in its encoding.
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut put = |letter: u8, bytes: &[u8]| {
