@@ -15,6 +15,7 @@ mod guard;
 mod help;
 mod kit;
 mod places;
+mod rabbit;
 mod reader;
 mod replaying;
 mod secrets;
