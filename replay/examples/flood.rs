@@ -116,6 +116,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             run_ns: None,
             marks: MarkPolicy::Off,
             timestamps: TimestampMode::Now,
+            copies: dejaq_replay::copies::Copies::default(),
             record_bytes_max: 208,
         },
         ceilings: Ceilings::default(),

@@ -106,7 +106,7 @@ impl Case {
 
     fn run_here(&mut self, dir: &Path) -> Result<RunReport, RunError> {
         let (to, taken) = bounded(10_000);
-        let (pace, repeat, timestamps) = (self.pace, self.repeat, self.timestamps);
+        let (pace, repeat, timestamps) = (self.pace.clone(), self.repeat, self.timestamps);
         let planner = PlannerOptions { pace, repeat, timestamps, marks: MarkPolicy::First, ..PlannerOptions::of_streams(2) };
         let kept = RunDir::create(dir).expect("empty");
         let setup = RunSetup {
