@@ -155,6 +155,18 @@ impl Planner {
         Ok(true)
     }
 
+    /// Whether the length of the run ended it, before the recording did.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.run_over
+    }
+
+    /// From the start of the run to that of the next pass, in nanoseconds.
+    #[must_use]
+    pub fn pass_ns(&self) -> u64 {
+        self.schedule.next_pass_ns()
+    }
+
     /// The next ready batch.
     pub fn pop(&mut self) -> Option<Batch> {
         self.ready.pop_front()

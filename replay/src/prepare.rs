@@ -196,6 +196,9 @@ pub fn prepare(
         streams: recording.streams.iter().map(Stream::name).collect(),
         classes,
         class_of_target,
+        target_names: plan.topics.iter().map(|t| t.name.clone()).collect(),
+        asked_run_ns: options.run_ns,
+        asked_ceilings: (options.max_rate, options.max_bytes),
         queue: queue_limits(recording, options),
     })
 }

@@ -96,6 +96,15 @@ impl Schedule {
         Place { due_ns, mark_ns: if self.pace.is_scheduled() { due_ns } else { clamp(recorded) } }
     }
 
+    /// When the pass that comes next begins, nanoseconds after the start, at recorded pace; 0 at any other.
+    #[must_use]
+    pub fn next_pass_ns(&self) -> u64 {
+        match &self.pace {
+            Pace::Recorded { speed } => clamp(self.pass_start * i128::from(speed.den()) / i128::from(speed.num())),
+            _ => 0,
+        }
+    }
+
     /// Ends a pass, of which the slowest copy was `behind_ns` behind: the next record is the first of another one. Returns how many
     /// records the pass had.
     pub fn end_pass(&mut self, behind_ns: u64) -> u64 {

@@ -80,6 +80,8 @@ fn planned<F: RecordFeed>(options: PlannerOptions, feed: &mut F) -> (Vec<Sent>, 
 fn book(batch: &Batch, ledger: &mut Ledger) {
     for item in &batch.items {
         if item.copy == 0 { ledger.scheduled(item.stream) } else { ledger.scheduled_copy(item.stream) }
+        ledger.sent(item.stream);
+        ledger.acked(item.stream);
     }
     for out in &batch.filtered {
         match out.why {
@@ -246,7 +248,7 @@ fn a_jitter_beyond_the_window_is_an_error_that_says_what_would_do() {
         }
         while planner.pop().is_some() {}
     };
-    assert!(error.contains("give a --copy-jitter below 1") && error.contains("16.0 MiB"), "{error}");
+    assert!(error.contains("give a --copy-jitter below 1") && error.contains("16 MiB"), "{error}");
 }
 
 #[test]

@@ -120,6 +120,9 @@ impl Case {
             streams: vec!["t/0".into(), "t/1".into()],
             classes: vec!["t".into()],
             class_of_target: vec![0],
+            target_names: Vec::new(),
+            asked_run_ns: None,
+            asked_ceilings: (None, None),
             queue: QueueLimits { messages_max: 10_000, bytes_max: 1 << 20 },
         };
         if self.remove_dir {
