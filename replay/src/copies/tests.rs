@@ -179,7 +179,9 @@ proptest! {
             prop_assert_eq!(s.due_ns, same.due_ns + u64::from(s.pass) * length);
             prop_assert_eq!((s.position, s.copy, &s.key), (same.position, same.copy, &same.key));
         }
-        prop_assert_eq!(sent.len(), first.len() * 50);
+        // A copy that is behind until the very seam stands at the end of the run, which is not part of it.
+        let at_the_end = first.iter().filter(|s| s.due_ns == length).count();
+        prop_assert_eq!(sent.len() + at_the_end, first.len() * 50);
     }
 
     #[test]

@@ -30,11 +30,13 @@ pub struct CurvePoint {
 pub(super) struct Counts {
     bin_ns: u64,
     bins: Vec<u64>,
+    total: u64,
+    last_ns: u64,
 }
 
 impl Default for Counts {
     fn default() -> Self {
-        Self { bin_ns: BIN_MIN_NS, bins: Vec::new() }
+        Self { bin_ns: BIN_MIN_NS, bins: Vec::new(), total: 0, last_ns: 0 }
     }
 }
 
@@ -49,10 +51,15 @@ impl Counts {
             self.bins.resize(ix + 1, 0);
         }
         self.bins[ix] += 1;
+        self.total += 1;
+        self.last_ns = self.last_ns.max(at_ns);
     }
 
     /// How many lie before a time; inside a bin as if they were even in it.
     pub(super) fn until(&self, at_ns: u64) -> u64 {
+        if at_ns > self.last_ns {
+            return self.total;
+        }
         let ix = usize::try_from(at_ns / self.bin_ns).unwrap_or(usize::MAX);
         let whole: u64 = self.bins.iter().take(ix).sum();
         let part = self.bins.get(ix).map_or(0, |n| u128::from(*n) * u128::from(at_ns % self.bin_ns) / u128::from(self.bin_ns));
@@ -120,7 +127,7 @@ mod tests {
         let ramp = curve(8_000_000_000, &|at| (at / 1_000_000).pow(2) / 16_000);
         let drawn = chart(&ramp);
         assert_eq!(drawn.lines().count(), 8, "{drawn}");
-        assert!(drawn.lines().nth(5).is_some_and(|l| l.contains("▁▂▂▃▄▅▆▆▇█████")), "{drawn}");
+        assert!(drawn.lines().nth(5).is_some_and(|l| l.ends_with("│ ▁▂▃▃▄▅▆▇▇██████████████████████████████████████████████████████")), "{drawn}");
         assert!(drawn.ends_with("8 s\n") && drawn.contains("0/s └────"), "{drawn}");
     }
 }

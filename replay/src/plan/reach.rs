@@ -65,6 +65,6 @@ pub(super) fn unreachable(setup: &RunSetup, run: &RunTotals, peak_per_s: u64, pe
 
 /// Whether a run that was to last `asked` did: its last message lies within a mean gap of the end.
 fn over(span_ns: u64, asked_ns: u64, run: &RunTotals) -> bool {
-    let gap_ns = span_ns / run.messages.unwrap_or(0).max(1);
+    let gap_ns = span_ns / run.messages.unwrap_or(0).saturating_sub(1).max(1);
     run.cut || asked_ns.saturating_sub(span_ns) <= gap_ns
 }
