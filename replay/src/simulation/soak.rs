@@ -86,8 +86,8 @@ fn twenty_six_hours_of_a_loop_are_exact_and_each_hour_has_its_files() {
 #[test]
 fn in_a_backlog_sendings_stay_with_the_hour_that_they_are_about() {
     let mut simulation = soak(6);
-    // The sleep to the second message ends three hours late.
-    simulation.oversleep = |at| if at == T0 + GAP { 3 * HOUR } else { 0 };
+    // The first sleep ends three hours late, and what is late then takes half a minute a message: the backlog lasts.
+    (simulation.oversleep, simulation.tick_ns) = (|at| if at < T0 + 2 * GAP { 3 * HOUR } else { 0 }, 30 * S);
     let mut outcome = simulation.run();
     let run = saved(&mut outcome);
     let planned = column(run.path(), COUNTS_CSV, "planned", "series,", 1);
