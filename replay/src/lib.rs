@@ -26,6 +26,7 @@ pub mod guard;
 pub mod hands;
 pub mod holds;
 pub mod inflight;
+pub mod inventory;
 pub mod ledger;
 pub mod marks;
 pub mod measure;

@@ -160,7 +160,9 @@ mod tests {
     #[test]
     fn files_come_by_hour_and_without_strangers() {
         let tmp = tempfile::tempdir().expect("tmp");
-        for name in ["counts-10000.csv", "counts-0002.csv", "counts.csv", "counts-2.csv", "counts-x.csv", "counts-0003.csv.part", "run.json"] {
+        for name in
+            ["counts-10000.csv", "counts-0002.csv", "counts.csv", "counts-2.csv", "counts-x.csv", "counts-0003.csv.part", "run.json"]
+        {
             std::fs::write(tmp.path().join(name), "").expect("write");
         }
         let found = files(tmp.path(), "counts.csv").expect("there");
