@@ -28,6 +28,7 @@ pub mod hands;
 pub mod hash;
 pub mod holds;
 pub mod inflight;
+pub mod inventory;
 pub mod ledger;
 pub mod marks;
 pub mod measure;

@@ -331,4 +331,5 @@ fn end(recorder: &RefCell<Recorder>, pacer: PacerBooks, streams: usize, schedule
     (ended, closed)
 }
 
+mod soak;
 pub(crate) mod tests;
