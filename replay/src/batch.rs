@@ -7,6 +7,7 @@ use dejaq_shared::broker::sink::TargetIx;
 use dejaq_shared::record::{Headers, Record, StreamIx};
 
 use crate::partitioner::java_partition;
+use crate::transform::shown::Shown;
 
 const ABSENT: u32 = u32::MAX;
 
@@ -122,6 +123,11 @@ pub struct Batch {
     /// What was left out between them.
     pub filtered: Vec<Filtered>,
     bytes: Vec<u8>,
+    /// What rules wrote, each with the item that they wrote it into.
+    shown: Vec<(u32, Shown)>,
+    /// How many items were dealt with, and those of them that were not sent.
+    dealt_with: u32,
+    unsent: Vec<u32>,
 }
 
 impl Batch {
@@ -153,6 +159,29 @@ impl Batch {
             headers_len: len_u32(headers.len()),
             bytes_raw: len_u32(record.bytes_raw()),
         });
+    }
+
+    /// Notes what rules wrote into the newest record.
+    pub fn show(&mut self, shown: &[Shown]) {
+        let item = len_u32(self.items.len()).saturating_sub(1);
+        self.shown.extend(shown.iter().map(|s| (item, *s)));
+    }
+
+    /// Notes what became of it: its first `items` records were dealt with, and all of them were sent but `unsent` (in
+    /// order), whose memory is exchanged for an empty one.
+    pub fn done(&mut self, items: u32, unsent: &mut Vec<u32>) {
+        self.dealt_with = items;
+        self.unsent.clear();
+        std::mem::swap(&mut self.unsent, unsent);
+    }
+
+    /// What rules wrote into those of its records that were sent, in order. Known after [`Batch::done`].
+    pub fn shown_and_sent(&self) -> impl Iterator<Item = &Shown> {
+        let mut unsent = self.unsent.iter().copied().peekable();
+        self.shown.iter().take_while(|(item, _)| *item < self.dealt_with).filter_map(move |(item, shown)| {
+            while unsent.next_if(|u| u < item).is_some() {}
+            (unsent.peek() != Some(item)).then_some(shown)
+        })
     }
 
     /// Notes that a record of `stream` was left out here.
@@ -193,13 +222,19 @@ impl Batch {
     /// The memory that it stands for.
     #[must_use]
     pub fn weight(&self) -> usize {
-        self.bytes.len() + self.items.len() * size_of::<Item>() + self.filtered.len() * size_of::<Filtered>()
+        self.bytes.len()
+            + self.items.len() * size_of::<Item>()
+            + self.filtered.len() * size_of::<Filtered>()
+            + self.shown.len() * size_of::<(u32, Shown)>()
     }
 
     /// Empties it and keeps its memory, unless one huge record blew it up.
     pub fn clear(&mut self) {
         self.items.clear();
         self.filtered.clear();
+        self.shown.clear();
+        self.unsent.clear();
+        self.dealt_with = 0;
         self.bytes.clear();
         self.bytes.shrink_to(4 << 20);
     }
@@ -263,7 +298,8 @@ mod tests {
         batch.push_filtered(2, LeftOut::Stream);
         batch.push(&record(None, None, Headers::EMPTY), Route::fixed(0, 0), Times::default(), 0, false);
         batch.push_filtered(2, LeftOut::Stream);
-        let expected = [(0, 1, 2), (0, 2, 1), (1, 2, 1)].map(|(before, stream, count)| Filtered { before, stream, count, why: LeftOut::Stream });
+        let expected =
+            [(0, 1, 2), (0, 2, 1), (1, 2, 1)].map(|(before, stream, count)| Filtered { before, stream, count, why: LeftOut::Stream });
         assert_eq!(batch.filtered, expected);
     }
 }

@@ -13,12 +13,14 @@
 
 pub mod assemble;
 pub mod batch;
+pub mod cardinality;
 pub mod ceiling;
 pub mod clock_choice;
 pub mod clock_watch;
 mod completing;
 pub mod config;
 pub mod copies;
+pub mod distinct;
 pub mod engine;
 pub mod feed;
 pub mod guard;

@@ -5,6 +5,7 @@
 //! of them changed. They decide nothing.
 
 pub mod formats;
+pub mod shown;
 
 use dejaq_shared::record::Record;
 
