@@ -205,20 +205,8 @@ fn touch(block: &Block) {
 }
 
 fn any_header() -> SegmentHeader {
-    SegmentHeader {
-        segment: meta::SegmentV1 {
-            recording_id: [1; 16],
-            writer_id: [2; 16],
-            number: 0,
-            sync: *b"sixteen sync b..",
-            created_wall_ns: 0,
-            created_mono_ns: 0,
-            software: String::new(),
-        },
-        source: meta::SourceV1 { broker: "kafka".into(), cluster: String::new(), ancestors: Vec::new() },
-        filters: meta::FiltersV1 { topics: Vec::new(), replayed: String::new(), sampled_one_in: 1 },
-        isolation: None,
-    }
+    let segment = meta::SegmentV1::first([1; 16], [2; 16], *b"sixteen sync b..", "");
+    SegmentHeader::new(segment, meta::SourceV1 { broker: "kafka".into(), cluster: String::new(), ancestors: Vec::new() })
 }
 
 /// A column: the first bytes say how it is stored, how long it claims to be, how many records and whether there is an index.

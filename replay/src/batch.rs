@@ -26,6 +26,8 @@ pub struct Item {
     pub partition: i32,
     /// What its time stamp is made of, see [`Stamping`](crate::timestamps::Stamping).
     pub stamp: i64,
+    /// Which copy of the traffic it belongs to, from 0: the original.
+    pub copy: u32,
     /// Whether it carries the mark.
     pub mark: bool,
     start: u32,
@@ -58,6 +60,19 @@ pub struct Filtered {
     pub stream: StreamIx,
     /// How many.
     pub count: u64,
+    /// Why.
+    pub why: LeftOut,
+}
+
+/// Why a record was left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftOut {
+    /// Its stream is not selected.
+    Stream,
+    /// `--copies` below 1 leaves it out.
+    Thinned,
+    /// The thinned copy lacks it.
+    ThinnedCopy,
 }
 
 /// Where a stream's records go.
@@ -123,7 +138,7 @@ impl Batch {
     }
 
     /// Adds a record.
-    pub fn push(&mut self, record: &Record<'_>, route: Route, times: Times, mark: bool) {
+    pub fn push(&mut self, record: &Record<'_>, route: Route, times: Times, copy: u32, mark: bool) {
         let start = len_u32(self.bytes.len());
         self.bytes.extend_from_slice(record.key.unwrap_or_default());
         self.bytes.extend_from_slice(record.value.unwrap_or_default());
@@ -136,6 +151,7 @@ impl Batch {
             target: route.target,
             partition: route.partition_of(record.key),
             stamp: times.stamp,
+            copy,
             mark,
             start,
             key_len: record.key.map_or(ABSENT, |k| len_u32(k.len())),
@@ -169,11 +185,11 @@ impl Batch {
     }
 
     /// Notes that a record of `stream` was left out here.
-    pub fn push_filtered(&mut self, stream: StreamIx) {
+    pub fn push_filtered(&mut self, stream: StreamIx, why: LeftOut) {
         let before = len_u32(self.items.len());
         match self.filtered.last_mut() {
-            Some(last) if last.before == before && last.stream == stream => last.count += 1,
-            _ => self.filtered.push(Filtered { before, stream, count: 1 }),
+            Some(last) if last.before == before && last.stream == stream && last.why == why => last.count += 1,
+            _ => self.filtered.push(Filtered { before, stream, count: 1, why }),
         }
     }
 
@@ -259,7 +275,7 @@ mod tests {
                 sets.push(buf);
             }
             for ((key, value, _), headers) in records.iter().zip(&sets) {
-                batch.push(&record(key.as_deref(), value.as_deref(), headers.as_headers()), Route::fixed(0, 0), Times::default(), false);
+                batch.push(&record(key.as_deref(), value.as_deref(), headers.as_headers()), Route::fixed(0, 0), Times::default(), 0, false);
             }
             for (item, ((key, value, _), headers)) in batch.items.iter().zip(records.iter().zip(&sets)) {
                 prop_assert_eq!(batch.key(item), key.as_deref());
@@ -277,12 +293,12 @@ mod tests {
     #[test]
     fn what_is_left_out_is_counted_where_it_stood() {
         let mut batch = Batch::default();
-        batch.push_filtered(1);
-        batch.push_filtered(1);
-        batch.push_filtered(2);
-        batch.push(&record(None, None, Headers::EMPTY), Route::fixed(0, 0), Times::default(), false);
-        batch.push_filtered(2);
-        let expected = [(0, 1, 2), (0, 2, 1), (1, 2, 1)].map(|(before, stream, count)| Filtered { before, stream, count });
+        batch.push_filtered(1, LeftOut::Stream);
+        batch.push_filtered(1, LeftOut::Stream);
+        batch.push_filtered(2, LeftOut::Stream);
+        batch.push(&record(None, None, Headers::EMPTY), Route::fixed(0, 0), Times::default(), 0, false);
+        batch.push_filtered(2, LeftOut::Stream);
+        let expected = [(0, 1, 2), (0, 2, 1), (1, 2, 1)].map(|(before, stream, count)| Filtered { before, stream, count, why: LeftOut::Stream });
         assert_eq!(batch.filtered, expected);
     }
 }

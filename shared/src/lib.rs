@@ -5,6 +5,7 @@
 //! configuration files · `outcome` exit codes · `varint`
 //! the format's integers.
 
+pub mod amqp;
 pub mod broker;
 pub mod clock;
 pub mod ndjson;

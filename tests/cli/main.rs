@@ -16,6 +16,7 @@ mod help;
 mod interrupting;
 mod kit;
 mod places;
+mod rabbit;
 mod reader;
 mod replaying;
 mod secrets;

@@ -1,7 +1,7 @@
 //! From a format's name to its grammar.
 
-use super::Format;
 use super::kind::{FormatKind, Wanted};
+use super::{AmqpHeader, Format, RoutingKey};
 
 /// Why a format cannot look for what is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +37,7 @@ pub fn open(kind: FormatKind, _wanted: &Wanted) -> Result<Box<dyn Format>, OpenE
         FormatKind::OtlpJson => Err(OpenError::Absent(kind.name())),
         FormatKind::Key => Err(OpenError::Absent(kind.name())),
         FormatKind::Header => Err(OpenError::Absent(kind.name())),
-        FormatKind::RoutingKey => Err(OpenError::Absent(kind.name())),
+        FormatKind::AmqpHeader => Ok(Box::new(AmqpHeader::default())),
+        FormatKind::RoutingKey => Ok(Box::new(RoutingKey::default())),
     }
 }
