@@ -11,6 +11,7 @@ mod suggest;
 mod top;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::hash::BuildHasher as _;
 
@@ -126,9 +127,9 @@ impl Inventory {
             let kinds = found.format.into_iter().chain(BESIDE);
             let mut mine = Vec::new();
             for kind in kinds {
-                if !formats.contains_key(&kind) {
+                if let Entry::Vacant(place) = formats.entry(kind) {
                     let Ok(format) = opener(kind, &Wanted::default()) else { continue };
-                    formats.insert(kind, format);
+                    place.insert(format);
                 }
                 mine.push(*places.entry((stream.topic.clone(), kind)).or_insert_with(|| {
                     let recognised = if kind.part() == Part::Value { found.to_string() } else { String::new() };

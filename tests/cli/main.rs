@@ -13,6 +13,7 @@ mod demo;
 mod epochs;
 mod guard;
 mod help;
+mod interrupting;
 mod kit;
 mod places;
 mod rabbit;
