@@ -298,7 +298,8 @@ mod tests {
         batch.push_filtered(2, LeftOut::Stream);
         batch.push(&record(None, None, Headers::EMPTY), Route::fixed(0, 0), Times::default(), 0, false);
         batch.push_filtered(2, LeftOut::Stream);
-        let expected = [(0, 1, 2), (0, 2, 1), (1, 2, 1)].map(|(before, stream, count)| Filtered { before, stream, count, why: LeftOut::Stream });
+        let expected =
+            [(0, 1, 2), (0, 2, 1), (1, 2, 1)].map(|(before, stream, count)| Filtered { before, stream, count, why: LeftOut::Stream });
         assert_eq!(batch.filtered, expected);
     }
 }

@@ -231,13 +231,7 @@ impl Totals {
         let messages = self.until(setup, run_ns);
         let passes = messages as f64 / self.scheduled as f64;
         let bytes = u128::from(self.bytes) * u128::from(messages) / u128::from(self.scheduled);
-        RunTotals {
-            messages: Some(messages),
-            bytes: u64::try_from(bytes).ok(),
-            span_ns: Some(run_ns),
-            passes: Some(passes),
-            cut: true,
-        }
+        RunTotals { messages: Some(messages), bytes: u64::try_from(bytes).ok(), span_ns: Some(run_ns), passes: Some(passes), cut: true }
     }
 
     fn topics(&self, setup: &RunSetup, run: &RunTotals) -> Vec<TopicShare> {
@@ -352,7 +346,12 @@ impl std::fmt::Display for PlanReport {
             (Some(span), Some(peak)) => {
                 writeln!(f, "takes      {}{pass}", format_duration_ns(span))?;
                 let mean = self.mean_per_s.map_or("-".to_owned(), format_rate);
-                writeln!(f, "rate       {mean} mean, {} messages in the fullest second, {} in the fullest 100 ms", format_count(peak), format_rate(self.peak_100ms_per_s.unwrap_or(0) as f64))?;
+                writeln!(
+                    f,
+                    "rate       {mean} mean, {} messages in the fullest second, {} in the fullest 100 ms",
+                    format_count(peak),
+                    format_rate(self.peak_100ms_per_s.unwrap_or(0) as f64)
+                )?;
             }
             _ => writeln!(f, "takes      as long as the target does (--max)")?,
         }

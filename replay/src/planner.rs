@@ -400,7 +400,11 @@ mod tests {
             Pace::Recorded { speed: dejaq_shared::units::Ratio::ONE },
             Pace::Rate(dejaq_shared::units::Ratio::new(1 << 30, 10).expect("rate")),
         ] {
-            let all = due(&batches(PlannerOptions { pace: pace.clone(), ..PlannerOptions::of_streams(3) }, &mut MemoryFeed::steady(30, 10, 3), 99));
+            let all = due(&batches(
+                PlannerOptions { pace: pace.clone(), ..PlannerOptions::of_streams(3) },
+                &mut MemoryFeed::steady(30, 10, 3),
+                99,
+            ));
             let elsewhere = vec![true, false, true];
             let mine = batches(PlannerOptions { pace, elsewhere, ..PlannerOptions::of_streams(3) }, &mut MemoryFeed::steady(30, 10, 3), 99);
             assert_eq!(due(&mine), all.iter().skip(1).step_by(3).copied().collect::<Vec<_>>());

@@ -127,7 +127,10 @@ mod tests {
         let ramp = curve(8_000_000_000, &|at| (at / 1_000_000).pow(2) / 16_000);
         let drawn = chart(&ramp);
         assert_eq!(drawn.lines().count(), 8, "{drawn}");
-        assert!(drawn.lines().nth(5).is_some_and(|l| l.ends_with("│ ▁▂▃▃▄▅▆▇▇██████████████████████████████████████████████████████")), "{drawn}");
+        assert!(
+            drawn.lines().nth(5).is_some_and(|l| l.ends_with("│ ▁▂▃▃▄▅▆▇▇██████████████████████████████████████████████████████")),
+            "{drawn}"
+        );
         assert!(drawn.ends_with("8 s\n") && drawn.contains("0/s └────"), "{drawn}");
     }
 }

@@ -22,7 +22,9 @@ pub struct Unreachable {
 pub(super) fn unreachable(setup: &RunSetup, run: &RunTotals, peak_per_s: u64, peak_bytes_per_s: u64) -> Vec<Unreachable> {
     let mut found = Vec::new();
     let copies = setup.planner.copies.number();
-    if let Some((asked, span)) = setup.planner.run_ns.zip(run.span_ns).filter(|(asked, span)| !setup.planner.repeat && !over(*span, *asked, run)) {
+    if let Some((asked, span)) =
+        setup.planner.run_ns.zip(run.span_ns).filter(|(asked, span)| !setup.planner.repeat && !over(*span, *asked, run))
+    {
         let profile = if let Pace::Profile(profile) = &setup.planner.pace { Some(profile) } else { None };
         let (what, remedy) = match profile.filter(|p| p.len_ns() == asked) {
             Some(profile) => {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dejaq_shared::units::{duration_ns, parse_duration, parse_ratio, parse_rate};
+use dejaq_shared::units::{duration_ns, parse_duration, parse_rate, parse_ratio};
 
 use super::wave::{PIECES, rate_at};
 use super::{MICRO, Piece, Profile, Stretch};
@@ -36,7 +36,8 @@ const RATE_MAX: u64 = 1_000_000_000 * MICRO;
 /// The shortest period of a wave.
 const PERIOD_MIN_NS: u64 = 1_000_000;
 
-const PARTS: &str = "a part: ramp [RATE..]RATE DUR, hold [RATE] DUR, spike xN DUR, step RATE..RATE xN DUR, or sine RATE..RATE DUR [every DUR]";
+const PARTS: &str =
+    "a part: ramp [RATE..]RATE DUR, hold [RATE] DUR, spike xN DUR, step RATE..RATE xN DUR, or sine RATE..RATE DUR [every DUR]";
 const RATE: &str = "a rate such as 0/s, 200/s or 1.5k/s, at most 1G/s and no finer than a millionth of a message per second";
 const DURATION: &str = "a duration such as 500ms, 30s or 1h30m";
 
@@ -174,8 +175,7 @@ impl<'a> Reader<'a> {
         let share = |whole: u64, k: u64, of: u64| u64::try_from(u128::from(whole) * u128::from(k) / u128::from(of)).unwrap_or(u64::MAX);
         let rise = |k| share(from.abs_diff(to), k, stairs - 1);
         let level = |k| if to >= from { from + rise(k) } else { from - rise(k) };
-        let pieces: Vec<_> =
-            (0..stairs).map(|k| (share(len_ns, k + 1, stairs) - share(len_ns, k, stairs), level(k), level(k))).collect();
+        let pieces: Vec<_> = (0..stairs).map(|k| (share(len_ns, k + 1, stairs) - share(len_ns, k, stairs), level(k), level(k))).collect();
         self.level = Some(to);
         self.add(at, len_ns, 1, &pieces)
     }
@@ -199,8 +199,7 @@ impl<'a> Reader<'a> {
             return Err(self.wrong(at, "the wave must last a whole number of periods"));
         }
         let node = |k: u64| u64::try_from(u128::from(period_ns) * u128::from(k) / u128::from(PIECES)).unwrap_or(u64::MAX);
-        let pieces: Vec<_> =
-            (0..PIECES).map(|k| (node(k + 1) - node(k), rate_at(from, to, k), rate_at(from, to, k + 1))).collect();
+        let pieces: Vec<_> = (0..PIECES).map(|k| (node(k + 1) - node(k), rate_at(from, to, k), rate_at(from, to, k + 1))).collect();
         self.level = Some(from);
         self.add(at, period_ns, len_ns / period_ns, &pieces)
     }
@@ -236,7 +235,8 @@ impl<'a> Reader<'a> {
     }
 
     fn so_far(&self, word: Word<'a>, such_as: &str) -> Result<u64, ProfileError> {
-        self.level.ok_or_else(|| self.wrong(word.at, format!("there is no rate so far that this could start from: begin as in {such_as:?}")))
+        self.level
+            .ok_or_else(|| self.wrong(word.at, format!("there is no rate so far that this could start from: begin as in {such_as:?}")))
     }
 
     fn rates(&self, word: Word<'a>) -> Result<(u64, u64), ProfileError> {
