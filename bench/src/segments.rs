@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
-use dejaq_shared::record::{BrokerTime, EPOCH_UNKNOWN, Headers, Record, RecordFlags};
+use dejaq_shared::record::{BrokerTime, EPOCH_UNKNOWN, Headers, Lane, Record, RecordFlags, Stream};
 use dejaq_shared::segment::block::{BlockBuilder, BlockEncoder, EncodedBlock};
 use dejaq_shared::segment::block_read::{Block, Wanted};
 use dejaq_shared::segment::codec::Compression;

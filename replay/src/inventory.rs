@@ -37,7 +37,7 @@ pub const TAGS_MAX: usize = 2_048;
 /// The most values of a tag that are shown.
 const TOP_SHOWN: usize = 10;
 /// Formats that every stream has besides the one of its payloads.
-const BESIDE: [FormatKind; 3] = [FormatKind::Key, FormatKind::Header, FormatKind::RoutingKey];
+const BESIDE: [FormatKind; 4] = [FormatKind::Key, FormatKind::Header, FormatKind::AmqpHeader, FormatKind::RoutingKey];
 
 /// A stream of the recording: its name, its topic.
 #[derive(Debug, Clone)]
@@ -192,7 +192,8 @@ fn part<'r>(kind: FormatKind, record: &Record<'r>) -> Option<&'r [u8]> {
         Part::Value => record.value,
         Part::Key => record.key,
         Part::Headers => (!record.headers.is_empty()).then(|| record.headers.as_bytes()),
-        Part::RoutingKey => None,
+        Part::RoutingKey => record.routing_key,
+        Part::Properties => (!record.properties.is_empty()).then(|| record.properties.as_bytes()),
     }
 }
 
@@ -217,7 +218,7 @@ impl Group {
 
     /// Whether a tag set is a series: JSON documents and headers are no metrics.
     fn has_series(&self) -> bool {
-        !matches!(self.kind, FormatKind::Json | FormatKind::Key | FormatKind::Header | FormatKind::RoutingKey)
+        !matches!(self.kind, FormatKind::Json | FormatKind::Key | FormatKind::Header | FormatKind::AmqpHeader | FormatKind::RoutingKey)
     }
 
     fn note(&mut self, parsed: &Parsed, tags_known: &mut usize) {

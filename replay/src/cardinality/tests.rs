@@ -12,7 +12,7 @@ fn shown(rule: u16, metric: u32, value: u64) -> Shown {
 fn batch(values: &[Shown], skipped: &[u32], unsent: usize) -> Batch {
     let mut batch = Batch::default();
     for value in values {
-        batch.push(&record(None, Some(b"v"), Headers::EMPTY), Route::fixed(0, 0), Times::default(), false);
+        batch.push(&record(None, Some(b"v"), Headers::EMPTY), Route::fixed(0, 0), Times::default(), 0, false);
         batch.show(std::slice::from_ref(value));
     }
     let mut skipped = skipped.to_vec();

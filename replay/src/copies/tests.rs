@@ -80,9 +80,9 @@ fn planned<F: RecordFeed>(options: PlannerOptions, feed: &mut F) -> (Vec<Sent>, 
 fn book(batch: &Batch, ledger: &mut Ledger) {
     for item in &batch.items {
         if item.copy == 0 {
-            ledger.scheduled(item.stream)
+            ledger.scheduled(item.stream);
         } else {
-            ledger.scheduled_copy(item.stream)
+            ledger.scheduled_copy(item.stream);
         }
         ledger.sent(item.stream);
         ledger.acked(item.stream);

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use dejaq_shared::amqp::Properties;
 use dejaq_shared::record::{BrokerTime, Headers, Record, RecordFlags, StreamIx};
 
 /// The most memory for kept records.
@@ -9,6 +10,8 @@ pub const WINDOW_BYTES_MAX: usize = 16 << 20;
 /// A chunk of memory is closed when it is this full.
 const CHUNK_BYTES: usize = 1 << 20;
 const ABSENT: u32 = u32::MAX;
+/// The byte strings of a record.
+const PARTS: usize = 5;
 
 /// What is known of a kept record besides what it says.
 #[derive(Debug, Clone, Copy)]
@@ -35,9 +38,8 @@ struct Entry {
     /// Which chunk, from the beginning of the run.
     chunk: u64,
     start: u32,
-    key_len: u32,
-    value_len: u32,
-    headers_len: u32,
+    /// Of key, value, header set, routing key and properties.
+    lens: [u32; PARTS],
 }
 
 #[derive(Debug, Default)]
@@ -54,11 +56,11 @@ pub(crate) struct Window {
 impl Window {
     /// Keeps a record at the end; false when there is no room.
     pub(crate) fn push(&mut self, kept: Kept, record: &Record<'_>) -> bool {
-        let (key, value, headers) = match kept.own {
-            true => (record.key, record.value, record.headers.as_bytes()),
-            false => (None, None, &[][..]),
+        let parts: [Option<&[u8]>; PARTS] = match kept.own {
+            true => [record.key, record.value, Some(record.headers.as_bytes()), record.routing_key, Some(record.properties.as_bytes())],
+            false => [None; PARTS],
         };
-        let bytes = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + headers.len();
+        let bytes = parts.into_iter().flatten().map(<[u8]>::len).sum::<usize>();
         let held = self.chunks.iter().map(Vec::len).sum::<usize>() + self.entries.len() * size_of::<Entry>();
         if held + bytes > WINDOW_BYTES_MAX && !self.entries.is_empty() {
             return false;
@@ -68,10 +70,9 @@ impl Window {
         }
         let Some(chunk) = self.chunks.back_mut() else { return false };
         let start = len_u32(chunk.len());
-        for part in [key.unwrap_or_default(), value.unwrap_or_default(), headers] {
+        for part in parts.into_iter().flatten() {
             chunk.extend_from_slice(part);
         }
-        let len = |bytes: Option<&[u8]>| bytes.map_or(ABSENT, |b| len_u32(b.len()));
         self.entries.push_back(Entry {
             kept,
             stream: record.stream,
@@ -82,9 +83,7 @@ impl Window {
             flags: record.flags,
             chunk: self.first_chunk + self.chunks.len() as u64 - 1,
             start,
-            key_len: len(key),
-            value_len: len(value),
-            headers_len: len_u32(headers.len()),
+            lens: parts.map(|bytes| bytes.map_or(ABSENT, |b| len_u32(b.len()))),
         });
         true
     }
@@ -94,12 +93,11 @@ impl Window {
         let entry = self.entries.get(usize::try_from(number.checked_sub(self.first)?).ok()?)?;
         let chunk = self.chunks.get(usize::try_from(entry.chunk - self.first_chunk).ok()?)?;
         let mut at = entry.start as usize;
-        let mut part = |len: u32| {
+        let [key, value, headers, routing_key, properties] = entry.lens.map(|len| {
             let bytes = (len != ABSENT).then(|| &chunk[at..at + len as usize]);
             at += bytes.map_or(0, <[u8]>::len);
             bytes
-        };
-        let (key, value, headers) = (part(entry.key_len), part(entry.value_len), part(entry.headers_len));
+        });
         let record = Record {
             stream: entry.stream,
             position: entry.position,
@@ -110,6 +108,8 @@ impl Window {
             value,
             headers: Headers::from_checked(headers.unwrap_or_default()),
             flags: entry.flags,
+            routing_key,
+            properties: Properties::from_checked(properties.unwrap_or_default()),
         };
         Some((&entry.kept, record))
     }

@@ -134,7 +134,7 @@ fn part() -> impl Strategy<Value = String> {
     prop_oneof![
         (0u64..2_000, 0u64..2_000, dur.clone()).prop_map(|(a, b, d)| format!("ramp {a}/s..{b}/s {d}ms")),
         (0u64..2_000, dur.clone()).prop_map(|(a, d)| format!("hold {a}/s {d}ms")),
-        (1u64..2_000, 2u64..9, dur.clone()).prop_map(|(a, n, d)| format!("step {a}/s..3/s x{n} {d}ms")),
+        (1u64..2_000, 2u64..9, dur).prop_map(|(a, n, d)| format!("step {a}/s..3/s x{n} {d}ms")),
         (0u64..2_000, 0u64..2_000, 1u64..200, 1u64..9).prop_map(|(a, b, p, n)| format!("sine {a}/s..{b}/s {}ms every {p}ms", p * n)),
     ]
 }
