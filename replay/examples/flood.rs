@@ -131,6 +131,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         target_names: Vec::new(),
         asked_run_ns: None,
         asked_ceilings: (None, None),
+        expanded: dejaq_replay::expanding::Expanded::default(),
         queue: QueueLimits { messages_max: 100_000, bytes_max: 96 << 20 },
     };
     let (mut sink, mut completions) = (NullSink(Arc::clone(&queue)), NullCompletions(queue, Vec::new()));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
+use crate::cardinality::CardinalityReport;
 use crate::ledger::{Counts, Ledger};
 use crate::measure::collector::Totals;
 use crate::measure::recorder::RecorderBooks;
@@ -47,6 +48,8 @@ pub(crate) struct Ended {
     pub(crate) client_error: Option<String>,
     pub(crate) clock_step_ns: u64,
     pub(crate) rows_lost: u64,
+    pub(crate) cardinality: Option<CardinalityReport>,
+    pub(crate) payload_notes: Vec<String>,
     pub(crate) classes: Vec<String>,
     pub(crate) streams: Vec<String>,
 }
@@ -60,6 +63,8 @@ pub(crate) fn finished(identity: &RunIdentity, ended: &Ended) -> (RunReport, Led
     let counts = *ledger.total();
     let latency = facts.latency;
     let mut notes = identity.notes.clone();
+    notes.extend(ended.payload_notes.iter().cloned());
+    notes.extend(ended.cardinality.iter().flat_map(|c| &c.rules).map(ToString::to_string));
     if ended.pacer.stopped {
         notes.push("the run was stopped before its end".to_owned());
     }

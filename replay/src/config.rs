@@ -130,6 +130,8 @@ pub struct RawOptions {
     pub client: Option<String>,
     /// `--start-at T`: when the run starts.
     pub start_at: Option<String>,
+    /// `--expand FILE`: rules for what messages say.
+    pub expand: Option<PathBuf>,
     /// `--shard i/n`: which part of the streams this machine sends.
     pub shard: Option<String>,
     /// `--create-topics`: make topics that the target lacks.
@@ -190,6 +192,8 @@ pub struct Options {
     pub client: ClientProfile,
     /// When the run starts, nanoseconds since 1970; `None`: at once.
     pub start_at_ns: Option<i64>,
+    /// The file with rules for what messages say.
+    pub expand: Option<PathBuf>,
     /// Which shard of the run this is.
     pub shard: Option<Shard>,
     /// Whether topics that the target lacks are made.
@@ -254,6 +258,7 @@ impl RawOptions {
             origin: self.origin.or(file.origin),
             client: self.client.or(file.client),
             start_at: self.start_at.or(file.start_at),
+            expand: self.expand.or(file.expand),
             shard: self.shard.or(file.shard),
             create_topics: self.create_topics || file.create_topics,
             measure_topics: self.measure_topics.or(file.measure_topics),
@@ -301,6 +306,7 @@ impl RawOptions {
             origin_ns: parse("origin", self.origin.as_deref(), units::parse_time)?,
             client: choice("client", self.client.as_deref(), "precise or prod-like", &CLIENTS)?,
             start_at_ns: parse("start-at", self.start_at.as_deref(), units::parse_time)?,
+            expand: self.expand.clone(),
             shard: self.shard()?,
             create_topics: self.create_topics,
             measure_topics: self.measure_topics.unwrap_or(TOPICS),
@@ -402,8 +408,12 @@ fn check(options: &Options) -> Result<(), ConfigError> {
     {
         return Err(ConfigError::Contradiction("from-time", "to-time", "the time window is empty"));
     }
-    if options.origin_ns.is_some() && options.timestamps != TimestampMode::Shift {
-        return Err(ConfigError::Contradiction("origin", "timestamps", "only --timestamps shift counts from an origin"));
+    if options.origin_ns.is_some() && options.timestamps != TimestampMode::Shift && options.expand.is_none() {
+        return Err(ConfigError::Contradiction(
+            "origin",
+            "timestamps",
+            "only --timestamps shift and the [[retime]] rules of --expand count from an origin",
+        ));
     }
     if options.run_ns == Some(0) {
         return Err(ConfigError::Value { option: "for", found: "0s".to_owned(), expected: "a duration longer than nothing" });

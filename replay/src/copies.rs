@@ -138,11 +138,11 @@ pub(crate) struct Merge {
 
 impl Merge {
     /// The merge of all copies but the original, which passes by; `None` when there is no other.
-    pub(crate) fn new(copies: &Copies) -> Option<Self> {
+    pub(crate) fn new(copies: &Copies, whole: bool) -> Option<Self> {
         let phases = copies.phases_ns();
         let slowest = (1..copies.count).max_by_key(|copy| (phases[*copy as usize - 1], *copy))?;
         let next = vec![0; phases.len()];
-        Some(Self { phases, next, heads: BinaryHeap::new(), resting: (1..copies.count).collect(), slowest, window: Window::default() })
+        Some(Self { phases, next, heads: BinaryHeap::new(), resting: (1..copies.count).collect(), slowest, window: Window::new(whole) })
     }
 
     /// The largest phase.

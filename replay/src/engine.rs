@@ -17,10 +17,14 @@ use dejaq_shared::clock::{Clock, WallAnchor, wall_now_ns};
 use dejaq_shared::record::MARK_HEADER;
 use dejaq_shared::units::{Ratio, format_duration_ns};
 
+use crate::accounting::{Accounted, BATCHES_MAX, account};
 use crate::assemble::{Ended, RunIdentity, finished, unfinished};
+use crate::batch::Batch;
+use crate::cardinality::{CARDINALITY_JSON, Cardinality, CardinalityReport};
 use crate::ceiling::Ceilings;
 use crate::clock_watch::ClockWatch;
 use crate::completing::Completing;
+use crate::expanding::{Expanded, payload_notes};
 use crate::feed::RecordFeed;
 use crate::hands::{Room, ThreadHands};
 use crate::inflight::Slots;
@@ -35,6 +39,7 @@ use crate::run::report::RunReport;
 use crate::run::saver::{SaveError, SaverOptions, ToSave, save, save_streams};
 use crate::start::{Start, StartsAt, await_start};
 use crate::timestamps::Stamping;
+use crate::transform::Transform;
 
 /// Everything that is decided before a run.
 #[derive(Debug)]
@@ -65,6 +70,8 @@ pub struct RunSetup {
     pub asked_run_ns: Option<u64>,
     /// The ceilings as asked for, of all shards: messages and bytes per second.
     pub asked_ceilings: (Option<Ratio>, Option<u64>),
+    /// What is known of the rules that it follows.
+    pub expanded: Expanded,
     /// The limits of the client's queue.
     pub queue: QueueLimits,
 }
@@ -80,7 +87,7 @@ pub enum RunError {
     Dir(#[from] RunDirError),
     /// The time to start had passed when the run was ready.
     #[error(
-        "--start-at: the first messages were ready {} too late; nothing was sent: give a later time, all machines the same",
+        "the first messages were ready {} after the time to start at; nothing was sent: give a later --start-at, all machines the same",
         format_duration_ns(*late_ns)
     )]
     StartPassed {
@@ -124,6 +131,8 @@ const ROWS_MAX: usize = 1_024;
 const SLOTS_SPARE: usize = 4_096;
 /// The most slots: 40 bytes each.
 const SLOTS_MAX: usize = 1 << 21;
+/// Time stamps in payloads are written before the run starts, so its start must be known before: this long from when the planner begins.
+const RETIME_LEAD_NS: i64 = 2_000_000_000;
 
 /// What the threads share.
 pub(crate) struct Shared<'a, C> {
@@ -163,36 +172,23 @@ where
     C: Clock + 'static,
 {
     let shared = Shared::new(clock, stop, &setup.queue);
-    let RunSetup { identity, planner, ceilings, late_skip_ns, drain_ns, start_at_ns, origin_ns, streams, classes, class_of_target, .. } =
-        setup;
-    let (scheduled, timestamps) = (planner.pace.is_scheduled(), planner.timestamps);
-    let mark = mark(&identity);
-    let mark_bytes = (MARK_HEADER.len() + mark.len()) as u64;
-    let (run_ns, streams_count) = (planner.run_ns, streams.len());
-    let pacer = PacerOptions {
-        t0_ns: 0,
-        scheduled,
-        run_ns,
-        late_skip_ns,
-        ceilings,
-        mark_bytes,
-        mark,
-        streams: streams_count,
-        classes: class_of_target,
-        stamping: Stamping::Now,
-    };
+    let mut setup = with_origin(setup);
+    let pacer = pacer_options(&mut setup);
+    let RunSetup { identity, planner, drain_ns, start_at_ns, origin_ns, streams, classes, expanded, .. } = setup;
+    let (scheduled, timestamps) = (pacer.scheduled, planner.timestamps);
     let ended = std::thread::scope(|scope| -> Result<Ended, RunError> {
         let planning = scope.spawn(|| {
-            Planner::new(planner).run(feed, &shared.ring);
-            feed.damages()
+            let transform = Planner::new(planner).run(feed, &shared.ring);
+            (feed.damages(), transform)
         });
         let at = StartsAt { clock: shared.clock.as_ref(), ring: &shared.ring, stop, start_at_ns };
         let Start { anchor, t0_ns, t0_unix_ns } = await_start(&at, completions, watch).inspect_err(|_| shared.ring.close())?;
         let stamping = timestamps.stamping(origin_ns.unwrap_or(t0_unix_ns));
         let (to_saver, saving) = spawn_saver(scope, &shared, dir, &identity, classes.clone(), t0_unix_ns, scheduled);
+        let (accounts, accounting) = spawn_accounts(scope, &shared, &expanded);
         let (rows, to_recorder) = bounded(ROWS_MAX);
         let log = ChannelLog { seconds: rows, buckets: to_saver.clone(), lost: &shared.rows_lost };
-        let pacing = spawn_pacer(scope, &shared, PacerOptions { t0_ns, stamping, ..pacer }, sink, log);
+        let pacing = spawn_pacer(scope, &shared, PacerOptions { t0_ns, stamping, ..pacer }, sink, log, accounts);
         let recorder = Recorder::new(Arc::clone(&shared.slots), t0_ns, scheduled, streams.len(), classes.len());
         let (warn, warnings) = bounded(16);
         let completing = {
@@ -202,7 +198,10 @@ where
         let clock_step_ns = watch_until_done(&shared, &warnings, anchor, t0_ns, watch);
         let pacer = join(pacing, "pacer")?;
         shared.ring.close();
-        let damages = join(planning, "planner")?;
+        let (damages, transform) = join(planning, "planner")?;
+        let accounts = accounting.map(|accounting| join(accounting, "accounting")).transpose()?;
+        let cardinality = accounts.map(|accounts| cardinality(&accounts, &expanded, &transform));
+        let payload_notes = payload_notes(transform.counted().payloads(), &streams);
         let (recorder, client_error) = join(completing, "completion")?;
         let totals = join(saving, "saving")??;
         let input_error = shared.ring.take_error().map(|e| e.to_string());
@@ -219,12 +218,17 @@ where
             client_error,
             clock_step_ns,
             rows_lost,
+            cardinality,
+            payload_notes,
             classes,
             streams: streams.clone(),
         })
     })?;
     let (report, ledger) = finished(&identity, &ended);
     save_streams(dir, &streams, &ledger)?;
+    if let Some(cardinality) = &ended.cardinality {
+        dir.write_json(CARDINALITY_JSON, cardinality)?;
+    }
     dir.write_report(&report)?;
     Ok(report)
 }
@@ -248,6 +252,58 @@ impl<'a, C> Shared<'a, C> {
 /// The value of the mark.
 fn mark(identity: &RunIdentity) -> Vec<u8> {
     Mark { run: identity.run_id.clone(), clusters: identity.mark_clusters.clone() }.encode()
+}
+
+/// What the pacer needs; its start comes when it is known.
+fn pacer_options(setup: &mut RunSetup) -> PacerOptions {
+    let mark = mark(&setup.identity);
+    PacerOptions {
+        t0_ns: 0,
+        scheduled: setup.planner.pace.is_scheduled(),
+        run_ns: setup.planner.run_ns,
+        late_skip_ns: setup.late_skip_ns,
+        ceilings: std::mem::take(&mut setup.ceilings),
+        mark_bytes: (MARK_HEADER.len() + mark.len()) as u64,
+        mark,
+        streams: setup.streams.len(),
+        classes: std::mem::take(&mut setup.class_of_target),
+        stamping: Stamping::Now,
+    }
+}
+
+/// Time stamps in payloads count from `--origin`, else from the start of the run, which must then be known before the first
+/// record is prepared.
+fn with_origin(mut setup: RunSetup) -> RunSetup {
+    if setup.planner.transform.retimes() {
+        if setup.origin_ns.is_none() && setup.start_at_ns.is_none() {
+            setup.start_at_ns = Some(wall_now_ns().saturating_add(RETIME_LEAD_NS));
+        }
+        if let Some(origin) = setup.origin_ns.or(setup.start_at_ns) {
+            setup.planner.transform.count_from(origin);
+        }
+    }
+    setup
+}
+
+type Accounting<'s> = ScopedJoinHandle<'s, Cardinality>;
+
+/// The accounts of cardinality, where there is something to account for.
+fn spawn_accounts<'s, 'e, C: Clock + 'static>(
+    scope: &'s Scope<'s, 'e>,
+    shared: &'e Shared<'e, C>,
+    expanded: &Expanded,
+) -> (Option<Sender<Batch>>, Option<Accounting<'s>>) {
+    if expanded.bounds.is_empty() {
+        return (None, None);
+    }
+    let cardinality = Cardinality::new(&expanded.bounds);
+    let (accounts, batches) = bounded(BATCHES_MAX);
+    (Some(accounts), Some(scope.spawn(move || account(cardinality, &batches, &shared.ring))))
+}
+
+fn cardinality(accounts: &Cardinality, expanded: &Expanded, transform: &Transform) -> CardinalityReport {
+    let metrics: Vec<String> = transform.metrics().iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    accounts.report(&expanded.names, &metrics)
 }
 
 type Saving<'s> = ScopedJoinHandle<'s, Result<Totals, SaveError>>;
@@ -280,6 +336,7 @@ fn spawn_pacer<'s, 'e, S: Sink, C: Clock + 'static>(
     options: PacerOptions,
     sink: &'e mut S,
     log: ChannelLog<'e>,
+    accounts: Option<Sender<Batch>>,
 ) -> ScopedJoinHandle<'s, PacerBooks> {
     scope.spawn(move || {
         // Even if this thread should die, the others must hear that nothing more is sent.
@@ -288,7 +345,8 @@ fn spawn_pacer<'s, 'e, S: Sink, C: Clock + 'static>(
             shared.pacer_ended_ns.store(shared.clock.now_ns().max(1), Ordering::Release);
         });
         let hands = ThreadHands::new(Arc::clone(&shared.clock), Arc::clone(&shared.room));
-        Pacer::new(options, sink, hands, log, &shared.slots, shared.stop, Arc::clone(&shared.live)).run(&mut &shared.ring)
+        Pacer::new(options, sink, hands, log, &shared.slots, shared.stop, Arc::clone(&shared.live))
+            .run(&mut Accounted { ring: &shared.ring, accounts })
     })
 }
 

@@ -11,6 +11,7 @@
 //! `holds`, `inflight` sending it · `ledger`, `measure`, `trust` what is known of it · `run`, `summary` saying so ·
 //! `engine` the threads.
 
+mod accounting;
 pub mod assemble;
 pub mod batch;
 pub mod cardinality;
@@ -22,6 +23,7 @@ pub mod config;
 pub mod copies;
 pub mod distinct;
 pub mod engine;
+pub mod expanding;
 pub mod feed;
 pub mod guard;
 pub mod hands;

@@ -125,6 +125,10 @@ pub struct Pacer<'a, S, H, L> {
     books: PacerBooks,
     tally: Tally,
     newest: Vec<(u32, i64)>,
+    /// Items of the batch at hand that were not sent.
+    unsent: Vec<u32>,
+    /// Items of it that were dealt with.
+    dealt_with: u32,
     stopped_ns: Option<u64>,
     dry_since: Option<u64>,
     /// Lateness that an empty ring has caused since the pacer was last on time.
@@ -138,16 +142,33 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
         let books = PacerBooks { ledger: Ledger::new(streams), ..PacerBooks::default() };
         let newest = vec![(u32::MAX, i64::MIN); streams];
         let tally = Tally::new(options.scheduled);
-        Self { options, sink, hands, log, slots, stop, live, books, tally, newest, stopped_ns: None, dry_since: None, dry_debt_ns: 0 }
+        Self {
+            options,
+            sink,
+            hands,
+            log,
+            slots,
+            stop,
+            live,
+            books,
+            tally,
+            newest,
+            unsent: Vec::new(),
+            dealt_with: 0,
+            stopped_ns: None,
+            dry_since: None,
+            dry_debt_ns: 0,
+        }
     }
 
     /// Sends until the batches end, the run's time is over, or it is stopped.
     pub fn run<B: Batches>(mut self, batches: &mut B) -> PacerBooks {
         loop {
             match batches.next() {
-                Next::Batch(batch) => {
+                Next::Batch(mut batch) => {
                     self.refilled(&batch);
                     let flow = self.send_batch(&batch);
+                    batch.done(self.dealt_with, &mut self.unsent);
                     batches.recycle(batch);
                     if flow == Flow::Over {
                         break;
@@ -185,14 +206,16 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
     }
 
     fn send_batch(&mut self, batch: &Batch) -> Flow {
+        self.dealt_with = 0;
         let mut filtered = batch.filtered.iter().peekable();
         for (item, ix) in batch.items.iter().zip(0u32..) {
             while let Some(left_out) = filtered.next_if(|f| f.before <= ix) {
                 self.left_out(left_out);
             }
-            if self.send_item(batch, item) == Flow::Over {
+            if self.send_item(batch, item, ix) == Flow::Over {
                 return Flow::Over;
             }
+            self.dealt_with = ix + 1;
         }
         for left_out in filtered {
             self.left_out(left_out);
@@ -209,7 +232,7 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
         }
     }
 
-    fn send_item(&mut self, batch: &Batch, item: &Item) -> Flow {
+    fn send_item(&mut self, batch: &Batch, item: &Item, ix: u32) -> Flow {
         let Some(now) = self.await_due(item) else { return Flow::Over };
         let intended = if self.options.scheduled { self.options.t0_ns + item.due_ns } else { now };
         let run_ns = intended.saturating_sub(self.options.t0_ns);
@@ -223,6 +246,7 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
         if let Tried::Skipped(reason) = self.submit(batch, item, intended, now) {
             self.books.ledger.skipped(item.stream, reason);
             self.tally.skipped();
+            self.unsent.push(ix);
         }
         let total = self.books.ledger.total();
         self.live.scheduled.store(total.scheduled, Ordering::Relaxed);

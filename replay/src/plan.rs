@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::batch::Item;
 use crate::engine::RunSetup;
+use crate::expanding::RuleReach;
 use crate::feed::{FeedError, RecordFeed};
 use crate::partitioner::TopicPartitioner;
 use crate::planner::{Planner, PlannerOptions};
@@ -47,6 +48,8 @@ pub struct PlanReport {
     pub curve: Vec<CurvePoint>,
     /// What each topic gets of the run, the largest first.
     pub topics: Vec<TopicShare>,
+    /// What each expansion will reach.
+    pub expansions: Vec<RuleReach>,
     /// What was asked for and cannot be reached.
     pub unreachable: Vec<Unreachable>,
     /// Messages that would carry the mark.
@@ -277,7 +280,11 @@ impl Totals {
             peak_100ms_per_s: timed.then_some(tenth),
             curve: if timed { curve(shown_ns, &|at| self.until(setup, at)) } else { Vec::new() },
             topics: self.topics(setup, &run),
-            unreachable: reach::unreachable(setup, &run, peak, self.second.most.1),
+            expansions: setup.expanded.reached.clone(),
+            unreachable: reach::unreachable(setup, &run, peak, self.second.most.1)
+                .into_iter()
+                .chain(setup.expanded.unreachable.clone())
+                .collect(),
             run,
             scheduled: self.scheduled,
             filtered: self.filtered,
@@ -356,6 +363,9 @@ impl std::fmt::Display for PlanReport {
             _ => writeln!(f, "takes      as long as the target does (--max)")?,
         }
         self.show_run(f)?;
+        for expansion in &self.expansions {
+            writeln!(f, "expands    {expansion}")?;
+        }
         if let Some(queue) = self.queue_s.filter(|s| *s < 2.0) {
             writeln!(
                 f,
@@ -379,6 +389,7 @@ mod tests {
     use super::*;
     use crate::assemble::RunIdentity;
     use crate::ceiling::Ceilings;
+    use crate::expanding::Expanded;
     use crate::testing::MemoryFeed;
     use dejaq_shared::broker::sink::QueueLimits;
 
@@ -397,6 +408,7 @@ mod tests {
             target_names: vec!["t".into()],
             asked_run_ns: None,
             asked_ceilings: (None, None),
+            expanded: Expanded::default(),
             queue: QueueLimits { messages_max: 150, bytes_max: 1 << 20 },
         }
     }

@@ -18,7 +18,7 @@ use crate::marks::{MarkPolicy, Marks};
 use crate::ring::Ring;
 use crate::schedule::{Pace, Schedule};
 use crate::timestamps::TimestampMode;
-use crate::transform::{Occasion, Transform};
+use crate::transform::{Occasion, Transform, TransformJob};
 
 /// A batch is closed when it is this large.
 const BATCH_BYTES: usize = 1 << 20;
@@ -56,6 +56,8 @@ pub struct PlannerOptions {
     pub timestamps: TimestampMode,
     /// How the traffic is multiplied.
     pub copies: Copies,
+    /// What is done to records.
+    pub transform: TransformJob,
     /// The largest record of the recording, in bytes: bounds what is asked of the feed at once.
     pub record_bytes_max: usize,
 }
@@ -92,15 +94,16 @@ impl Planner {
     pub fn new(options: PlannerOptions) -> Self {
         let schedule = Schedule::new(options.pace.clone());
         let copies = &options.copies;
-        let merge = Merge::new(copies);
+        let merge = Merge::new(copies, options.transform.is_active());
         let thinning = copies.last_share.map(|share| Thinning::new(share, options.routes.len(), copies.seed));
         let keys = CopyKeys::new(&copies.suffix);
         let marks = Marks::new(options.marks, options.routes.len());
+        let transform = Transform::of(&options.transform);
         Self {
             options,
             schedule,
             marks,
-            transform: Transform::default(),
+            transform,
             merge,
             thinning,
             keys,
@@ -180,21 +183,33 @@ impl Planner {
         }
     }
 
-    /// Runs to the end of the recording or until nobody wants more.
-    pub fn run<F: RecordFeed + ?Sized>(mut self, feed: &mut F, ring: &Ring) {
+    /// Lets the pass that it is in be the last.
+    pub fn end_after_pass(&mut self) {
+        self.options.repeat = false;
+    }
+
+    /// The transform, which knows what it did.
+    #[must_use]
+    pub fn into_transform(self) -> Transform {
+        self.transform
+    }
+
+    /// Runs to the end of the recording or until nobody wants more, and gives back the transform.
+    pub fn run<F: RecordFeed + ?Sized>(mut self, feed: &mut F, ring: &Ring) -> Transform {
         loop {
             let more = self.advance(feed);
             while let Some(batch) = self.pop() {
                 match ring.push(batch) {
                     Some(spare) => self.reuse(spare),
-                    None => return,
+                    None => return self.transform,
                 }
             }
             match more {
-                Ok(true) => {}
-                Ok(false) => return ring.end(None),
-                Err(error) => return ring.end(Some(error)),
+                Ok(true) => continue,
+                Ok(false) => ring.end(None),
+                Err(error) => ring.end(Some(error)),
             }
+            return self.transform;
         }
     }
 
@@ -275,18 +290,22 @@ impl Planner {
             self.run_over = true;
             return;
         }
+        let occasion = Occasion { pass: self.pass, copy, due_ns: place.due_ns };
+        let key = self.keys.key(record.key, copy, if kept.renewed { self.pass } else { 0 });
+        let record = &Record { key, ..*record };
         if !kept.own {
+            // Which value an occurrence gets depends on those before it, whoever sends them.
+            self.transform.apply(record, occasion);
             return self.passed_by();
         }
         if self.building.items.first().is_some_and(|first| place.due_ns - first.due_ns > BATCH_SPAN_NS) {
-            self.close_batch();
+            close(&mut self.building, &mut self.ready, self.pass);
         }
         let mark = self.marks.next(record.stream, place.mark_ns);
         let stamp = self.options.timestamps.stamp(record.broker_time, place.mark_ns);
-        let occasion = Occasion { pass: self.pass, copy, due_ns: place.due_ns };
-        let key = self.keys.key(record.key, copy, if kept.renewed { self.pass } else { 0 });
-        let record = self.transform.apply(&Record { key, ..*record }, occasion);
+        let record = self.transform.apply(record, occasion);
         self.building.push(&record, route, Times { due_ns: place.due_ns, stamp }, copy, mark);
+        self.building.show(self.transform.shown());
         self.own += 1;
         self.passed = 0;
         if self.building.items.len() >= BATCH_ITEMS || self.building.weight() >= BATCH_BYTES {
@@ -308,10 +327,13 @@ impl Planner {
     }
 
     fn close_batch(&mut self) {
-        if !self.building.is_empty() {
-            let next = Batch::of_pass(self.pass);
-            self.ready.push_back(std::mem::replace(&mut self.building, next));
-        }
+        close(&mut self.building, &mut self.ready, self.pass);
+    }
+}
+
+fn close(building: &mut Batch, ready: &mut VecDeque<Batch>, pass: u32) {
+    if !building.is_empty() {
+        ready.push_back(std::mem::replace(building, Batch::of_pass(pass)));
     }
 }
 
@@ -338,6 +360,7 @@ impl PlannerOptions {
             run_ns: None,
             marks: MarkPolicy::Off,
             timestamps: TimestampMode::Now,
+            transform: TransformJob::default(),
             copies: Copies::default(),
             record_bytes_max: 100,
         }

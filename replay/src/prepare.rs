@@ -12,6 +12,7 @@ use crate::clock_choice::ClockDecision;
 use crate::config::Options;
 use crate::copies::Copies;
 use crate::engine::RunSetup;
+use crate::expanding::Expanded;
 use crate::guard::{self, GuardError};
 use crate::planner::PlannerOptions;
 use crate::remap::{self, RemapError, TopicPlan};
@@ -20,6 +21,7 @@ use crate::schedule::Pace;
 use crate::select::{SelectError, select};
 use crate::shard::{Shard, assign};
 use crate::timestamps::{self, Asked, TimestampError};
+use crate::transform::TransformJob;
 
 /// What must be known of a recording.
 #[derive(Debug, Clone, Default)]
@@ -195,6 +197,7 @@ pub fn prepare(
         run_ns: run_ns(options),
         copies: Copies { jitter_ns: options.copy_jitter_ns.unwrap_or(0), ..options.copies.clone() },
         marks: options.mark,
+        transform: TransformJob::None,
         timestamps: options.timestamps,
         record_bytes_max: usize::try_from(largest).unwrap_or(usize::MAX),
     };
@@ -212,6 +215,7 @@ pub fn prepare(
         target_names: plan.topics.iter().map(|t| t.name.clone()).collect(),
         asked_run_ns: options.run_ns,
         asked_ceilings: (options.max_rate, options.max_bytes),
+        expanded: Expanded::default(),
         queue: queue_limits(recording, options),
     })
 }

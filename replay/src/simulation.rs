@@ -324,6 +324,8 @@ fn end(recorder: &RefCell<Recorder>, pacer: PacerBooks, streams: usize, schedule
         damages: Vec::new(),
         client_error: None,
         clock_step_ns: 0,
+        cardinality: None,
+        payload_notes: Vec::new(),
         rows_lost: 0,
         classes: vec!["t".into()],
         streams: vec!["t/0".into(); streams],

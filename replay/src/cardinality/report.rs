@@ -1,5 +1,6 @@
 //! `cardinality.json`: the names are those of docs/MEASUREMENT.md and fixed.
 
+use dejaq_shared::units::format_count;
 use serde::{Deserialize, Serialize};
 
 use super::{Cardinality, Metric, OTHERS, Rule};
@@ -37,6 +38,15 @@ pub struct RuleCardinality {
     /// The same by metric, in the order in which they came; formats without metrics have one, without a name. Metrics
     /// past the bound of what is told apart share the last one, `(other metrics)`.
     pub metrics: Vec<MetricCardinality>,
+}
+
+impl std::fmt::Display for RuleCardinality {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { tag, streams, asked, sent_distinct, sent_distinct_exact, .. } = self;
+        let about = if *sent_distinct_exact { "" } else { "about " };
+        let asked = asked.map_or(String::new(), |asked| format!("{} distinct values asked, ", format_count(asked)));
+        write!(f, "{tag} in {streams}: {asked}{about}{} sent (cardinality.json)", format_count(*sent_distinct))
+    }
 }
 
 /// One metric under one rule.

@@ -47,6 +47,7 @@ impl Options {
             ("origin-ns", json!(self.origin_ns)),
             ("client", json!(self.client.name())),
             ("start-at-ns", json!(self.start_at_ns)),
+            ("expand", json!(self.expand)),
             ("shard", json!(self.shard.map(|shard| shard.to_string()))),
             ("create-topics", json!(self.create_topics)),
             ("measure-topics", json!(self.measure_topics)),

@@ -44,6 +44,7 @@ struct Entry {
 
 #[derive(Debug, Default)]
 pub(crate) struct Window {
+    whole: bool,
     entries: VecDeque<Entry>,
     /// The number of the first entry.
     first: u64,
@@ -54,9 +55,14 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// An empty one. `whole`: what other shards' records say is kept as well.
+    pub(crate) fn new(whole: bool) -> Self {
+        Self { whole, ..Self::default() }
+    }
+
     /// Keeps a record at the end; false when there is no room.
     pub(crate) fn push(&mut self, kept: Kept, record: &Record<'_>) -> bool {
-        let parts: [Option<&[u8]>; PARTS] = match kept.own {
+        let parts: [Option<&[u8]>; PARTS] = match kept.own || self.whole {
             true => [record.key, record.value, Some(record.headers.as_bytes()), record.routing_key, Some(record.properties.as_bytes())],
             false => [None; PARTS],
         };

@@ -123,6 +123,7 @@ impl Case {
             target_names: Vec::new(),
             asked_run_ns: None,
             asked_ceilings: (None, None),
+            expanded: Expanded::default(),
             queue: QueueLimits { messages_max: 10_000, bytes_max: 1 << 20 },
         };
         if self.remove_dir {

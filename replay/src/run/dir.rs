@@ -113,10 +113,18 @@ impl RunDir {
     /// # Errors
     /// [`RunDirError`].
     pub fn write_report(&self, report: &RunReport) -> Result<(), RunDirError> {
-        let mut json = serde_json::to_vec_pretty(report)
-            .map_err(|e| RunDirError::Malformed { path: self.path.join(RUN_JSON), reason: e.to_string() })?;
+        self.write_json(RUN_JSON, report)
+    }
+
+    /// Writes a file of JSON as a whole.
+    ///
+    /// # Errors
+    /// [`RunDirError`].
+    pub fn write_json(&self, name: &str, content: &impl serde::Serialize) -> Result<(), RunDirError> {
+        let mut json =
+            serde_json::to_vec_pretty(content).map_err(|e| RunDirError::Malformed { path: self.path.join(name), reason: e.to_string() })?;
         json.push(b'\n');
-        self.replace(RUN_JSON, &json)
+        self.replace(name, &json)
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -1,13 +1,23 @@
 //! The transform itself: a record goes in, and the record to send comes out.
+//!
+//! Both modes, counting and rewriting, go through the same payloads in the same way, so that what is counted is what is
+//! written. Nothing is allocated per record: buffers are used again.
 
 use std::sync::Arc;
 
-use dejaq_shared::record::Record;
+use dejaq_shared::amqp::Properties;
+use dejaq_shared::record::{Headers, Record};
 
-use super::bound::Bound;
-use super::count::Counted;
+use super::bound::{Bound, Opened};
+use super::count::{Counted, Example, PERIODS_MAX, PayloadCount, RuleCount};
 use super::expansion::Expansion;
+use super::formats::{Edits, Format, Malformed, Parsed, Part};
+use super::hash::tag as tag_hash;
+use super::rewrite::Rewriter;
+use super::rules::{ExpandRule, Pick};
 use super::shown::Shown;
+use super::timeline::Timeline;
+use super::visit;
 
 /// The one sending of a record that is prepared: what a transform may depend on besides the record and the seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,28 +33,95 @@ pub struct Occasion {
 /// Changes records, one after the other in the order of the schedule. The default changes nothing.
 #[derive(Debug, Default)]
 pub struct Transform {
+    job: Option<Job>,
     shown: Vec<Shown>,
     metrics: Vec<Vec<u8>>,
     counted: Counted,
 }
 
+#[derive(Debug)]
+struct Job {
+    bound: Arc<Bound>,
+    /// As the groups of `bound`.
+    formats: Vec<Vec<Box<dyn Format>>>,
+    /// For each group, where its formats' counts begin.
+    counts_at: Vec<usize>,
+    parsed: Parsed,
+    edits: Edits,
+    /// What was written, by part.
+    outs: [Vec<u8>; PARTS],
+    mode: Work,
+}
+
+#[derive(Debug)]
+enum Work {
+    /// Each rule's periods.
+    Count(Vec<Timeline>),
+    Rewrite {
+        rewriter: Box<Rewriter>,
+        origin_ns: Option<i64>,
+    },
+}
+
 impl Transform {
     /// One that changes nothing and counts what the rules would write.
     #[must_use]
-    pub fn counting(_bound: Arc<Bound>) -> Self {
-        Self::default()
+    pub fn counting(bound: Arc<Bound>) -> Self {
+        // Births play no part in counting: periods begin at the same times.
+        let lines = bound.rules.expand.iter().map(|rule| Timeline::new(rule, 0)).collect();
+        Self::new(bound, Work::Count(lines))
     }
 
     /// One that follows the rules. Time stamps are moved to `origin_ns` (nanoseconds since 1970) plus the due time; without
     /// it they stay.
     #[must_use]
-    pub fn rewriting(_expansion: Arc<Expansion>, _origin_ns: Option<i64>) -> Self {
-        Self::default()
+    pub fn rewriting(expansion: Arc<Expansion>, origin_ns: Option<i64>) -> Self {
+        let bound = Arc::clone(&expansion.bound);
+        Self::new(bound, Work::Rewrite { rewriter: Box::new(Rewriter::new(expansion)), origin_ns })
+    }
+
+    fn new(bound: Arc<Bound>, mode: Work) -> Self {
+        let rules = bound.rules.expand.iter().map(|rule| RuleCount::of_tags(rule.tags.len())).collect();
+        let payloads = bound.groups.iter().flat_map(|g| &g.formats).map(|o| PayloadCount::new(o.kind)).collect();
+        let mut counts_at = Vec::with_capacity(bound.groups.len());
+        let mut at = 0;
+        for group in &bound.groups {
+            counts_at.push(at);
+            at += group.formats.len();
+        }
+        let formats = bound.open();
+        let job = Job { bound, formats, counts_at, parsed: Parsed::default(), edits: Edits::default(), outs: Default::default(), mode };
+        Self { job: Some(job), shown: Vec::new(), metrics: Vec::new(), counted: Counted { rules, payloads } }
     }
 
     /// The record to send in place of `record`. What is changed lies in this transform's own memory, until the next call.
-    pub fn apply<'r>(&'r mut self, record: &Record<'r>, _at: Occasion) -> Record<'r> {
-        *record
+    pub fn apply<'r>(&'r mut self, record: &Record<'r>, at: Occasion) -> Record<'r> {
+        self.shown.clear();
+        let Some(job) = &mut self.job else { return *record };
+        let Some(group) = job.bound.group_of(record.stream) else { return *record };
+        let mut written = [false; PARTS];
+        for ix in 0..job.formats[group].len() {
+            let Some(slot) = job.format(group, ix, record, at, &mut self.counted, &mut self.shown, &mut self.metrics) else { continue };
+            written[slot] = true;
+        }
+        let mut changed = *record;
+        let [value, key, headers, routing_key, properties] = &job.outs;
+        if written[0] {
+            changed.value = Some(value);
+        }
+        if written[1] {
+            changed.key = Some(key);
+        }
+        if written[2] {
+            changed.headers = Headers::from_checked(headers);
+        }
+        if written[3] {
+            changed.routing_key = Some(routing_key);
+        }
+        if written[4] {
+            changed.properties = Properties::from_checked(properties);
+        }
+        changed
     }
 
     /// What the last call of [`Transform::apply`] wrote; it is cleared at the next.
@@ -63,4 +140,120 @@ impl Transform {
     pub fn counted(self) -> Counted {
         self.counted
     }
+}
+
+/// The parts of a record that formats read and write.
+const PARTS: usize = 5;
+
+/// The bytes that a format reads, and where its output goes.
+fn part<'r>(record: &Record<'r>, part: Part) -> Option<(&'r [u8], usize)> {
+    match part {
+        Part::Value => Some((record.value?, 0)),
+        Part::Key => Some((record.key?, 1)),
+        Part::Headers => Some((record.headers.as_bytes(), 2)),
+        Part::RoutingKey => Some((record.routing_key?, 3)),
+        Part::Properties => Some((record.properties.as_bytes(), 4)),
+    }
+}
+
+impl Job {
+    /// Treats a record with one format; gives the part that was written.
+    #[expect(clippy::too_many_arguments, reason = "the parts of the transform that are not the job's own")]
+    fn format(
+        &mut self,
+        group: usize,
+        ix: usize,
+        record: &Record<'_>,
+        at: Occasion,
+        counted: &mut Counted,
+        shown: &mut Vec<Shown>,
+        metrics: &mut Vec<Vec<u8>>,
+    ) -> Option<usize> {
+        let bound = Arc::clone(&self.bound);
+        let opened = &bound.groups[group].formats[ix];
+        let (payload, slot) = part(record, opened.kind.part())?;
+        let count = &mut counted.payloads[self.counts_at[group] + ix];
+        count.payloads += 1;
+        let example = |why: Malformed| Example { stream: record.stream, position: record.position, why };
+        let format = &mut self.formats[group][ix];
+        if let Err(why) = format.parse(payload, &mut self.parsed) {
+            count.malformed += 1;
+            count.example.get_or_insert_with(|| example(why));
+            return None;
+        }
+        let newest = self.parsed.stamps.iter().map(|stamp| stamp.ns).max();
+        count.without_stamp += u64::from(opened.retime && newest.is_none());
+        match &mut self.mode {
+            Work::Count(lines) => {
+                count_payload(&bound, opened, lines, &self.parsed, at, &mut counted.rules);
+                None
+            }
+            Work::Rewrite { rewriter, origin_ns } => {
+                self.edits.clear();
+                if let (true, Some(newest), Some(origin)) = (opened.retime, newest, *origin_ns) {
+                    let due = origin.saturating_add(i64::try_from(at.due_ns).unwrap_or(i64::MAX));
+                    self.edits.shift(due.saturating_sub(newest));
+                }
+                let before = shown.len();
+                rewriter.payload(&opened.expand, &self.parsed, at, &mut self.edits, shown, metrics);
+                if self.edits.is_empty() {
+                    return None;
+                }
+                self.edits.seal();
+                let out = &mut self.outs[slot];
+                out.clear();
+                if let Err(why) = format.write(payload, &self.parsed, &self.edits, out) {
+                    count.unwritten += 1;
+                    count.unwritten_example.get_or_insert_with(|| example(why));
+                    shown.truncate(before);
+                    return None;
+                }
+                Some(slot)
+            }
+        }
+    }
+}
+
+/// Finds the occurrences of a payload, and notes them.
+fn count_payload(bound: &Bound, opened: &Opened, lines: &mut [Timeline], parsed: &Parsed, at: Occasion, counts: &mut [RuleCount]) {
+    for ix in opened.expand.iter().map(|ix| usize::from(*ix)) {
+        let (rule, line, count) = (&bound.rules.expand[ix], &mut lines[ix], &mut counts[ix]);
+        while line.is_past(at.due_ns) && line.period < PERIODS_MAX {
+            line.advance();
+        }
+        let mut last_raw = None;
+        for sample in &parsed.samples {
+            let shared = visit::shared(parsed, sample, rule);
+            let own = visit::own(parsed, sample, rule);
+            count.without += u64::from(shared.is_none() && own.is_none());
+            let again = shared.as_ref().is_some_and(|place| place.raw == last_raw);
+            if let Some(place) = &shared {
+                last_raw = place.raw;
+            }
+            let series = || (rule.pick == Pick::PerSeries).then(|| series_hash(parsed, sample));
+            for place in [shared.filter(|_| !again), own].into_iter().flatten() {
+                let original = see(parsed, &place, rule, count);
+                count.occur(line.period, original, series());
+            }
+        }
+    }
+}
+
+/// Notes the values of an occurrence; gives the hash of the recorded one.
+fn see(parsed: &Parsed, place: &visit::Place, rule: &ExpandRule, count: &mut RuleCount) -> Option<u64> {
+    let mut sum: Option<u64> = None;
+    for (ix, name) in rule.tags.iter().enumerate() {
+        let Some(tag) = visit::named(parsed, &place.tags, name).next() else { continue };
+        let value = parsed.get(parsed.tags[tag as usize].value);
+        count.see(ix, value);
+        sum = Some(sum.unwrap_or(0).wrapping_add(tag_hash(name.as_bytes(), value)));
+    }
+    sum
+}
+
+/// A hash of a series as it is: the metric and its tags in any order.
+pub(super) fn series_hash(parsed: &Parsed, sample: &super::formats::Sample) -> u64 {
+    let metric = super::hash::hash(1, parsed.get(sample.metric));
+    let tags = parsed.tags_of(sample).map(|(_, tag)| tag_hash(parsed.get(tag.name), parsed.get(tag.value)));
+    tags.fold(metric, u64::wrapping_add)
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::formats::{FormatKind, Malformed};
-use super::sketch::Sketch;
+use crate::distinct::Distinct;
 
 /// The most periods (churn, growth) that a rule may have in the horizon.
 pub const PERIODS_MAX: usize = 1 << 20;
@@ -77,7 +77,7 @@ pub(super) struct RuleCount {
     /// The first value of each tag, to learn the shape from.
     pub(super) first: Vec<Option<Vec<u8>>>,
     /// How many different values were recorded.
-    pub(super) originals: Sketch,
+    pub(super) originals: Distinct,
     /// With per-series: occurrences by series.
     pub(super) series: BTreeMap<u64, u64>,
     pub(super) too_many_series: bool,
