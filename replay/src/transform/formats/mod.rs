@@ -11,6 +11,7 @@
 //!   business of the rules.
 
 mod edits;
+mod json;
 mod kind;
 mod open;
 mod parsed;

@@ -1,0 +1,3 @@
+//! JSON documents.
+
+pub(crate) mod token;
