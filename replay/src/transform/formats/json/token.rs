@@ -220,8 +220,12 @@ impl<'p> Tokens<'p> {
     }
 
     fn in_object(&self) -> bool {
-        let top = self.depth - 1;
-        self.objects[top / 64] >> (top % 64) & 1 == 1
+        self.is_below_object(self.depth)
+    }
+
+    /// Whether the innermost of the first `depth` that are open is an object.
+    pub(crate) fn is_below_object(&self, depth: usize) -> bool {
+        depth.checked_sub(1).is_some_and(|top| self.objects[top / 64] >> (top % 64) & 1 == 1)
     }
 
     fn peek(&self) -> Option<u8> {
@@ -376,10 +380,7 @@ mod tests {
         let document = br#" {"a\n":[1, -0.5e+3,"x\"y",true],"b":{}, "c":[null]} "#;
         let all = read(document).unwrap();
         let shown: Vec<_> = all.iter().map(|t| std::str::from_utf8(&document[t.text()]).unwrap()).collect();
-        assert_eq!(
-            shown,
-            ["{", r"a\n", "[", "1", "-0.5e+3", r#"x\"y"#, "true", "]", "b", "{", "}", "c", "[", "null", "]", "}"]
-        );
+        assert_eq!(shown, ["{", r"a\n", "[", "1", "-0.5e+3", r#"x\"y"#, "true", "]", "b", "{", "}", "c", "[", "null", "]", "}"]);
         assert_eq!((all[1].kind, all[1].escaped), (TokenKind::Key, true));
         assert_eq!(&document[all[5].raw()], br#""x\"y""#);
     }
