@@ -62,6 +62,8 @@ pub(super) struct Json {
     levels: Vec<Level>,
     key: Vec<u8>,
     adding: Vec<(Vec<u8>, Path)>,
+    /// The empty objects that an earlier path to add has put a member into.
+    filled: Vec<usize>,
     patches: Patches,
 }
 
@@ -88,6 +90,7 @@ impl Json {
             levels: Vec::new(),
             key: Vec::new(),
             adding: Vec::new(),
+            filled: Vec::new(),
             patches: Patches::default(),
         })
     }
@@ -227,8 +230,7 @@ impl Json {
         if self.adding.len() > ADDING_MAX {
             self.adding.clear();
         }
-        // The empty objects that an earlier path has put a member into.
-        let mut filled: Vec<usize> = Vec::new();
+        self.filled.clear();
         for added in edits.added() {
             let (name, value) = (edits.get(added.name), edits.get(added.value));
             let known = self.adding.iter().position(|(known, _)| known == name);
@@ -243,13 +245,13 @@ impl Json {
             let Some((Step::Member(member), parents)) = self.adding[ix].1.steps.split_last() else {
                 return Err(Malformed { offset: 0, what: "a path to add must end in a member's name" });
             };
-            let before = filled.len();
+            let before = self.filled.len();
             let mut places = 0;
             each_object(payload, parents, member, &mut self.key, |at, is_empty| {
                 places += 1;
-                let is_first = is_empty && filled[..before].binary_search(&at).is_err();
+                let is_first = is_empty && self.filled[..before].binary_search(&at).is_err();
                 if is_first {
-                    filled.push(at);
+                    self.filled.push(at);
                 }
                 self.patches.put(at..at, |out| {
                     if !is_first {
@@ -263,7 +265,7 @@ impl Json {
             if places == 0 {
                 return Err(Malformed { offset: 0, what: "no object where the path to add leads, or all have the member" });
             }
-            filled.sort_unstable();
+            self.filled.sort_unstable();
         }
         Ok(())
     }
