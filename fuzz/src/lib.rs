@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use dejaq_replay::transform::formats::{Edits, FormatKind, Parsed, Wanted as FormatWanted, open};
 use dejaq_shared::amqp::{Properties, TableBuf};
+use dejaq_replay::transform::formats::{FormatKind, StampField, StampUnit, Wanted as WantedTags, laws};
 use dejaq_shared::broker::endpoint::{Endpoint, redact};
 use dejaq_shared::ndjson::{Exporter, import as import_lines};
 use dejaq_shared::record::{Headers, HeadersBuf, Record, RecordFlags};
@@ -333,4 +334,45 @@ pub fn endpoint(data: &[u8]) {
         }
         Err(error) => drop(error.to_string()),
     }
+}
+
+/// A payload of a format, behind a byte that chooses the edits: what every format promises.
+pub fn payload(kind: FormatKind, wanted: &WantedTags, data: &[u8]) {
+    if let Some((pick, payload)) = data.split_first() {
+        laws::hold(kind, wanted, payload, *pick);
+    }
+}
+
+/// JSON: all scalars, then by paths with time stamps.
+pub fn json(data: &[u8]) {
+    let stamp = |path: &str, unit| StampField { path: path.into(), unit };
+    let stamps = vec![stamp("$.t", StampUnit::Seconds), stamp("$.a[*].t", StampUnit::Rfc3339)];
+    payload(FormatKind::Json, &WantedTags::default(), data);
+    payload(FormatKind::Json, &WantedTags { tags: Some(vec!["$.a[*].h".into(), "$.a[1].h".into(), "$['a b']".into()]), stamps }, data);
+}
+
+/// DogStatsD and StatsD.
+pub fn dogstatsd(data: &[u8]) {
+    payload(FormatKind::DogStatsd, &WantedTags::default(), data);
+}
+
+/// Influx line protocol.
+pub fn influx(data: &[u8]) {
+    payload(FormatKind::Influx, &WantedTags::default(), data);
+}
+
+/// Graphite.
+pub fn graphite(data: &[u8]) {
+    payload(FormatKind::Graphite, &WantedTags::default(), data);
+}
+
+/// Prometheus text.
+pub fn prometheus_text(data: &[u8]) {
+    payload(FormatKind::PrometheusText, &WantedTags::default(), data);
+}
+
+/// Headers and keys.
+pub fn headers(data: &[u8]) {
+    payload(FormatKind::Header, &WantedTags::default(), data);
+    payload(FormatKind::Key, &WantedTags::default(), data);
 }

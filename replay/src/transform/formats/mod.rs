@@ -11,11 +11,25 @@
 //!   business of the rules.
 
 mod amqp_header;
+mod dogstatsd;
 mod edits;
+mod graphite;
+mod header;
+mod influx;
+mod json;
+mod key;
 mod kind;
+#[cfg(any(test, fuzzing))]
+pub mod laws;
 mod open;
 mod parsed;
+mod prometheus_text;
 mod routing_key;
+mod scan;
+mod splice;
+mod stamp;
+#[cfg(test)]
+mod text_tests;
 
 pub use amqp_header::AmqpHeader;
 pub use edits::{Added, Edits, Replaced};
@@ -48,4 +62,18 @@ pub trait Format: Send + std::fmt::Debug {
     /// # Errors
     /// [`Malformed`] when a new name or value cannot be said in this format; `out` may then have a part of it at its end.
     fn write(&mut self, payload: &[u8], parsed: &Parsed, edits: &Edits, out: &mut Vec<u8>) -> Result<(), Malformed>;
+}
+
+/// Refuses a tag to add whose name its sample has already, in formats where a name may stand only once.
+fn refuse_known_names(parsed: &Parsed, edits: &Edits) -> Result<(), Malformed> {
+    let added = edits.added();
+    for (i, tag) in added.iter().enumerate() {
+        let (sample, name) = (&parsed.samples[tag.sample as usize], edits.get(tag.name));
+        let earlier = added[..i].iter().rev().take_while(|earlier| earlier.sample == tag.sample);
+        if parsed.find(sample, name).is_some() || earlier.into_iter().any(|earlier| edits.get(earlier.name) == name) {
+            let offset = sample.metric.range().start;
+            return Err(Malformed { offset, what: "a tag to add whose name is there already" });
+        }
+    }
+    Ok(())
 }

@@ -1,6 +1,13 @@
 //! From a format's name to its grammar.
 
+use super::dogstatsd::DogStatsd;
+use super::graphite::Graphite;
+use super::header::Header;
+use super::influx::Influx;
+use super::json::Json;
+use super::key::Key;
 use super::kind::{FormatKind, Wanted};
+use super::prometheus_text::PrometheusText;
 use super::{AmqpHeader, Format, RoutingKey};
 
 /// Why a format cannot look for what is wanted.
@@ -25,18 +32,18 @@ pub enum OpenError {
 ///
 /// # Errors
 /// [`OpenError`].
-pub fn open(kind: FormatKind, _wanted: &Wanted) -> Result<Box<dyn Format>, OpenError> {
+pub fn open(kind: FormatKind, wanted: &Wanted) -> Result<Box<dyn Format>, OpenError> {
     match kind {
-        FormatKind::Json => Err(OpenError::Absent(kind.name())),
-        FormatKind::DogStatsd => Err(OpenError::Absent(kind.name())),
-        FormatKind::Influx => Err(OpenError::Absent(kind.name())),
-        FormatKind::Graphite => Err(OpenError::Absent(kind.name())),
-        FormatKind::PrometheusText => Err(OpenError::Absent(kind.name())),
+        FormatKind::Json => Ok(Box::new(Json::new(wanted)?)),
+        FormatKind::DogStatsd => Ok(Box::new(DogStatsd::default())),
+        FormatKind::Influx => Ok(Box::new(Influx::default())),
+        FormatKind::Graphite => Ok(Box::new(Graphite::default())),
+        FormatKind::PrometheusText => Ok(Box::new(PrometheusText::new())),
         FormatKind::PrometheusRemoteWrite => Err(OpenError::Absent(kind.name())),
         FormatKind::OtlpProtobuf => Err(OpenError::Absent(kind.name())),
         FormatKind::OtlpJson => Err(OpenError::Absent(kind.name())),
-        FormatKind::Key => Err(OpenError::Absent(kind.name())),
-        FormatKind::Header => Err(OpenError::Absent(kind.name())),
+        FormatKind::Key => Ok(Box::new(Key::default())),
+        FormatKind::Header => Ok(Box::new(Header::default())),
         FormatKind::AmqpHeader => Ok(Box::new(AmqpHeader::default())),
         FormatKind::RoutingKey => Ok(Box::new(RoutingKey::default())),
     }
