@@ -8,7 +8,7 @@ use crate::kit::*;
 #[test]
 fn payloads_of_no_format_are_said_to_be_none() {
     let scratch = Scratch::new();
-    let payload = |ms| record(ms % 2, 1_700_000_000_000 + ms, &Value::Null, &json!({"base64": "AQIDAP8="}));
+    let payload = |ms: i64| record(ms % 2, 1_700_000_000_000 + ms, &Value::Null, &json!({"base64": "AQIDAP8="}));
     let recording = scratch.recording("rec", &(0..200).map(payload).collect::<Vec<_>>(), None);
     let seen = dejaq(&["inspect", &recording, "--tags", "--json"]).expect(0).json();
     assert_eq!((&seen["tags"], &seen["records"], &seen["damaged_blocks"]), (&json!([]), &json!(200), &json!(0)), "{seen:#}");
