@@ -5,6 +5,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use dejaq_replay::transform::formats::{Edits, FormatKind, Parsed, Wanted as FormatWanted, open};
+use dejaq_shared::amqp::{Properties, TableBuf};
 use dejaq_shared::broker::endpoint::{Endpoint, redact};
 use dejaq_shared::ndjson::{Exporter, import as import_lines};
 use dejaq_shared::record::{Headers, HeadersBuf, Record, RecordFlags};
@@ -194,13 +196,14 @@ fn shown(record: &Record<'_>) -> impl PartialEq + std::fmt::Debug {
     let flags: RecordFlags = record.flags;
     let of = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
     let times = (record.arrival_ns, record.broker_time, flags.0);
-    (record.stream, record.position, times, of(record.key), of(record.value), record.headers.as_bytes().to_vec())
+    let strings = (of(record.key), of(record.value), of(record.routing_key));
+    (record.stream, record.position, times, strings, record.headers.as_bytes().to_vec(), record.properties.as_bytes().to_vec())
 }
 
 fn touch(block: &Block) {
     for i in 0..block.len() {
         let record = block.record(i);
-        std::hint::black_box((record.bytes_raw(), record.headers.iter().count()));
+        std::hint::black_box((record.bytes_raw(), record.headers.iter().count(), record.properties.basic()));
     }
 }
 
@@ -248,6 +251,57 @@ pub fn header_set(data: &[u8]) {
     }
     assert!(headers.iter().eq(again.as_headers().iter()));
     assert_eq!(headers.bytes_raw(), again.as_headers().bytes_raw());
+}
+
+/// AMQP properties; what they hold comes back when it is written again, in the same bytes.
+pub fn properties(data: &[u8]) {
+    let _ = format!("{:?}", Properties::from_checked(data));
+    let Ok(properties) = Properties::parse(data) else { return };
+    let mut again = Vec::new();
+    properties.basic().write(&mut again).expect("what was read is short enough");
+    assert_eq!(again, data, "there is one form only");
+    let _ = format!("{properties:?}");
+    let Some(table) = properties.basic().headers else { return };
+    let mut entries = TableBuf::default();
+    for (name, value) in table.iter() {
+        entries.name(name).value(value);
+    }
+    assert_eq!(entries.as_table(), Ok(table));
+}
+
+/// The formats of RabbitMQ's records: the first byte chooses one and what is edited, the second how long the new value is, which
+/// comes next. What was written parses again, and has the value.
+pub fn rabbit_formats(data: &[u8]) {
+    let Some((&[choice, length], rest)) = data.split_first_chunk::<2>() else { return };
+    let (value, payload) = rest.split_at(usize::from(length).min(rest.len()));
+    let kind = if choice & 1 == 0 { FormatKind::AmqpHeader } else { FormatKind::RoutingKey };
+    let mut format = open(kind, &FormatWanted::default()).expect("built in");
+    let (mut parsed, mut edits, mut out) = (Parsed::default(), Edits::default(), Vec::new());
+    if format.parse(payload, &mut parsed).is_err() {
+        return;
+    }
+    format.write(payload, &parsed, &edits, &mut out).expect("without edits");
+    assert_eq!(out, payload);
+    let tags = u32::try_from(parsed.tags.len()).expect("few");
+    let replaced: Vec<u32> = (0..tags).filter(|tag| choice >> (1 + tag % 6) & 1 == 1).collect();
+    replaced.iter().for_each(|tag| edits.replace(*tag, value));
+    if choice & 0x80 != 0 {
+        edits.add(0, value, value);
+    }
+    edits.seal();
+    out.clear();
+    if format.write(payload, &parsed, &edits, &mut out).is_err() {
+        return;
+    }
+    let mut again = Parsed::default();
+    format.parse(&out, &mut again).expect("what was written parses");
+    assert_eq!(again.tags.len(), parsed.tags.len() + usize::from(choice & 0x80 != 0));
+    for (tag, before) in (0..).zip(&parsed.tags) {
+        // A tag that was added stands behind all others.
+        let after = again.tags[tag as usize];
+        assert_eq!(again.get(after.name), parsed.get(before.name));
+        assert_eq!(again.get(after.value), if replaced.contains(&tag) { value } else { parsed.get(before.value) });
+    }
 }
 
 /// Lines of JSON; what was imported is exported so that it imports to the same again.

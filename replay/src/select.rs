@@ -4,6 +4,28 @@
 use dejaq_shared::record::Stream;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
+/// A glob over the names of streams.
+#[derive(Debug)]
+pub(crate) struct StreamGlob {
+    set: GlobSet,
+    topics: bool,
+}
+
+impl StreamGlob {
+    /// Compiles a glob; the error is the reason.
+    pub(crate) fn new(glob: &str) -> Result<Self, String> {
+        let refuse = |reason: globset::Error| reason.kind().to_string();
+        let one = GlobBuilder::new(glob).literal_separator(false).build().map_err(refuse)?;
+        let set = GlobSetBuilder::new().add(one).build().map_err(refuse)?;
+        Ok(Self { set, topics: !glob.contains('/') })
+    }
+
+    /// Whether a stream's name matches, or its topic where the glob has no `/`.
+    pub(crate) fn matches(&self, name: &str, topic: &str) -> bool {
+        self.set.is_match(name) || (self.topics && self.set.is_match(topic))
+    }
+}
+
 /// A selection that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
@@ -35,10 +57,10 @@ pub fn select(globs: &[String], streams: &[Stream]) -> Result<Vec<bool>, SelectE
     }
     let mut selected = vec![false; streams.len()];
     for glob in globs {
-        let set = compile(glob)?;
+        let compiled = StreamGlob::new(glob).map_err(|reason| SelectError::Glob { glob: glob.clone(), reason })?;
         let mut any = false;
         for (stream, selected) in streams.iter().zip(&mut selected) {
-            let hit = set.is_match(stream.name()) || (!glob.contains('/') && set.is_match(stream.topic()));
+            let hit = compiled.matches(&stream.name(), stream.topic());
             *selected |= hit;
             any |= hit;
         }
@@ -47,12 +69,6 @@ pub fn select(globs: &[String], streams: &[Stream]) -> Result<Vec<bool>, SelectE
         }
     }
     Ok(selected)
-}
-
-fn compile(glob: &str) -> Result<GlobSet, SelectError> {
-    let refuse = |reason: globset::Error| SelectError::Glob { glob: glob.to_owned(), reason: reason.kind().to_string() };
-    let one = GlobBuilder::new(glob).literal_separator(false).build().map_err(refuse)?;
-    GlobSetBuilder::new().add(one).build().map_err(refuse)
 }
 
 fn some_names(streams: &[Stream]) -> String {

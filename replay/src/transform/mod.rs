@@ -2,32 +2,31 @@
 //! occasion gives the same bytes, on any machine.
 //!
 //! `formats` know what is inside a payload: they find metric names, tags and time stamps, and write a payload anew with some
-//! of them changed. They decide nothing.
+//! of them changed. They decide nothing; rules do:
+//!
+//! ```text
+//! rule_file ─▶ Rules ─bind─▶ Bound ─▶ Transform::counting ─▶ Counted ─▶ Expansion ─▶ Transform::rewriting
+//! ```
+//!
+//! A counting pass goes through the whole schedule and finds how often each rule writes a value; `expansion` then gives every
+//! value its exact number of occurrences (`quota`, `zipf`), period by period where values come and go (`timeline`), and a
+//! seeded permutation says which occurrence gets which. Memory is flat: nothing is kept per value or per occurrence.
 
+mod apply;
+pub mod bound;
+pub mod count;
+pub mod derive;
+mod digits;
+pub mod error;
+pub mod expansion;
 pub mod formats;
+mod hash;
+pub mod pattern;
 pub mod recognise;
+mod rule_file;
+pub mod rules;
 pub mod shown;
+pub mod sketch;
+mod template;
 
-use dejaq_shared::record::Record;
-
-/// The one sending of a record that is prepared: what a transform may depend on besides the record and the seed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Occasion {
-    /// Which pass of a loop, from 0.
-    pub pass: u32,
-    /// Which copy of the traffic, from 0: the original.
-    pub copy: u32,
-    /// The intended send time, nanoseconds after the start of the run.
-    pub due_ns: u64,
-}
-
-/// Changes records, one after the other in the order of the schedule.
-#[derive(Debug, Default)]
-pub struct Transform {}
-
-impl Transform {
-    /// The record to send in place of `record`. What is changed lies in this transform's own memory, until the next call.
-    pub fn apply<'r>(&'r mut self, record: &Record<'r>, _at: Occasion) -> Record<'r> {
-        *record
-    }
-}
+pub use apply::{Occasion, Transform};

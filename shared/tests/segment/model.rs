@@ -219,7 +219,7 @@ impl Subject {
                 lane.records.push(lane.next);
                 let value = Some(lane.next.to_le_bytes().repeat(20));
                 // Of a RabbitMQ lane, too, what a Kafka lane has not: the columns do not ask whose they are.
-                let rabbit = number % 3 != 0;
+                let rabbit = !number.is_multiple_of(3);
                 let routing_key = rabbit.then(|| format!("k{}", lane.next).into_bytes());
                 let properties = if rabbit { b"\x10\x00\x07".to_vec() } else { Vec::new() };
                 records.push(Owned { value, routing_key, properties, ..Owned::at(u32::try_from(number).expect("few"), lane.next) });
