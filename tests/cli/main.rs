@@ -23,5 +23,6 @@ mod secrets;
 mod shards;
 mod sorting;
 mod stamps;
+mod tags;
 mod times;
 mod unreachable;
