@@ -146,6 +146,14 @@ fn a_suggested_file_has_the_growing_tag_in_force_and_the_rest_in_comments() {
     assert!(text.contains("# tag = \"$.status\"\n# distinct = 500\n") && text.contains("\"$.id\": 300 values"), "{text}");
     assert!(!text.contains("$.one"), "one value, and no name that grows: {text}");
     assert!(text.contains("not recognised"), "{text}");
+    let rules = crate::transform::rules::Rules::from_toml(&text).expect("a rule file");
+    assert_eq!((rules.expand.len(), rules.retime.len()), (1, 1));
+    let all: String = text
+        .lines()
+        .map(|line| format!("{}\n", line.strip_prefix("# ").filter(|l| l.contains(" = ") || l.starts_with("[[")).unwrap_or(line)))
+        .collect();
+    let rules = crate::transform::rules::Rules::from_toml(&all).expect("with the commented rules in force as well");
+    assert_eq!((rules.expand.len(), rules.retime.len()), (3, 1), "{all}");
 }
 
 #[test]
