@@ -5,9 +5,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dejaq_replay::transform::formats::{Edits, FormatKind, Parsed, Wanted as FormatWanted, open};
 use dejaq_shared::amqp::{Properties, TableBuf};
-use dejaq_replay::transform::formats::{FormatKind, StampField, StampUnit, Wanted as WantedTags, laws};
+use dejaq_replay::transform::formats::{Edits, FormatKind, Parsed, StampField, StampUnit, Wanted as WantedTags, laws, open};
 use dejaq_shared::broker::endpoint::{Endpoint, redact};
 use dejaq_shared::ndjson::{Exporter, import as import_lines};
 use dejaq_shared::record::{Headers, HeadersBuf, Record, RecordFlags};
@@ -276,7 +275,7 @@ pub fn rabbit_formats(data: &[u8]) {
     let Some((&[choice, length], rest)) = data.split_first_chunk::<2>() else { return };
     let (value, payload) = rest.split_at(usize::from(length).min(rest.len()));
     let kind = if choice & 1 == 0 { FormatKind::AmqpHeader } else { FormatKind::RoutingKey };
-    let mut format = open(kind, &FormatWanted::default()).expect("built in");
+    let mut format = open(kind, &WantedTags::default()).expect("built in");
     let (mut parsed, mut edits, mut out) = (Parsed::default(), Edits::default(), Vec::new());
     if format.parse(payload, &mut parsed).is_err() {
         return;

@@ -108,6 +108,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let setup = RunSetup {
         identity: RunIdentity { class_of_stream: vec![Some(0); STREAMS as usize], ..RunIdentity::default() },
         planner: PlannerOptions {
+            transform: dejaq_replay::transform::TransformJob::None,
             routes: vec![Some(Route::fixed(0, 0)); STREAMS as usize],
             elsewhere: Vec::new(),
             from_time_ns: None,

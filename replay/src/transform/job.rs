@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Transform;
 use super::bound::Bound;
 use super::expansion::Expansion;
+use super::rules::{FormatChoice, Rules};
 
 /// What is done to records.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +22,14 @@ pub enum TransformJob {
         /// What moved time stamps count from, nanoseconds since 1970; without it they stay.
         origin_ns: Option<i64>,
     },
+}
+
+impl Rules {
+    /// Whether any rule leaves it to the payloads what their format is.
+    #[must_use]
+    pub fn wants_recognition(&self) -> bool {
+        self.expand.iter().map(|r| r.format).chain(self.retime.iter().map(|r| r.format)).any(|f| f == FormatChoice::Auto)
+    }
 }
 
 impl TransformJob {
