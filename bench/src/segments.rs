@@ -8,12 +8,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
-use dejaq_shared::record::{BrokerTime, EPOCH_UNKNOWN, Headers, Record, RecordFlags};
+use dejaq_shared::record::{BrokerTime, EPOCH_UNKNOWN, Headers, Lane, Record, RecordFlags, Stream};
 use dejaq_shared::segment::block::{BlockBuilder, BlockEncoder, EncodedBlock};
 use dejaq_shared::segment::block_read::{Block, Wanted};
 use dejaq_shared::segment::codec::Compression;
 use dejaq_shared::segment::frame::{SegmentHeader, frame_type};
-use dejaq_shared::segment::meta::{FiltersV1, KafkaStreamV1, SegmentV1, SourceV1};
+use dejaq_shared::segment::meta::{FiltersV1, IntroducedStream, SegmentV1, SourceV1};
 use dejaq_shared::segment::reader::{BlockReader, SegmentReader};
 use dejaq_shared::segment::writer::SegmentWriter;
 
@@ -172,26 +172,20 @@ fn timed<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<(T, f64)
 }
 
 fn header() -> SegmentHeader {
-    SegmentHeader {
-        segment: SegmentV1 {
-            recording_id: [1; 16],
-            writer_id: [2; 16],
-            number: 0,
-            sync: *b"bench only, sync",
-            created_wall_ns: 0,
-            created_mono_ns: 0,
-            software: "dejaq-bench".into(),
-        },
-        source: SourceV1 { broker: "kafka".into(), cluster: "bench".into(), ancestors: Vec::new() },
-        filters: FiltersV1 { topics: vec!["bench".into()], replayed: "stop".into(), sampled_one_in: 1 },
-        isolation: None,
-    }
+    let segment = SegmentV1::first([1; 16], [2; 16], *b"bench only, sync", "dejaq-bench");
+    let filters = FiltersV1 { topics: vec!["bench".into()], replayed: "stop".into(), sampled_one_in: 1 };
+    let source = SourceV1 { broker: "kafka".into(), cluster: "bench".into(), ancestors: Vec::new() };
+    SegmentHeader { filters, ..SegmentHeader::new(segment, source) }
 }
 
 fn write_ours(input: &Input<'_>, mut store: Vec<u8>) -> anyhow::Result<Vec<u8>> {
     store.clear();
     let mut writer = SegmentWriter::begin(store, Path::new("bench"), &header())?;
-    let stream = KafkaStreamV1 { id: 0, cluster: "bench".into(), topic: "bench".into(), topic_id: None, partition: 0, start: 0 };
+    let stream = IntroducedStream::of(
+        0,
+        &Stream { cluster: "bench".into(), lane: Lane::Kafka { topic: "bench".into(), topic_id: None, partition: 0 } },
+        0,
+    );
     writer.streams(&[stream], &[])?;
     let (mut builder, mut encoder, mut block) = (BlockBuilder::new(), BlockEncoder::new()?, EncodedBlock::default());
     for (position, (arrival_ns, create_ms, value)) in (0..).zip(input.each()) {
@@ -205,6 +199,7 @@ fn write_ours(input: &Input<'_>, mut store: Vec<u8>) -> anyhow::Result<Vec<u8>> 
             value: Some(value),
             headers: Headers::EMPTY,
             flags: RecordFlags::default(),
+            ..Record::EMPTY
         });
         if builder.bytes_raw() >= CHUNK_BYTES || builder.records() >= BLOCK_RECORDS {
             encoder.encode(&builder, Compression::Zstd(LEVEL), &mut block)?;

@@ -5,7 +5,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dejaq_replay::transform::formats::{FormatKind, StampField, StampUnit, Wanted as WantedTags, laws};
+use dejaq_replay::transform::formats::{Edits, FormatKind, Parsed, StampField, StampUnit, Wanted as FormatWanted, laws, open};
+use dejaq_shared::amqp::{Properties, TableBuf};
 use dejaq_shared::broker::endpoint::{Endpoint, redact};
 use dejaq_shared::ndjson::{Exporter, import as import_lines};
 use dejaq_shared::record::{Headers, HeadersBuf, Record, RecordFlags};
@@ -195,31 +196,20 @@ fn shown(record: &Record<'_>) -> impl PartialEq + std::fmt::Debug {
     let flags: RecordFlags = record.flags;
     let of = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
     let times = (record.arrival_ns, record.broker_time, flags.0);
-    (record.stream, record.position, times, of(record.key), of(record.value), record.headers.as_bytes().to_vec())
+    let strings = (of(record.key), of(record.value), of(record.routing_key));
+    (record.stream, record.position, times, strings, record.headers.as_bytes().to_vec(), record.properties.as_bytes().to_vec())
 }
 
 fn touch(block: &Block) {
     for i in 0..block.len() {
         let record = block.record(i);
-        std::hint::black_box((record.bytes_raw(), record.headers.iter().count()));
+        std::hint::black_box((record.bytes_raw(), record.headers.iter().count(), record.properties.basic()));
     }
 }
 
 fn any_header() -> SegmentHeader {
-    SegmentHeader {
-        segment: meta::SegmentV1 {
-            recording_id: [1; 16],
-            writer_id: [2; 16],
-            number: 0,
-            sync: *b"sixteen sync b..",
-            created_wall_ns: 0,
-            created_mono_ns: 0,
-            software: String::new(),
-        },
-        source: meta::SourceV1 { broker: "kafka".into(), cluster: String::new(), ancestors: Vec::new() },
-        filters: meta::FiltersV1 { topics: Vec::new(), replayed: String::new(), sampled_one_in: 1 },
-        isolation: None,
-    }
+    let segment = meta::SegmentV1::first([1; 16], [2; 16], *b"sixteen sync b..", "");
+    SegmentHeader::new(segment, meta::SourceV1 { broker: "kafka".into(), cluster: String::new(), ancestors: Vec::new() })
 }
 
 /// A column: the first bytes say how it is stored, how long it claims to be, how many records and whether there is an index.
@@ -263,6 +253,57 @@ pub fn header_set(data: &[u8]) {
     assert_eq!(headers.bytes_raw(), again.as_headers().bytes_raw());
 }
 
+/// AMQP properties; what they hold comes back when it is written again, in the same bytes.
+pub fn properties(data: &[u8]) {
+    let _ = format!("{:?}", Properties::from_checked(data));
+    let Ok(properties) = Properties::parse(data) else { return };
+    let mut again = Vec::new();
+    properties.basic().write(&mut again).expect("what was read is short enough");
+    assert_eq!(again, data, "there is one form only");
+    let _ = format!("{properties:?}");
+    let Some(table) = properties.basic().headers else { return };
+    let mut entries = TableBuf::default();
+    for (name, value) in table.iter() {
+        entries.name(name).value(value);
+    }
+    assert_eq!(entries.as_table(), Ok(table));
+}
+
+/// The formats of RabbitMQ's records: the first byte chooses one and what is edited, the second how long the new value is, which
+/// comes next. What was written parses again, and has the value.
+pub fn rabbit_formats(data: &[u8]) {
+    let Some((&[choice, length], rest)) = data.split_first_chunk::<2>() else { return };
+    let (value, payload) = rest.split_at(usize::from(length).min(rest.len()));
+    let kind = if choice & 1 == 0 { FormatKind::AmqpHeader } else { FormatKind::RoutingKey };
+    let mut format = open(kind, &FormatWanted::default()).expect("built in");
+    let (mut parsed, mut edits, mut out) = (Parsed::default(), Edits::default(), Vec::new());
+    if format.parse(payload, &mut parsed).is_err() {
+        return;
+    }
+    format.write(payload, &parsed, &edits, &mut out).expect("without edits");
+    assert_eq!(out, payload);
+    let tags = u32::try_from(parsed.tags.len()).expect("few");
+    let replaced: Vec<u32> = (0..tags).filter(|tag| choice >> (1 + tag % 6) & 1 == 1).collect();
+    replaced.iter().for_each(|tag| edits.replace(*tag, value));
+    if choice & 0x80 != 0 {
+        edits.add(0, value, value);
+    }
+    edits.seal();
+    out.clear();
+    if format.write(payload, &parsed, &edits, &mut out).is_err() {
+        return;
+    }
+    let mut again = Parsed::default();
+    format.parse(&out, &mut again).expect("what was written parses");
+    assert_eq!(again.tags.len(), parsed.tags.len() + usize::from(choice & 0x80 != 0));
+    for (tag, before) in (0..).zip(&parsed.tags) {
+        // A tag that was added stands behind all others.
+        let after = again.tags[tag as usize];
+        assert_eq!(again.get(after.name), parsed.get(before.name));
+        assert_eq!(again.get(after.value), if replaced.contains(&tag) { value } else { parsed.get(before.value) });
+    }
+}
+
 /// Lines of JSON; what was imported is exported so that it imports to the same again.
 pub fn import(data: &[u8]) {
     let dir = scratch();
@@ -295,7 +336,7 @@ pub fn endpoint(data: &[u8]) {
 }
 
 /// A payload of a format, behind a byte that chooses the edits: what every format promises.
-pub fn payload(kind: FormatKind, wanted: &WantedTags, data: &[u8]) {
+pub fn payload(kind: FormatKind, wanted: &FormatWanted, data: &[u8]) {
     if let Some((pick, payload)) = data.split_first() {
         laws::hold(kind, wanted, payload, *pick);
     }
@@ -305,32 +346,32 @@ pub fn payload(kind: FormatKind, wanted: &WantedTags, data: &[u8]) {
 pub fn json(data: &[u8]) {
     let stamp = |path: &str, unit| StampField { path: path.into(), unit };
     let stamps = vec![stamp("$.t", StampUnit::Seconds), stamp("$.a[*].t", StampUnit::Rfc3339)];
-    payload(FormatKind::Json, &WantedTags::default(), data);
-    payload(FormatKind::Json, &WantedTags { tags: Some(vec!["$.a[*].h".into(), "$.a[1].h".into(), "$['a b']".into()]), stamps }, data);
+    payload(FormatKind::Json, &FormatWanted::default(), data);
+    payload(FormatKind::Json, &FormatWanted { tags: Some(vec!["$.a[*].h".into(), "$.a[1].h".into(), "$['a b']".into()]), stamps }, data);
 }
 
 /// DogStatsD and StatsD.
 pub fn dogstatsd(data: &[u8]) {
-    payload(FormatKind::DogStatsd, &WantedTags::default(), data);
+    payload(FormatKind::DogStatsd, &FormatWanted::default(), data);
 }
 
 /// Influx line protocol.
 pub fn influx(data: &[u8]) {
-    payload(FormatKind::Influx, &WantedTags::default(), data);
+    payload(FormatKind::Influx, &FormatWanted::default(), data);
 }
 
 /// Graphite.
 pub fn graphite(data: &[u8]) {
-    payload(FormatKind::Graphite, &WantedTags::default(), data);
+    payload(FormatKind::Graphite, &FormatWanted::default(), data);
 }
 
 /// Prometheus text.
 pub fn prometheus_text(data: &[u8]) {
-    payload(FormatKind::PrometheusText, &WantedTags::default(), data);
+    payload(FormatKind::PrometheusText, &FormatWanted::default(), data);
 }
 
 /// Headers and keys.
 pub fn headers(data: &[u8]) {
-    payload(FormatKind::Header, &WantedTags::default(), data);
-    payload(FormatKind::Key, &WantedTags::default(), data);
+    payload(FormatKind::Header, &FormatWanted::default(), data);
+    payload(FormatKind::Key, &FormatWanted::default(), data);
 }

@@ -51,6 +51,7 @@ impl RecordFeed for Made {
                     value: Some(&VALUE),
                     headers: Headers::EMPTY,
                     flags: RecordFlags::default(),
+                    ..Record::EMPTY
                 },
             );
         }
@@ -116,6 +117,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             run_ns: None,
             marks: MarkPolicy::Off,
             timestamps: TimestampMode::Now,
+            copies: dejaq_replay::copies::Copies::default(),
             record_bytes_max: 208,
         },
         ceilings: Ceilings::default(),
@@ -126,6 +128,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         streams: (0..STREAMS).map(|s| format!("t/{s}")).collect(),
         classes: vec!["t".to_owned()],
         class_of_target: vec![0],
+        target_names: Vec::new(),
+        asked_run_ns: None,
+        asked_ceilings: (None, None),
         queue: QueueLimits { messages_max: 100_000, bytes_max: 96 << 20 },
     };
     let (mut sink, mut completions) = (NullSink(Arc::clone(&queue)), NullCompletions(queue, Vec::new()));

@@ -7,6 +7,7 @@ use dejaq_shared::broker::sink::TargetIx;
 use dejaq_shared::record::{Headers, Record, StreamIx};
 
 use crate::partitioner::java_partition;
+use crate::transform::shown::Shown;
 
 const ABSENT: u32 = u32::MAX;
 
@@ -25,6 +26,8 @@ pub struct Item {
     pub partition: i32,
     /// What its time stamp is made of, see [`Stamping`](crate::timestamps::Stamping).
     pub stamp: i64,
+    /// Which copy of the traffic it belongs to, from 0: the original.
+    pub copy: u32,
     /// Whether it carries the mark.
     pub mark: bool,
     start: u32,
@@ -57,6 +60,19 @@ pub struct Filtered {
     pub stream: StreamIx,
     /// How many.
     pub count: u64,
+    /// Why.
+    pub why: LeftOut,
+}
+
+/// Why a record was left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftOut {
+    /// Its stream is not selected.
+    Stream,
+    /// `--copies` below 1 leaves it out.
+    Thinned,
+    /// The thinned copy lacks it.
+    ThinnedCopy,
 }
 
 /// Where a stream's records go.
@@ -107,6 +123,11 @@ pub struct Batch {
     /// What was left out between them.
     pub filtered: Vec<Filtered>,
     bytes: Vec<u8>,
+    /// What rules wrote, each with the item that they wrote it into.
+    shown: Vec<(u32, Shown)>,
+    /// How many items were dealt with, and those of them that were not sent.
+    dealt_with: u32,
+    unsent: Vec<u32>,
 }
 
 impl Batch {
@@ -117,7 +138,7 @@ impl Batch {
     }
 
     /// Adds a record.
-    pub fn push(&mut self, record: &Record<'_>, route: Route, times: Times, mark: bool) {
+    pub fn push(&mut self, record: &Record<'_>, route: Route, times: Times, copy: u32, mark: bool) {
         let start = len_u32(self.bytes.len());
         self.bytes.extend_from_slice(record.key.unwrap_or_default());
         self.bytes.extend_from_slice(record.value.unwrap_or_default());
@@ -130,6 +151,7 @@ impl Batch {
             target: route.target,
             partition: route.partition_of(record.key),
             stamp: times.stamp,
+            copy,
             mark,
             start,
             key_len: record.key.map_or(ABSENT, |k| len_u32(k.len())),
@@ -139,12 +161,35 @@ impl Batch {
         });
     }
 
+    /// Notes what rules wrote into the newest record.
+    pub fn show(&mut self, shown: &[Shown]) {
+        let item = len_u32(self.items.len()).saturating_sub(1);
+        self.shown.extend(shown.iter().map(|s| (item, *s)));
+    }
+
+    /// Notes what became of it: its first `items` records were dealt with, and all of them were sent but `unsent` (in
+    /// order), whose memory is exchanged for an empty one.
+    pub fn done(&mut self, items: u32, unsent: &mut Vec<u32>) {
+        self.dealt_with = items;
+        self.unsent.clear();
+        std::mem::swap(&mut self.unsent, unsent);
+    }
+
+    /// What rules wrote into those of its records that were sent, in order. Known after [`Batch::done`].
+    pub fn shown_and_sent(&self) -> impl Iterator<Item = &Shown> {
+        let mut unsent = self.unsent.iter().copied().peekable();
+        self.shown.iter().take_while(|(item, _)| *item < self.dealt_with).filter_map(move |(item, shown)| {
+            while unsent.next_if(|u| u < item).is_some() {}
+            (unsent.peek() != Some(item)).then_some(shown)
+        })
+    }
+
     /// Notes that a record of `stream` was left out here.
-    pub fn push_filtered(&mut self, stream: StreamIx) {
+    pub fn push_filtered(&mut self, stream: StreamIx, why: LeftOut) {
         let before = len_u32(self.items.len());
         match self.filtered.last_mut() {
-            Some(last) if last.before == before && last.stream == stream => last.count += 1,
-            _ => self.filtered.push(Filtered { before, stream, count: 1 }),
+            Some(last) if last.before == before && last.stream == stream && last.why == why => last.count += 1,
+            _ => self.filtered.push(Filtered { before, stream, count: 1, why }),
         }
     }
 
@@ -177,13 +222,19 @@ impl Batch {
     /// The memory that it stands for.
     #[must_use]
     pub fn weight(&self) -> usize {
-        self.bytes.len() + self.items.len() * size_of::<Item>() + self.filtered.len() * size_of::<Filtered>()
+        self.bytes.len()
+            + self.items.len() * size_of::<Item>()
+            + self.filtered.len() * size_of::<Filtered>()
+            + self.shown.len() * size_of::<(u32, Shown)>()
     }
 
     /// Empties it and keeps its memory, unless one huge record blew it up.
     pub fn clear(&mut self) {
         self.items.clear();
         self.filtered.clear();
+        self.shown.clear();
+        self.unsent.clear();
+        self.dealt_with = 0;
         self.bytes.clear();
         self.bytes.shrink_to(4 << 20);
     }
@@ -224,7 +275,7 @@ mod tests {
                 sets.push(buf);
             }
             for ((key, value, _), headers) in records.iter().zip(&sets) {
-                batch.push(&record(key.as_deref(), value.as_deref(), headers.as_headers()), Route::fixed(0, 0), Times::default(), false);
+                batch.push(&record(key.as_deref(), value.as_deref(), headers.as_headers()), Route::fixed(0, 0), Times::default(), 0, false);
             }
             for (item, ((key, value, _), headers)) in batch.items.iter().zip(records.iter().zip(&sets)) {
                 prop_assert_eq!(batch.key(item), key.as_deref());
@@ -242,12 +293,13 @@ mod tests {
     #[test]
     fn what_is_left_out_is_counted_where_it_stood() {
         let mut batch = Batch::default();
-        batch.push_filtered(1);
-        batch.push_filtered(1);
-        batch.push_filtered(2);
-        batch.push(&record(None, None, Headers::EMPTY), Route::fixed(0, 0), Times::default(), false);
-        batch.push_filtered(2);
-        let expected = [(0, 1, 2), (0, 2, 1), (1, 2, 1)].map(|(before, stream, count)| Filtered { before, stream, count });
+        batch.push_filtered(1, LeftOut::Stream);
+        batch.push_filtered(1, LeftOut::Stream);
+        batch.push_filtered(2, LeftOut::Stream);
+        batch.push(&record(None, None, Headers::EMPTY), Route::fixed(0, 0), Times::default(), 0, false);
+        batch.push_filtered(2, LeftOut::Stream);
+        let expected =
+            [(0, 1, 2), (0, 2, 1), (1, 2, 1)].map(|(before, stream, count)| Filtered { before, stream, count, why: LeftOut::Stream });
         assert_eq!(batch.filtered, expected);
     }
 }

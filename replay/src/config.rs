@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use dejaq_shared::broker::sink::ClientProfile;
 use dejaq_shared::segment::timeline::StreamClock;
@@ -14,7 +15,9 @@ use dejaq_shared::units::{self, Ratio, UnitError, duration_ns, format_time_ns};
 use serde::Deserialize;
 
 use crate::clock_choice::ClockOption;
+use crate::copies::{Copies, LoopKeys, SUFFIX, check_suffix};
 use crate::marks::MarkPolicy;
+use crate::profile::{Profile, ProfileError};
 use crate::remap::PartitionMode;
 use crate::schedule::Pace;
 use crate::shard::Shard;
@@ -45,9 +48,15 @@ pub enum ConfigError {
         /// What is expected.
         expected: &'static str,
     },
+    /// A rate curve that cannot be read.
+    #[error("--profile, {0}")]
+    Profile(ProfileError),
     /// Two options that exclude each other.
     #[error("--{0} and --{1} contradict each other: {2}")]
     Contradiction(&'static str, &'static str, &'static str),
+    /// An option that does nothing without another one.
+    #[error("--{0} does nothing without --{1}: {2}")]
+    Idle(&'static str, &'static str, &'static str),
     /// A start that has passed.
     #[error("--start-at {found} has passed: it is {now}; give a time that all machines are ready by")]
     Past {
@@ -70,8 +79,19 @@ pub struct RawOptions {
     pub speed: Option<String>,
     /// `--rate R`: a steady rate.
     pub rate: Option<String>,
+    /// `--profile P`: a rate curve.
+    pub profile: Option<String>,
     /// `--max`: as fast as the target takes it.
     pub max: bool,
+    /// `--copies N`: how many times the traffic.
+    #[serde(deserialize_with = "text")]
+    pub copies: Option<String>,
+    /// `--copy-jitter DUR`: how far copies are apart at most.
+    pub copy_jitter: Option<String>,
+    /// `--copy-suffix TEXT`: what a copy's keys have before its number.
+    pub copy_suffix: Option<String>,
+    /// `--loop-keys same|one-shot|all`: which keys are new in each pass.
+    pub loop_keys: Option<String>,
     /// `--max-rate R`: messages per second that no second exceeds.
     pub max_rate: Option<String>,
     /// `--max-bytes R`: bytes per second that no second exceeds.
@@ -130,6 +150,10 @@ pub struct RawOptions {
 pub struct Options {
     /// What decides due times.
     pub pace: Pace,
+    /// How the traffic is multiplied. Its jitter is that of `copy_jitter_ns`, or else the recording's mean gap, once that is known.
+    pub copies: Copies,
+    /// How far copies are apart at most, in nanoseconds of recorded time; `None`: a mean gap.
+    pub copy_jitter_ns: Option<u64>,
     /// Ceiling in messages per second.
     pub max_rate: Option<Ratio>,
     /// Ceiling in bytes per second.
@@ -199,13 +223,18 @@ impl RawOptions {
     pub fn over(self, file: Self) -> Self {
         let list = |mine: Vec<String>, theirs: Vec<String>| if mine.is_empty() { theirs } else { mine };
         // A pace on the command line replaces the file's, whichever kind that is.
-        let own_pace = self.speed.is_some() || self.rate.is_some() || self.max;
+        let own_pace = self.speed.is_some() || self.rate.is_some() || self.profile.is_some() || self.max;
         let file_pace = |theirs: Option<String>| if own_pace { None } else { theirs };
         let mut properties = file.properties;
         properties.extend(self.properties);
         Self {
             speed: self.speed.or(file_pace(file.speed)),
             rate: self.rate.or(file_pace(file.rate)),
+            profile: self.profile.or(file_pace(file.profile)),
+            copies: self.copies.or(file.copies),
+            copy_jitter: self.copy_jitter.or(file.copy_jitter),
+            copy_suffix: self.copy_suffix.or(file.copy_suffix),
+            loop_keys: self.loop_keys.or(file.loop_keys),
             max: self.max || (file.max && !own_pace),
             max_rate: self.max_rate.or(file.max_rate),
             max_bytes: self.max_bytes.or(file.max_bytes),
@@ -242,6 +271,8 @@ impl RawOptions {
         let pace = self.pace()?;
         let options = Options {
             pace,
+            copies: self.copies()?,
+            copy_jitter_ns: parse("copy-jitter", self.copy_jitter.as_deref(), units::parse_duration)?.map(duration_ns),
             max_rate: parse("max-rate", self.max_rate.as_deref(), units::parse_rate)?,
             max_bytes: parse("max-bytes", self.max_bytes.as_deref(), units::parse_byte_rate)?,
             map: self.map.iter().map(|m| pair("map", m, "OLD=NEW")).collect::<Result<_, _>>()?,
@@ -291,13 +322,45 @@ impl RawOptions {
         if self.speed.is_some() && self.rate.is_some() {
             return Err(ConfigError::Contradiction("speed", "rate", "a rate replaces the recorded time line"));
         }
+        if self.profile.is_some() {
+            let other = [(self.speed.is_some(), "speed"), (self.rate.is_some(), "rate"), (self.max, "max")];
+            if let Some((_, other)) = other.into_iter().find(|(given, _)| *given) {
+                return Err(ConfigError::Contradiction("profile", other, "a profile alone says when messages are due"));
+            }
+        }
         if self.max {
             return Ok(Pace::Max);
         }
         if let Some(rate) = parse("rate", self.rate.as_deref(), units::parse_rate)? {
             return Ok(Pace::Rate(rate));
         }
+        if let Some(profile) = &self.profile {
+            return Ok(Pace::Profile(Arc::new(Profile::parse(profile).map_err(ConfigError::Profile)?)));
+        }
         Ok(Pace::Recorded { speed: parse("speed", self.speed.as_deref(), units::parse_ratio)?.unwrap_or(Ratio::ONE) })
+    }
+
+    fn copies(&self) -> Result<Copies, ConfigError> {
+        let number = parse("copies", self.copies.as_deref(), units::parse_ratio)?.unwrap_or(Ratio::ONE);
+        let wrong = || ConfigError::Value { option: "copies", found: number.to_string(), expected: "100000 at most" };
+        let copies = Copies::of(number).ok_or_else(wrong)?;
+        let suffix = self.copy_suffix.clone().unwrap_or_else(|| SUFFIX.to_owned());
+        if !check_suffix(&suffix) {
+            let expected = "1 to 64 bytes without a digit, so that the number after it can be told from it";
+            return Err(ConfigError::Value { option: "copy-suffix", found: suffix, expected });
+        }
+        let kinds = [("same", LoopKeys::Same), ("one-shot", LoopKeys::OneShot), ("all", LoopKeys::All)];
+        let loop_keys = choice("loop-keys", self.loop_keys.as_deref(), "same, one-shot or all", &kinds)?;
+        if self.copy_jitter.is_some() && copies.count == 1 {
+            return Err(ConfigError::Idle("copy-jitter", "copies", "only a further copy has a phase"));
+        }
+        if self.copy_suffix.is_some() && copies.count == 1 && loop_keys == LoopKeys::Same {
+            return Err(ConfigError::Idle("copy-suffix", "copies", "only a further copy has keys of its own"));
+        }
+        if self.loop_keys.is_some() && !self.repeat {
+            return Err(ConfigError::Idle("loop-keys", "loop", "there is a single pass"));
+        }
+        Ok(Copies { suffix, loop_keys, seed: self.seed.unwrap_or(0), ..copies })
     }
 
     fn shard(&self) -> Result<Option<Shard>, ConfigError> {

@@ -15,7 +15,7 @@ use dejaq_shared::broker::mark::Mark;
 use dejaq_shared::broker::sink::{Completions, QueueLimits, Sink};
 use dejaq_shared::clock::{Clock, WallAnchor, wall_now_ns};
 use dejaq_shared::record::MARK_HEADER;
-use dejaq_shared::units::format_duration_ns;
+use dejaq_shared::units::{Ratio, format_duration_ns};
 
 use crate::assemble::{Ended, RunIdentity, finished, unfinished};
 use crate::ceiling::Ceilings;
@@ -59,6 +59,12 @@ pub struct RunSetup {
     pub classes: Vec<String>,
     /// The class of each target topic.
     pub class_of_target: Vec<u32>,
+    /// The name of each target topic.
+    pub target_names: Vec<String>,
+    /// The length of the run as asked for.
+    pub asked_run_ns: Option<u64>,
+    /// The ceilings as asked for, of all shards: messages and bytes per second.
+    pub asked_ceilings: (Option<Ratio>, Option<u64>),
     /// The limits of the client's queue.
     pub queue: QueueLimits,
 }

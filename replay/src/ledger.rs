@@ -115,20 +115,26 @@ impl Ledger {
 
     /// Counts a record that is read and scheduled.
     pub fn scheduled(&mut self, stream: StreamIx) {
-        self.total.read += 1;
-        self.total.scheduled += 1;
-        let counts = self.stream(stream);
-        counts.read += 1;
-        counts.scheduled += 1;
+        let counted = Counts { read: 1, scheduled: 1, ..Counts::default() };
+        self.both(stream, &counted);
+    }
+
+    /// Counts a further copy of a record that is scheduled.
+    pub fn scheduled_copy(&mut self, stream: StreamIx) {
+        let counted = Counts { cloned: 1, scheduled: 1, ..Counts::default() };
+        self.both(stream, &counted);
+    }
+
+    /// Counts further copies of records that are left out by a rule.
+    pub fn filtered_copy(&mut self, stream: StreamIx, count: u64, reason: &'static str) {
+        let counted = Counts { cloned: count, filtered: count, ..Counts::default() };
+        self.both(stream, &counted);
+        *self.reasons.entry((FILTERED, reason)).or_default() += count;
     }
 
     /// Counts records that are read and left out by a rule.
     pub fn filtered(&mut self, stream: StreamIx, count: u64, reason: &'static str) {
-        self.total.read += count;
-        self.total.filtered += count;
-        let counts = self.stream(stream);
-        counts.read += count;
-        counts.filtered += count;
+        self.both(stream, &Counts { read: count, filtered: count, ..Counts::default() });
         *self.reasons.entry((FILTERED, reason)).or_default() += count;
     }
 
@@ -202,6 +208,11 @@ impl Ledger {
             }
         }
         found
+    }
+
+    fn both(&mut self, stream: StreamIx, counted: &Counts) {
+        self.total.add(counted);
+        self.stream(stream).add(counted);
     }
 
     fn stream(&mut self, stream: StreamIx) -> &mut Counts {

@@ -6,24 +6,29 @@
 //! ```
 //!
 //! `config` what was typed → what it means · `clock_choice` which time of a record counts · `select`, `shard`, `remap`,
-//! `partitioner`, `guard` what goes where, and what is refused · `timestamps` which stamp it bears · `transform` what it says · `schedule`, `marks`,
+//! `partitioner`, `guard` what goes where, and what is refused · `timestamps` which stamp it bears · `transform` what it says · `schedule`, `profile`, `copies`, `marks`,
 //! `planner`, `ring` what is sent when · `pacer`, `ceiling`,
 //! `holds`, `inflight` sending it · `ledger`, `measure`, `trust` what is known of it · `run`, `summary` saying so ·
 //! `engine` the threads.
 
 pub mod assemble;
 pub mod batch;
+pub mod cardinality;
 pub mod ceiling;
 pub mod clock_choice;
 pub mod clock_watch;
 mod completing;
 pub mod config;
+pub mod copies;
+pub mod distinct;
 pub mod engine;
 pub mod feed;
 pub mod guard;
 pub mod hands;
+pub mod hash;
 pub mod holds;
 pub mod inflight;
+pub mod inventory;
 pub mod ledger;
 pub mod marks;
 pub mod measure;
@@ -32,6 +37,7 @@ pub mod partitioner;
 pub mod plan;
 pub mod planner;
 pub mod prepare;
+pub mod profile;
 pub mod recorded;
 pub mod remap;
 pub mod ring;

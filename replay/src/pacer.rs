@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use dejaq_shared::broker::sink::{Outgoing, Refusal, Sink};
 
-use crate::batch::{Batch, Item};
+use crate::batch::{Batch, Filtered, Item, LeftOut};
 use crate::ceiling::Ceilings;
 use crate::hands::Hands;
 use crate::holds::{HoldCause, Holds};
@@ -89,7 +89,7 @@ pub struct PacerBooks {
     pub late_max_ns: u64,
     /// Records skipped as late, or at the end, that were late mostly through the generator.
     pub skipped_by_generator: u64,
-    /// Records sent before one of lower position in their stream and pass.
+    /// Records of the original sent before one of lower position in their stream and pass; the other copies come in its order.
     pub order_violations: u64,
     /// The due times of the first and the last record, nanoseconds after the start.
     pub due_span_ns: Option<(u64, u64)>,
@@ -188,23 +188,35 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
         let mut filtered = batch.filtered.iter().peekable();
         for (item, ix) in batch.items.iter().zip(0u32..) {
             while let Some(left_out) = filtered.next_if(|f| f.before <= ix) {
-                self.books.ledger.filtered(left_out.stream, left_out.count, "stream not selected");
+                self.left_out(left_out);
             }
             if self.send_item(batch, item) == Flow::Over {
                 return Flow::Over;
             }
         }
         for left_out in filtered {
-            self.books.ledger.filtered(left_out.stream, left_out.count, "stream not selected");
+            self.left_out(left_out);
         }
         Flow::On
+    }
+
+    fn left_out(&mut self, left_out: &Filtered) {
+        let Filtered { stream, count, .. } = *left_out;
+        match left_out.why {
+            LeftOut::Stream => self.books.ledger.filtered(stream, count, "stream not selected"),
+            LeftOut::Thinned => self.books.ledger.filtered(stream, count, "thinned by --copies"),
+            LeftOut::ThinnedCopy => self.books.ledger.filtered_copy(stream, count, "thinned by --copies"),
+        }
     }
 
     fn send_item(&mut self, batch: &Batch, item: &Item) -> Flow {
         let Some(now) = self.await_due(item) else { return Flow::Over };
         let intended = if self.options.scheduled { self.options.t0_ns + item.due_ns } else { now };
         let run_ns = intended.saturating_sub(self.options.t0_ns);
-        self.books.ledger.scheduled(item.stream);
+        match item.copy {
+            0 => self.books.ledger.scheduled(item.stream),
+            _ => self.books.ledger.scheduled_copy(item.stream),
+        }
         self.tally.planned(run_ns, &mut self.log);
         let first = self.books.due_span_ns.map_or(run_ns, |(first, _)| first);
         self.books.due_span_ns = Some((first, run_ns));
@@ -296,7 +308,8 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
         self.books.late_max_ns = self.books.late_max_ns.max(late_ns);
         let first = self.books.sent_span_ns.map_or(now, |(first, _)| first);
         self.books.sent_span_ns = Some((first, now));
-        if let Some(newest) = self.newest.get_mut(item.stream as usize) {
+        let newest = self.newest.get_mut(item.stream as usize).filter(|_| item.copy == 0);
+        if let Some(newest) = newest {
             self.books.order_violations += u64::from(newest.0 == pass && item.position <= newest.1);
             *newest = (pass, item.position);
         }

@@ -1,15 +1,28 @@
 //! What a replay would do, without doing it: one pass through the planner, counted. Nothing is sent, no clock is read.
+//!
+//! A run of several passes (`--loop`) is described from its first one: at recorded pace each is like it, so that the messages of whole
+//! passes are exact but for thinned copies, and those of a part of one are as the curve has them (512 bins); at a rate or a profile the
+//! number of messages is exact, and bytes and topics have the shares of the first pass.
 
 use std::collections::BTreeMap;
 
 use dejaq_shared::segment::ordered::SortCost;
-use dejaq_shared::units::{duration_ns, format_bytes, format_count, format_duration_ns, format_rate};
+use dejaq_shared::units::{duration_ns, format_bytes, format_count, format_duration_ns, format_percent, format_rate};
 use serde::Serialize;
 
+use crate::batch::Item;
 use crate::engine::RunSetup;
 use crate::feed::{FeedError, RecordFeed};
 use crate::partitioner::TopicPartitioner;
 use crate::planner::{Planner, PlannerOptions};
+use crate::schedule::Pace;
+
+mod curve;
+mod reach;
+
+pub use curve::CurvePoint;
+use curve::{Counts, chart, curve};
+pub use reach::Unreachable;
 
 /// What one pass over the recording comes to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,6 +39,16 @@ pub struct PlanReport {
     pub mean_per_s: Option<f64>,
     /// The most messages intended in one second; `None` with `--max`.
     pub peak_per_s: Option<u64>,
+    /// The most messages intended in 100 ms, as a rate; `None` with `--max`.
+    pub peak_100ms_per_s: Option<u64>,
+    /// The whole run.
+    pub run: RunTotals,
+    /// Its rate curve; empty with `--max`, and where the run has no end that is of one pass.
+    pub curve: Vec<CurvePoint>,
+    /// What each topic gets of the run, the largest first.
+    pub topics: Vec<TopicShare>,
+    /// What was asked for and cannot be reached.
+    pub unreachable: Vec<Unreachable>,
     /// Messages that would carry the mark.
     pub marked: u64,
     /// Whether it begins again at the end.
@@ -46,6 +69,34 @@ pub struct PlanReport {
     pub client: BTreeMap<String, String>,
     /// The clock's choice, warnings.
     pub notes: Vec<String>,
+}
+
+/// What a whole run comes to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct RunTotals {
+    /// Messages; `None`: until it is stopped.
+    pub messages: Option<u64>,
+    /// Their key, value and header bytes.
+    pub bytes: Option<u64>,
+    /// How long it takes, in nanoseconds; `None` with `--max` and without an end.
+    pub span_ns: Option<u64>,
+    /// How many times the recording is gone through.
+    pub passes: Option<f64>,
+    #[serde(skip)]
+    cut: bool,
+}
+
+/// What a topic gets.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TopicShare {
+    /// Its name at the target.
+    pub name: String,
+    /// Messages; of a pass where the run has no end.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Its share of all messages.
+    pub share: f64,
 }
 
 /// What it took to put a recording into time order.
@@ -78,13 +129,13 @@ const RUN_BYTES: u64 = 4 * 270_336 + 4 * 4 * 135_168;
 /// [`FeedError`] when the recording cannot be read.
 pub fn plan<F: RecordFeed + ?Sized>(setup: &RunSetup, feed: &mut F) -> Result<PlanReport, FeedError> {
     let mut planner = Planner::new(PlannerOptions { repeat: false, ..setup.planner.clone() });
-    let mut totals = Totals::default();
+    let mut totals = Totals { topics: vec![(0, 0); setup.target_names.len()], ..Totals::default() };
     loop {
         let more = planner.advance(feed)?;
         while let Some(mut batch) = planner.pop() {
             totals.filtered += batch.filtered.iter().map(|f| f.count).sum::<u64>();
             for item in &batch.items {
-                totals.add(item.due_ns, item.bytes(), item.mark);
+                totals.add(item);
             }
             batch.clear();
             planner.reuse(batch);
@@ -93,6 +144,8 @@ pub fn plan<F: RecordFeed + ?Sized>(setup: &RunSetup, feed: &mut F) -> Result<Pl
             break;
         }
     }
+    totals.cut = planner.is_over();
+    totals.pass_ns = planner.pass_ns();
     Ok(totals.report(setup, feed.damages()))
 }
 
@@ -104,20 +157,111 @@ struct Totals {
     marked: u64,
     first_ns: Option<u64>,
     last_ns: u64,
-    second: (u64, u64),
-    peak: u64,
+    second: Peak,
+    tenth: Peak,
+    counts: Counts,
+    topics: Vec<(u64, u64)>,
+    /// Whether the run ended before the pass did.
+    cut: bool,
+    /// From the start of the pass to that of the next one.
+    pass_ns: u64,
+}
+
+/// The most messages and bytes in a part of the run.
+#[derive(Debug, Default)]
+struct Peak {
+    at: u64,
+    now: (u64, u64),
+    most: (u64, u64),
+}
+
+impl Peak {
+    fn add(&mut self, at: u64, bytes: u64) {
+        if at != self.at {
+            (self.at, self.now) = (at, (0, 0));
+        }
+        self.now = (self.now.0 + 1, self.now.1 + bytes);
+        self.most = (self.most.0.max(self.now.0), self.most.1.max(self.now.1));
+    }
 }
 
 impl Totals {
-    fn add(&mut self, due_ns: u64, bytes: u64, mark: bool) {
+    fn add(&mut self, item: &Item) {
+        let (due_ns, bytes) = (item.due_ns, item.bytes());
         self.scheduled += 1;
         self.bytes += bytes;
-        self.marked += u64::from(mark);
+        self.marked += u64::from(item.mark);
         self.first_ns.get_or_insert(due_ns);
         self.last_ns = due_ns;
-        let second = due_ns / 1_000_000_000;
-        self.second = if second == self.second.0 { (second, self.second.1 + 1) } else { (second, 1) };
-        self.peak = self.peak.max(self.second.1);
+        self.second.add(due_ns / 1_000_000_000, bytes);
+        self.tenth.add(due_ns / 100_000_000, bytes);
+        self.counts.add(due_ns);
+        if let Some(topic) = self.topics.get_mut(item.target as usize) {
+            *topic = (topic.0 + 1, topic.1 + bytes);
+        }
+    }
+
+    /// How many messages of the whole run are due before a time.
+    fn until(&self, setup: &RunSetup, at_ns: u64) -> u64 {
+        if self.cut || !setup.planner.repeat || self.scheduled == 0 {
+            return self.counts.until(at_ns);
+        }
+        match &setup.planner.pace {
+            Pace::Recorded { .. } => {
+                let pass_ns = self.pass_ns.max(1);
+                (at_ns / pass_ns).saturating_mul(self.scheduled).saturating_add(self.counts.until(at_ns % pass_ns))
+            }
+            Pace::Rate(rate) => {
+                let messages = (u128::from(at_ns) * u128::from(rate.num())).div_ceil(u128::from(rate.den()) * 1_000_000_000);
+                u64::try_from(messages).unwrap_or(u64::MAX)
+            }
+            Pace::Profile(profile) => profile.count_until(at_ns),
+            Pace::Max => 0,
+        }
+    }
+
+    fn run(&self, setup: &RunSetup) -> RunTotals {
+        let timed = setup.planner.pace.is_scheduled();
+        let once = self.cut || !setup.planner.repeat || self.scheduled == 0;
+        if once {
+            let span_ns = timed.then_some(self.last_ns);
+            return RunTotals { messages: Some(self.scheduled), bytes: Some(self.bytes), span_ns, passes: Some(1.0), cut: self.cut };
+        }
+        let Some(run_ns) = setup.planner.run_ns.filter(|_| timed) else { return RunTotals::default() };
+        let messages = self.until(setup, run_ns);
+        let passes = messages as f64 / self.scheduled as f64;
+        let bytes = u128::from(self.bytes) * u128::from(messages) / u128::from(self.scheduled);
+        RunTotals { messages: Some(messages), bytes: u64::try_from(bytes).ok(), span_ns: Some(run_ns), passes: Some(passes), cut: true }
+    }
+
+    fn topics(&self, setup: &RunSetup, run: &RunTotals) -> Vec<TopicShare> {
+        let times = run.passes.unwrap_or(1.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded, not negative, and saturating")]
+        let scaled = |n: u64| if times > 1.0 { (n as f64 * times).round() as u64 } else { n };
+        let sent = setup.target_names.iter().zip(&self.topics).filter(|(_, (messages, _))| *messages > 0);
+        let mut topics: Vec<TopicShare> = sent
+            .map(|(name, (messages, bytes))| TopicShare {
+                name: name.clone(),
+                messages: scaled(*messages),
+                bytes: scaled(*bytes),
+                share: *messages as f64 / self.scheduled.max(1) as f64,
+            })
+            .collect();
+        topics.sort_by(|a, b| b.messages.cmp(&a.messages).then_with(|| a.name.cmp(&b.name)));
+        topics
+    }
+
+    /// The most messages in a second and in 100 ms. A later pass of a profile may have more than the first.
+    fn peaks(&self, setup: &RunSetup, run: &RunTotals) -> (u64, u64) {
+        let found = (self.second.most.0, self.tenth.most.0 * 10);
+        match &setup.planner.pace {
+            Pace::Profile(profile) if setup.planner.repeat && !self.cut && run.messages.is_some() => {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most a billion")]
+                let peak = profile.peak_per_s().ceil() as u64;
+                (found.0.max(peak), found.1.max(peak))
+            }
+            _ => found,
+        }
     }
 
     fn report(&self, setup: &RunSetup, damages: Vec<String>) -> PlanReport {
@@ -126,16 +270,24 @@ impl Totals {
         notes.extend(damages.into_iter().map(|d| format!("the recording is not whole: {d}")));
         let between_ns = self.last_ns - self.first_ns.unwrap_or(0);
         let mean = (between_ns > 0).then(|| self.scheduled.saturating_sub(1) as f64 * 1e9 / between_ns as f64);
+        let run = self.run(setup);
+        let (peak, tenth) = self.peaks(setup, &run);
+        let shown_ns = run.span_ns.unwrap_or(self.last_ns).saturating_add(u64::from(run.span_ns.is_none_or(|s| s == self.last_ns)));
         PlanReport {
+            peak_100ms_per_s: timed.then_some(tenth),
+            curve: if timed { curve(shown_ns, &|at| self.until(setup, at)) } else { Vec::new() },
+            topics: self.topics(setup, &run),
+            unreachable: reach::unreachable(setup, &run, peak, self.second.most.1),
+            run,
             scheduled: self.scheduled,
             filtered: self.filtered,
             bytes: self.bytes,
             span_ns: timed.then_some(self.last_ns),
             mean_per_s: mean.filter(|_| timed),
-            peak_per_s: timed.then_some(self.peak),
+            peak_per_s: timed.then_some(peak),
             marked: self.marked,
             repeat: setup.planner.repeat,
-            queue_s: (timed && self.peak > 0).then(|| setup.queue.messages_max as f64 / self.peak as f64),
+            queue_s: (timed && peak > 0).then(|| setup.queue.messages_max as f64 / peak as f64),
             measure_bytes: RUN_BYTES + setup.classes.len() as u64 * TOPIC_BYTES,
             classes: setup.classes.clone(),
             sort: None,
@@ -143,6 +295,37 @@ impl Totals {
             client: BTreeMap::new(),
             notes,
         }
+    }
+}
+
+impl PlanReport {
+    /// The run as a whole, its curve, its topics, and what cannot be reached.
+    fn show_run(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.repeat {
+            match (self.run.messages, self.run.span_ns) {
+                (Some(messages), Some(span)) => writeln!(
+                    f,
+                    "run        {} messages in {}, {:.1} passes",
+                    format_count(messages),
+                    format_duration_ns(span),
+                    self.run.passes.unwrap_or(1.0)
+                )?,
+                _ => writeln!(f, "run        passes without an end, until it is stopped (--for ends it)")?,
+            }
+        }
+        f.write_str(&chart(&self.curve))?;
+        const TOPICS: usize = 8;
+        for topic in self.topics.iter().take(TOPICS) {
+            let (messages, bytes) = (format_count(topic.messages), format_bytes(topic.bytes));
+            writeln!(f, "share      {:>6} {messages:>14} {bytes:>11}  {}", format_percent(topic.share), topic.name)?;
+        }
+        if self.topics.len() > TOPICS {
+            writeln!(f, "share      … and {} more topics (--json has them all)", self.topics.len() - TOPICS)?;
+        }
+        for Unreachable { what, why, remedy } in &self.unreachable {
+            writeln!(f, "cannot be reached: {what}: {why}. What would do: {remedy}")?;
+        }
+        Ok(())
     }
 }
 
@@ -157,16 +340,22 @@ impl std::fmt::Display for PlanReport {
             format_count(self.marked)
         )?;
         if self.filtered > 0 {
-            writeln!(f, "left out   {} records by --streams", format_count(self.filtered))?;
+            writeln!(f, "left out   {} records by --streams, or by a fraction of --copies", format_count(self.filtered))?;
         }
         match (self.span_ns, self.peak_per_s) {
             (Some(span), Some(peak)) => {
                 writeln!(f, "takes      {}{pass}", format_duration_ns(span))?;
                 let mean = self.mean_per_s.map_or("-".to_owned(), format_rate);
-                writeln!(f, "rate       {mean} mean, {} messages in the fullest second", format_count(peak))?;
+                writeln!(
+                    f,
+                    "rate       {mean} mean, {} messages in the fullest second, {} in the fullest 100 ms",
+                    format_count(peak),
+                    format_rate(self.peak_100ms_per_s.unwrap_or(0) as f64)
+                )?;
             }
             _ => writeln!(f, "takes      as long as the target does (--max)")?,
         }
+        self.show_run(f)?;
         if let Some(queue) = self.queue_s.filter(|s| *s < 2.0) {
             writeln!(
                 f,
@@ -190,7 +379,6 @@ mod tests {
     use super::*;
     use crate::assemble::RunIdentity;
     use crate::ceiling::Ceilings;
-    use crate::schedule::Pace;
     use crate::testing::MemoryFeed;
     use dejaq_shared::broker::sink::QueueLimits;
 
@@ -206,6 +394,9 @@ mod tests {
             streams: vec!["t/0".into(), "t/1".into()],
             classes: vec!["t".into()],
             class_of_target: vec![0],
+            target_names: vec!["t".into()],
+            asked_run_ns: None,
+            asked_ceilings: (None, None),
             queue: QueueLimits { messages_max: 150, bytes_max: 1 << 20 },
         }
     }
@@ -228,5 +419,45 @@ mod tests {
         let flood = PlannerOptions { pace: Pace::Max, ..PlannerOptions::of_streams(2) };
         let found = plan(&setup(flood), &mut MemoryFeed::steady(10, 1, 2)).expect("memory");
         assert_eq!((found.scheduled, found.span_ns, found.peak_per_s, found.queue_s), (10, None, None, None));
+    }
+
+    fn found(planner: PlannerOptions, records: u32) -> PlanReport {
+        plan(&setup(planner), &mut MemoryFeed::steady(records, 1_000_000, 2)).expect("memory")
+    }
+
+    #[test]
+    fn a_looped_run_is_described_whole() {
+        let day = PlannerOptions { repeat: true, run_ns: Some(86_400_000_000_000), ..PlannerOptions::of_streams(2) };
+        let report = found(day, 4_000);
+        assert_eq!((report.run.messages, report.run.passes), (Some(86_400_000), Some(21_600.0)));
+        assert_eq!((report.topics[0].messages, report.topics[0].share), (86_400_000, 1.0));
+        assert!(report.curve.iter().all(|p| p.per_s.round() == 1_000.0), "{:?}", report.curve);
+        assert_eq!(report.unreachable, []);
+        let endless = found(PlannerOptions { repeat: true, ..PlannerOptions::of_streams(2) }, 4_000);
+        assert!(endless.run.messages.is_none() && endless.to_string().contains("until it is stopped"));
+        let pace = Pace::Profile(std::sync::Arc::new(crate::profile::Profile::parse("ramp 0/s..1k/s 1h").expect("a profile")));
+        let ramp = found(PlannerOptions { pace, repeat: true, run_ns: Some(3_600_000_000_000), ..PlannerOptions::of_streams(2) }, 40);
+        assert_eq!((ramp.run.messages, ramp.peak_per_s), (Some(1_800_000), Some(1_000)));
+        assert_eq!(ramp.curve.iter().map(|p| p.messages).sum::<u64>(), 1_800_000);
+        assert!(ramp.to_string().contains('█'), "{ramp}");
+    }
+
+    #[test]
+    fn what_cannot_be_reached_is_said_with_what_would_do() {
+        let long = found(PlannerOptions { run_ns: Some(3_600_000_000_000), ..PlannerOptions::of_streams(2) }, 4_000);
+        assert_eq!(long.unreachable.len(), 1);
+        assert!(long.to_string().contains("cannot be reached: a run of 1 h") && long.unreachable[0].remedy.contains("--loop"), "{long}");
+        let profile = crate::profile::Profile::parse("hold 1k/s 10s").expect("a profile");
+        let pace = Pace::Profile(std::sync::Arc::new(profile));
+        let options = PlannerOptions { pace, run_ns: Some(10_000_000_000), ..PlannerOptions::of_streams(2) };
+        let short = found(options.clone(), 4_000);
+        assert!(short.unreachable[0].remedy.contains("--copies 3"), "{short}");
+        assert_eq!(found(options.clone(), 10_000).unreachable, []);
+        let mut ceilings = setup(options);
+        ceilings.asked_run_ns = Some(20_000_000_000);
+        ceilings.asked_ceilings = (dejaq_shared::units::Ratio::new(500, 1), Some(100));
+        let report = plan(&ceilings, &mut MemoryFeed::steady(10_000, 1_000_000, 2)).expect("memory");
+        let what: Vec<&str> = report.unreachable.iter().map(|u| u.what.as_str()).collect();
+        assert!(what.len() == 3 && what[0] == "--for 20 s" && what[1].contains("1,000 messages"), "{what:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! The planner: feed → filter → remap → schedule → transform → batches. It runs ahead on its own thread, and is pure:
+//! The planner: feed → filter → remap → copies → schedule → transform → batches. It runs ahead on its own thread, and is pure:
 //! it reads the recording and no clock, so the same recording and options give the same batches on any machine. It is a
 //! single thread by nature: each due time follows from the record before.
 //!
@@ -8,9 +8,12 @@
 use std::collections::VecDeque;
 
 use dejaq_shared::record::{Record, StreamIx};
+use dejaq_shared::units::{format_bytes, format_duration_ns, format_ns};
 
-use crate::batch::{Batch, Route, Times};
+use crate::batch::{Batch, LeftOut, Route, Times};
+use crate::copies::{Copies, CopyKeys, Kept, LoopKeys, Merge, Thinning, WINDOW_BYTES_MAX, key_hash};
 use crate::feed::{FeedError, RecordFeed};
+use crate::hash;
 use crate::marks::{MarkPolicy, Marks};
 use crate::ring::Ring;
 use crate::schedule::{Pace, Schedule};
@@ -51,6 +54,8 @@ pub struct PlannerOptions {
     pub marks: MarkPolicy,
     /// What time stamps are made of.
     pub timestamps: TimestampMode,
+    /// How the traffic is multiplied.
+    pub copies: Copies,
     /// The largest record of the recording, in bytes: bounds what is asked of the feed at once.
     pub record_bytes_max: usize,
 }
@@ -62,6 +67,10 @@ pub struct Planner {
     schedule: Schedule,
     marks: Marks,
     transform: Transform,
+    /// The copies besides the original.
+    merge: Option<Merge>,
+    thinning: Option<Thinning>,
+    keys: CopyKeys,
     building: Batch,
     ready: VecDeque<Batch>,
     pass: u32,
@@ -73,19 +82,28 @@ pub struct Planner {
     pass_over: bool,
     /// Past the length of the run.
     run_over: bool,
+    /// Why no more can be planned.
+    failed: Option<FeedError>,
 }
 
 impl Planner {
     /// A planner at the start of the recording.
     #[must_use]
     pub fn new(options: PlannerOptions) -> Self {
-        let schedule = Schedule::new(options.pace);
+        let schedule = Schedule::new(options.pace.clone());
+        let copies = &options.copies;
+        let merge = Merge::new(copies);
+        let thinning = copies.last_share.map(|share| Thinning::new(share, options.routes.len(), copies.seed));
+        let keys = CopyKeys::new(&copies.suffix);
         let marks = Marks::new(options.marks, options.routes.len());
         Self {
             options,
             schedule,
             marks,
             transform: Transform::default(),
+            merge,
+            thinning,
+            keys,
             building: Batch::default(),
             ready: VecDeque::new(),
             pass: 0,
@@ -93,6 +111,7 @@ impl Planner {
             passed: 0,
             pass_over: false,
             run_over: false,
+            failed: None,
         }
     }
 
@@ -108,13 +127,21 @@ impl Planner {
                 self.close_batch();
             }
             let count = count?;
+            if count == 0 {
+                self.send_copies(None);
+            }
+            if let Some(error) = self.failed.take() {
+                self.close_batch();
+                return Err(error);
+            }
             if self.run_over {
                 self.close_batch();
                 return Ok(false);
             }
             if count == 0 {
                 self.close_batch();
-                self.schedule.end_pass();
+                let behind_ns = self.merge.as_ref().map_or(0, Merge::longest_ns);
+                self.schedule.end_pass(behind_ns);
                 // A pass with nothing in it would be repeated for ever.
                 if std::mem::take(&mut self.own) == 0 || !self.options.repeat {
                     return Ok(false);
@@ -126,6 +153,18 @@ impl Planner {
             }
         }
         Ok(true)
+    }
+
+    /// Whether the length of the run ended it, before the recording did.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.run_over
+    }
+
+    /// From the start of the run to that of the next pass, in nanoseconds.
+    #[must_use]
+    pub fn pass_ns(&self) -> u64 {
+        self.schedule.next_pass_ns()
     }
 
     /// The next ready batch.
@@ -160,7 +199,7 @@ impl Planner {
     }
 
     fn take(&mut self, time_ns: i64, record: &Record<'_>) {
-        if self.pass_over || self.run_over || self.options.from_time_ns.is_some_and(|from| time_ns < from) {
+        if self.pass_over || self.run_over || self.failed.is_some() || self.options.from_time_ns.is_some_and(|from| time_ns < from) {
             return;
         }
         if self.options.to_time_ns.is_some_and(|to| time_ns >= to) {
@@ -170,16 +209,73 @@ impl Planner {
         let own = !self.options.elsewhere.get(record.stream as usize).copied().unwrap_or(false);
         let Some(route) = self.route(record.stream) else {
             if own {
-                self.building.push_filtered(record.stream);
+                self.building.push_filtered(record.stream, LeftOut::Stream);
             }
             return self.passed_by();
         };
-        let place = self.schedule.place(time_ns);
+        let at_ns = self.schedule.arrive(time_ns);
+        self.send_copies(Some(at_ns));
+        if self.run_over {
+            return;
+        }
+        let kept = self.kept(at_ns, own, route, record);
+        if self.options.copies.count == 1 && !kept.in_thinned {
+            if own {
+                self.building.push_filtered(record.stream, LeftOut::Thinned);
+            }
+            return self.passed_by();
+        }
+        self.send(0, at_ns, &kept, route, record);
+        if let Some(merge) = &mut self.merge
+            && !merge.keep(kept, record)
+        {
+            self.failed = Some(too_long(merge));
+        }
+    }
+
+    /// Sends what the copies have before the next record of the original, or all.
+    fn send_copies(&mut self, end_ns: Option<u64>) {
+        let Some(mut merge) = self.merge.take() else { return };
+        while let Some((copy, at_ns)) = merge.head(end_ns).filter(|_| !self.run_over) {
+            if let Some((kept, record)) = merge.record(copy)
+                && let Some(route) = self.route(record.stream)
+            {
+                if kept.in_thinned || copy + 1 < self.options.copies.count {
+                    self.send(copy, at_ns, kept, route, &record);
+                } else if kept.own {
+                    self.building.push_filtered(record.stream, LeftOut::ThinnedCopy);
+                    self.passed_by();
+                }
+            }
+            merge.advance();
+        }
+        self.merge = Some(merge);
+    }
+
+    /// What all copies must know of a record.
+    fn kept(&mut self, at_ns: u64, own: bool, route: Route, record: &Record<'_>) -> Kept {
+        let Self { options, thinning, pass, .. } = self;
+        let copies = &options.copies;
+        let hashed = thinning.is_some() || copies.one_shot.is_some();
+        let key = record.key.filter(|_| hashed).map(|key| key_hash(copies.seed, route, key));
+        let draw = || hash::mix(hash::mix(u64::from(record.stream), u64::from(*pass)), record.position.cast_unsigned() ^ copies.seed);
+        let in_thinned = thinning.as_mut().is_none_or(|thinning| thinning.keeps(record.stream, key, draw()));
+        let renewed = match copies.loop_keys {
+            LoopKeys::Same => false,
+            LoopKeys::All => true,
+            LoopKeys::OneShot => copies.one_shot.as_ref().zip(key).is_some_and(|(one_shot, key)| one_shot.has(key)),
+        };
+        Kept { at_ns, own, in_thinned, renewed }
+    }
+
+    /// Gives a record of a copy its place, and puts it into the open batch if it is this shard's.
+    fn send(&mut self, copy: u32, at_ns: u64, kept: &Kept, route: Route, record: &Record<'_>) {
+        let place = self.schedule.place(at_ns);
         if self.options.pace.is_scheduled() && self.options.run_ns.is_some_and(|run| place.due_ns >= run) {
             self.run_over = true;
             return;
         }
-        if !own {
+        if !kept.own {
             return self.passed_by();
         }
         if self.building.items.first().is_some_and(|first| place.due_ns - first.due_ns > BATCH_SPAN_NS) {
@@ -187,9 +283,10 @@ impl Planner {
         }
         let mark = self.marks.next(record.stream, place.mark_ns);
         let stamp = self.options.timestamps.stamp(record.broker_time, place.mark_ns);
-        let occasion = Occasion { pass: self.pass, copy: 0, due_ns: place.due_ns };
-        let record = self.transform.apply(record, occasion);
-        self.building.push(&record, route, Times { due_ns: place.due_ns, stamp }, mark);
+        let occasion = Occasion { pass: self.pass, copy, due_ns: place.due_ns };
+        let key = self.keys.key(record.key, copy, if kept.renewed { self.pass } else { 0 });
+        let record = self.transform.apply(&Record { key, ..*record }, occasion);
+        self.building.push(&record, route, Times { due_ns: place.due_ns, stamp }, copy, mark);
         self.own += 1;
         self.passed = 0;
         if self.building.items.len() >= BATCH_ITEMS || self.building.weight() >= BATCH_BYTES {
@@ -218,6 +315,15 @@ impl Planner {
     }
 }
 
+fn too_long(merge: &Merge) -> FeedError {
+    FeedError::new(format!(
+        "--copies: the records of {} of the recording, by which the slowest copy is behind, need more than {}: give a --copy-jitter below {}",
+        format_duration_ns(merge.longest_ns()),
+        format_bytes(WINDOW_BYTES_MAX as u64),
+        format_ns(merge.window.span_ns())
+    ))
+}
+
 #[cfg(test)]
 impl PlannerOptions {
     /// Everything of this many streams into one partition, at recorded pace, unmarked.
@@ -232,6 +338,7 @@ impl PlannerOptions {
             run_ns: None,
             marks: MarkPolicy::Off,
             timestamps: TimestampMode::Now,
+            copies: Copies::default(),
             record_bytes_max: 100,
         }
     }
@@ -293,7 +400,11 @@ mod tests {
             Pace::Recorded { speed: dejaq_shared::units::Ratio::ONE },
             Pace::Rate(dejaq_shared::units::Ratio::new(1 << 30, 10).expect("rate")),
         ] {
-            let all = due(&batches(PlannerOptions { pace, ..PlannerOptions::of_streams(3) }, &mut MemoryFeed::steady(30, 10, 3), 99));
+            let all = due(&batches(
+                PlannerOptions { pace: pace.clone(), ..PlannerOptions::of_streams(3) },
+                &mut MemoryFeed::steady(30, 10, 3),
+                99,
+            ));
             let elsewhere = vec![true, false, true];
             let mine = batches(PlannerOptions { pace, elsewhere, ..PlannerOptions::of_streams(3) }, &mut MemoryFeed::steady(30, 10, 3), 99);
             assert_eq!(due(&mine), all.iter().skip(1).step_by(3).copied().collect::<Vec<_>>());

@@ -2,7 +2,7 @@
 //! Pure; whoever asks the target calls [`topics`] first, creates what is missing if that was asked for, then [`prepare`].
 
 use dejaq_shared::broker::sink::{QueueLimits, TargetTopic};
-use dejaq_shared::record::{MARK_HEADER, Stream};
+use dejaq_shared::record::{Lane, MARK_HEADER, Stream};
 use dejaq_shared::segment::timeline::TimeStatistics;
 use dejaq_shared::units::{Ratio, format_count};
 
@@ -10,11 +10,13 @@ use crate::assemble::RunIdentity;
 use crate::ceiling::{CeilingError, Ceilings};
 use crate::clock_choice::ClockDecision;
 use crate::config::Options;
+use crate::copies::Copies;
 use crate::engine::RunSetup;
 use crate::guard::{self, GuardError};
 use crate::planner::PlannerOptions;
 use crate::remap::{self, RemapError, TopicPlan};
 use crate::run::report::RecordingReport;
+use crate::schedule::Pace;
 use crate::select::{SelectError, select};
 use crate::shard::{Shard, assign};
 use crate::timestamps::{self, Asked, TimestampError};
@@ -82,6 +84,15 @@ pub enum PrepareError {
         /// How many streams are replayed.
         streams: usize,
     },
+    /// Another broker's records.
+    #[error(
+        "stream {stream} is RabbitMQ's: replaying RabbitMQ's records is not built yet, neither into Kafka nor into RabbitMQ; leave such \
+         streams out with --streams, or use inspect, verify, sort and export"
+    )]
+    Broker {
+        /// One of its streams.
+        stream: String,
+    },
     /// Nothing to send.
     #[error("nothing to replay: the selected streams have no records")]
     Nothing,
@@ -102,6 +113,10 @@ pub fn topics(recording: &RecordingFacts, options: &Options) -> Result<TopicPlan
     let with_records: Vec<bool> = selected.iter().zip(&recording.records).map(|(selected, records)| *selected && *records > 0).collect();
     if !with_records.contains(&true) {
         return Err(PrepareError::Nothing);
+    }
+    let other = recording.streams.iter().zip(&with_records).find(|(stream, chosen)| **chosen && !matches!(stream.lane, Lane::Kafka { .. }));
+    if let Some((stream, _)) = other {
+        return Err(PrepareError::Broker { stream: stream.name() });
     }
     Ok(remap::topics(&recording.streams, &with_records, &options.map)?)
 }
@@ -142,7 +157,7 @@ pub fn prepare(
     // A ceiling is that of the run: each shard has its part.
     let max_rate = options.max_rate.and_then(|rate| Ratio::new(rate.num(), rate.den().saturating_mul(shards)));
     let max_bytes = options.max_bytes.map(|bytes| bytes / shards);
-    let ceilings = Ceilings::new(max_rate, max_bytes, chosen_max.saturating_add(mark_max as u64))?;
+    let ceilings = Ceilings::new(max_rate, max_bytes, chosen_max.saturating_add((mark_max + options.copies.key_growth_max()) as u64))?;
     let (elsewhere, shard_note) = elsewhere(recording, options, plan)?;
     let (classes, class_of_target) = classes(plan, &recording.records, options.measure_topics as usize);
     let class_of_stream = plan.of_stream.iter().map(|t| t.and_then(|t| class_of_target.get(t as usize).copied())).collect();
@@ -175,9 +190,10 @@ pub fn prepare(
         elsewhere,
         from_time_ns: options.from_time_ns,
         to_time_ns: options.to_time_ns,
-        pace: options.pace,
+        pace: options.pace.clone(),
         repeat: options.repeat,
-        run_ns: options.run_ns,
+        run_ns: run_ns(options),
+        copies: Copies { jitter_ns: options.copy_jitter_ns.unwrap_or(0), ..options.copies.clone() },
         marks: options.mark,
         timestamps: options.timestamps,
         record_bytes_max: usize::try_from(largest).unwrap_or(usize::MAX),
@@ -193,8 +209,17 @@ pub fn prepare(
         streams: recording.streams.iter().map(Stream::name).collect(),
         classes,
         class_of_target,
+        target_names: plan.topics.iter().map(|t| t.name.clone()).collect(),
+        asked_run_ns: options.run_ns,
+        asked_ceilings: (options.max_rate, options.max_bytes),
         queue: queue_limits(recording, options),
     })
+}
+
+/// The length of the run: a profile's end ends it.
+fn run_ns(options: &Options) -> Option<u64> {
+    let profile = if let Pace::Profile(profile) = &options.pace { Some(profile.len_ns()) } else { None };
+    [options.run_ns, profile].into_iter().flatten().min()
 }
 
 /// For each stream whether another shard sends it, and what this one sends in words; nothing without `--shard`.

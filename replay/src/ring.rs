@@ -161,7 +161,7 @@ mod tests {
 
     fn batch_due(due_ns: u64, bytes: usize) -> Batch {
         let mut batch = Batch::default();
-        batch.push(&record(None, Some(&vec![0; bytes]), Headers::EMPTY), Route::fixed(0, 0), Times { due_ns, stamp: 0 }, false);
+        batch.push(&record(None, Some(&vec![0; bytes]), Headers::EMPTY), Route::fixed(0, 0), Times { due_ns, stamp: 0 }, 0, false);
         batch
     }
 

@@ -16,6 +16,7 @@ use dejaq_shared::units::Ratio;
 use crate::assemble::{Ended, RunIdentity, finished};
 use crate::batch::{Batch, Route};
 use crate::ceiling::Ceilings;
+use crate::copies::Copies;
 use crate::hands::Hands;
 use crate::inflight::Slots;
 use crate::ledger::Ledger;
@@ -198,6 +199,7 @@ pub(crate) struct Simulation {
     elsewhere: Vec<bool>,
     by_key: Option<NonZeroU32>,
     timestamps: TimestampMode,
+    copies: Copies,
     origin_ns: i64,
     capacity: usize,
     script: Script,
@@ -233,6 +235,7 @@ impl Simulation {
             elsewhere: Vec::new(),
             by_key: None,
             timestamps: TimestampMode::Now,
+            copies: Copies::default(),
             origin_ns: 0,
             capacity: 1_000_000,
             script: Box::new(|sent, _| Some((sent + MS, Fate::Acked))),
@@ -244,12 +247,12 @@ impl Simulation {
     }
 
     fn planner(&self) -> Planner {
-        let (pace, repeat, run_ns, marks) = (self.pace, self.repeat, self.run_ns, self.marks);
+        let (pace, repeat, run_ns, marks) = (self.pace.clone(), self.repeat, self.run_ns, self.marks);
         let (elsewhere, timestamps) = (self.elsewhere.clone(), self.timestamps);
         let options = PlannerOptions::of_streams(self.streams);
         let by_key = self.by_key;
         let routes = options.routes.iter().map(|route| route.map(|route| Route { by_key, ..route })).collect();
-        Planner::new(PlannerOptions { routes, elsewhere, pace, repeat, run_ns, marks, timestamps, ..options })
+        Planner::new(PlannerOptions { routes, elsewhere, pace, repeat, run_ns, marks, timestamps, copies: self.copies.clone(), ..options })
     }
 
     fn pacer_options(&mut self) -> PacerOptions {
@@ -328,4 +331,5 @@ fn end(recorder: &RefCell<Recorder>, pacer: PacerBooks, streams: usize, schedule
     (ended, closed)
 }
 
+mod soak;
 pub(crate) mod tests;

@@ -53,6 +53,7 @@ impl RecordFeed for MemoryFeed {
                     value: Some(&value),
                     headers: Headers::EMPTY,
                     flags: RecordFlags::default(),
+                    ..Record::EMPTY
                 },
             );
             self.at += 1;
@@ -79,6 +80,7 @@ pub(crate) fn record<'a>(key: Option<&'a [u8]>, value: Option<&'a [u8]>, headers
         value,
         headers,
         flags: RecordFlags::default(),
+        ..Record::EMPTY
     }
 }
 

@@ -6,13 +6,14 @@
 use std::error::Error;
 use std::path::Path;
 
+use dejaq_shared::amqp::{Basic, Properties, Table, TableBuf, Value};
 use dejaq_shared::ndjson::Exporter;
 use dejaq_shared::record::{BrokerTime, Gap, GapReason, Headers, HeadersBuf, Lane, Record, RecordFlags, Stream, TopicId};
 use dejaq_shared::segment::MUST_UNDERSTAND;
 use dejaq_shared::segment::block::{BlockBuilder, BlockEncoder, EncodedBlock};
 use dejaq_shared::segment::codec::Compression;
-use dejaq_shared::segment::frame::{FrameHead, HEAD_BYTES, SegmentHeader, seal_metadata};
-use dejaq_shared::segment::meta::{AttachmentV1, FiltersV1, KafkaStreamV1, SegmentV1, SourceV1, StreamBooksV1};
+use dejaq_shared::segment::frame::{FrameHead, HEAD_BYTES, SegmentHeader, frame_type, seal_metadata};
+use dejaq_shared::segment::meta::{self, AttachmentV1, FiltersV1, IntroducedStream, SegmentV1, SourceV1, StreamBooksV1};
 use dejaq_shared::segment::reader::SegmentReader;
 use dejaq_shared::segment::recording::Recording;
 use dejaq_shared::segment::recovery::recover;
@@ -41,6 +42,7 @@ fn main() -> Outcome<()> {
         ("open", open()?),
         ("recovered", recovered()?),
         ("isolation", isolation()?),
+        ("rabbit", rabbit()?),
     ];
     for (name, bytes) in &made {
         let lines = lines_of(bytes)?;
@@ -91,24 +93,12 @@ fn lines_of(segment: &[u8]) -> Outcome<Vec<u8>> {
 }
 
 fn header(ancestors: &[&str]) -> SegmentHeader {
-    SegmentHeader {
-        segment: SegmentV1 {
-            recording_id: *b"golden recording",
-            writer_id: *b"golden writer  a",
-            number: 0,
-            sync: *b"\x9esync of golden\x01",
-            created_wall_ns: ARRIVAL_NS - 1,
-            created_mono_ns: 300,
-            software: "dejaq golden".into(),
-        },
-        source: SourceV1 {
-            broker: "kafka".into(),
-            cluster: "prod-cluster".into(),
-            ancestors: ancestors.iter().map(|a| (*a).to_owned()).collect(),
-        },
-        filters: FiltersV1 { topics: vec!["orders".into(), "^metrics".into()], replayed: "stop".into(), sampled_one_in: 1 },
-        isolation: None,
-    }
+    let first = SegmentV1::first(*b"golden recording", *b"golden writer  a", *b"\x9esync of golden\x01", "dejaq golden");
+    let segment = SegmentV1 { created_wall_ns: ARRIVAL_NS - 1, created_mono_ns: 300, ..first };
+    let ancestors = ancestors.iter().map(|a| (*a).to_owned()).collect();
+    let source = SourceV1 { broker: "kafka".into(), cluster: "prod-cluster".into(), ancestors };
+    let filters = FiltersV1 { topics: vec!["orders".into(), "^metrics".into()], replayed: "stop".into(), sampled_one_in: 1 };
+    SegmentHeader { filters, ..SegmentHeader::new(segment, source) }
 }
 
 fn stream(topic: &str, partition: i32) -> Stream {
@@ -122,7 +112,7 @@ fn begin(streams: &[(Stream, i64)], ancestors: &[&str]) -> Outcome<Writer> {
 
 fn begin_with(header: &SegmentHeader, streams: &[(Stream, i64)]) -> Outcome<Writer> {
     let mut writer = SegmentWriter::begin(Vec::new(), Path::new("golden"), header)?;
-    let rows: Vec<KafkaStreamV1> = (0..).zip(streams).map(|(id, (stream, start))| KafkaStreamV1::of(id, stream, *start)).collect();
+    let rows: Vec<IntroducedStream> = (0..).zip(streams).map(|(id, (stream, start))| IntroducedStream::of(id, stream, *start)).collect();
     writer.streams(&rows, &[])?;
     checkpoint(&mut writer)?;
     Ok(writer)
@@ -143,22 +133,7 @@ fn plain(stream: u32, position: i64) -> Record<'static> {
         broker_time: BrokerTime::Create(CREATE_MS + position / 3),
         key: Some(b"key"),
         value: Some(b"value"),
-        ..nothing()
-    }
-}
-
-/// A record with nothing in it.
-fn nothing() -> Record<'static> {
-    Record {
-        stream: 0,
-        position: 0,
-        leader_epoch: -1,
-        arrival_ns: 0,
-        broker_time: BrokerTime::None,
-        key: None,
-        value: None,
-        headers: Headers::EMPTY,
-        flags: RecordFlags::default(),
+        ..Record::EMPTY
     }
 }
 
@@ -194,7 +169,7 @@ fn empties() -> Outcome<Vec<u8>> {
         }
     }
     block(&mut writer, Compression::None, records)?;
-    block(&mut writer, Compression::None, (7..9).map(|position| Record { position, arrival_ns: ARRIVAL_NS, stream: 1, ..nothing() }))?;
+    block(&mut writer, Compression::None, (7..9).map(|position| Record { position, arrival_ns: ARRIVAL_NS, stream: 1, ..Record::EMPTY }))?;
     // All strings empty: lengths and no bytes.
     block(&mut writer, Compression::Zstd(3), (16..40).map(|position| Record { key: Some(b""), value: Some(b""), ..plain(0, position) }))?;
     Ok(writer.seal(false)?)
@@ -274,7 +249,7 @@ fn books() -> Outcome<Vec<u8>> {
     writer.sync()?;
     // The same identity again (its log was cut back), and a new one.
     writer.streams(
-        &[KafkaStreamV1::of(1, &stream("orders", 0), 0), KafkaStreamV1::of(2, &stream("late", 3), 0)],
+        &[IntroducedStream::of(1, &stream("orders", 0), 0), IntroducedStream::of(2, &stream("late", 3), 0)],
         &["parent-cluster".into()],
     )?;
     let reasons =
@@ -320,6 +295,103 @@ fn isolation() -> Outcome<Vec<u8>> {
     Ok(writer.seal(false)?)
 }
 
+/// RabbitMQ: exchanges and a stream queue, routing keys with a dictionary and without, every property and every AMQP type.
+fn rabbit() -> Outcome<Vec<u8>> {
+    let lane = |lane| Stream { cluster: "rabbit@prod".into(), lane };
+    let exchange = |vhost: &str, exchange: &str| lane(Lane::RabbitExchange { vhost: vhost.into(), exchange: exchange.into() });
+    let queue = lane(Lane::RabbitQueue { vhost: "tenant".into(), queue: "log".into() });
+    let mut header = header(&[]);
+    (header.source.broker, header.source.cluster) = ("rabbitmq".into(), "rabbit@prod".into());
+    let mut writer = begin_with(&header, &[(exchange("/", ""), 0), (exchange("tenant", "orders"), 0), (queue, 40)])?;
+    let table = every_type();
+    let mut sets = vec![Vec::new()];
+    for basic in [
+        Basic { headers: Some(Table::EMPTY), ..Basic::default() },
+        Basic { content_type: Some(b""), priority: Some(0), timestamp: Some(u64::MAX), cluster_id: Some(b"\xff"), ..Basic::default() },
+        Basic {
+            content_type: Some(b"application/json"),
+            content_encoding: Some(b"gzip"),
+            headers: Some(table.as_table()?),
+            delivery_mode: Some(2),
+            priority: Some(9),
+            correlation_id: Some(b"c"),
+            reply_to: Some(b"amq.rabbitmq.reply-to"),
+            expiration: Some(b"60000"),
+            message_id: Some(&[b'm'; 255]),
+            timestamp: Some(1_700_000_000),
+            kind: Some(b"t"),
+            user_id: Some(b"guest"),
+            app_id: Some(b"app"),
+            cluster_id: Some(b"x"),
+        },
+    ] {
+        let mut set = Vec::new();
+        basic.write(&mut set)?;
+        sets.push(set);
+    }
+    let keys: [Option<&[u8]>; 4] = [Some(b""), Some(b"orders.eu.new"), Some(b"\xff."), Some(b"orders.us.new")];
+    let records =
+        (0i64..12).zip(keys.into_iter().cycle().zip(sets.iter().cycle().skip(1).step_by(3))).map(|(n, (routing_key, set))| Record {
+            stream: if n < 6 { 0 } else { 1 },
+            flags: if n == 5 { RecordFlags::REDELIVERED } else { RecordFlags::default() },
+            broker_time: BrokerTime::None,
+            key: None,
+            routing_key,
+            properties: Properties::from_checked(set),
+            leader_epoch: -1,
+            ..plain(0, n)
+        });
+    block(&mut writer, Compression::None, records)?;
+    // A stream queue: no routing key known of some; then keys that do not repeat, compressed.
+    let of_queue = |position| Record { stream: 2, key: None, broker_time: BrokerTime::None, leader_epoch: -1, ..plain(2, position) };
+    block(&mut writer, Compression::Zstd(3), (40..44).map(|n| Record { routing_key: (n % 2 == 0).then_some(&b"k"[..]), ..of_queue(n) }))?;
+    let names: Vec<String> = (0..600).map(|n| format!("device.{n}.up")).collect();
+    let ids: Vec<Vec<u8>> = (0..600u32)
+        .map(|n| {
+            let mut set = Vec::new();
+            Basic { message_id: Some(n.to_string().as_bytes()), ..Basic::default() }.write(&mut set).map(|()| set)
+        })
+        .collect::<Result<_, _>>()?;
+    let unique = names.iter().zip(&ids).zip(44..).map(|((name, set), position)| Record {
+        routing_key: Some(name.as_bytes()),
+        properties: Properties::from_checked(set),
+        value: None,
+        ..of_queue(position)
+    });
+    block(&mut writer, Compression::Zstd(3), unique)?;
+    Ok(writer.seal(false)?)
+}
+
+/// A header table with a value of every type, a name twice, and tables and arrays in each other.
+fn every_type() -> TableBuf {
+    let mut table = TableBuf::default();
+    for (name, value) in [
+        (&b"t"[..], Value::Bool(true)),
+        (b"b", Value::I8(-128)),
+        (b"B", Value::U8(255)),
+        (b"s", Value::I16(-32_768)),
+        (b"u", Value::U16(65_535)),
+        (b"I", Value::I32(i32::MIN)),
+        (b"i", Value::U32(u32::MAX)),
+        (b"l", Value::I64(i64::MIN)),
+        (b"f", Value::F32(0x7fc0_0001)),
+        (b"d", Value::F64(1.5f64.to_bits())),
+        (b"D", Value::Decimal { scale: 2, value: 4_294_967_295 }),
+        (b"S", Value::String(b"text")),
+        (b"S", Value::String(b"\xff\x00")),
+        (b"T", Value::Timestamp(u64::MAX)),
+        (b"x", Value::Bytes(b"\x00\xfe")),
+        (b"V", Value::Void),
+        (b"", Value::String(b"")),
+        (b"\xff", Value::Bool(false)),
+    ] {
+        table.name(name).value(value);
+    }
+    table.name(b"F").begin_table().name(b"A").begin_array().value(Value::Void).begin_table().end().begin_array();
+    table.value(Value::I8(1)).end().end().name(b"A").value(Value::I64(7)).end();
+    table
+}
+
 /// Without a footer, and after its last block with a frame that is not a block.
 fn open() -> Outcome<Vec<u8>> {
     let mut writer = three_blocks()?;
@@ -337,6 +409,33 @@ fn recovered() -> Outcome<Vec<u8>> {
     let path = Path::new("golden");
     let found = recover(&bytes, path)?;
     Ok(SegmentWriter::go_on(bytes, path, &found.header, found.facts, found.keep_bytes)?.seal(true)?)
+}
+
+/// A stream under a tag of a later broker: what RabbitMQ's tags are to a build without them.
+fn unknown_stream() -> Outcome<Vec<u8>> {
+    let mut writer = begin(&[(stream("orders", 0), 0)], &[])?;
+    block(&mut writer, Compression::None, [plain(0, 0)])?;
+    let (facts, mut bytes) = (writer.facts().clone(), writer.store().clone());
+    let mut list = Vec::new();
+    meta::write_bytes(&mut list, 19, MUST_UNDERSTAND, b"later");
+    let body = seal_metadata(list);
+    let length = u32::try_from(body.len())?;
+    let sync = header(&[]).segment.sync;
+    let (head, _) = FrameHead::encode(&sync, frame_type::STREAMS, MUST_UNDERSTAND, facts.next_number, facts.last_head_crc, length);
+    bytes.extend_from_slice(&head);
+    bytes.extend_from_slice(&body);
+    Ok(bytes)
+}
+
+/// A block whose second record has properties that are cut in their header table.
+fn malformed_properties() -> Outcome<Vec<u8>> {
+    let lane = Lane::RabbitExchange { vhost: "/".into(), exchange: "orders".into() };
+    let mut writer = begin(&[(Stream { cluster: "rabbit@prod".into(), lane }, 0)], &[])?;
+    let of =
+        |position, properties| Record { routing_key: Some(b"k"), properties: Properties::from_checked(properties), ..plain(0, position) };
+    block(&mut writer, Compression::None, [of(0, b"\x10\x00\x05")])?;
+    block(&mut writer, Compression::None, [of(1, b"\x10\x00\x05"), of(2, b"\x04\x00\x03\x00\x00\x00\x01nS")])?;
+    Ok(writer.seal(false)?)
 }
 
 /// Segments that are wrong, each in one way.
@@ -364,6 +463,8 @@ fn damages() -> Outcome<Vec<(&'static str, Vec<u8>)>> {
     let mut bad_footer = whole.clone();
     bad_footer[last.end + 60] ^= 1;
     made.push(("bad-footer", bad_footer));
+    made.push(("unknown-stream-must", unknown_stream()?));
+    made.push(("properties", malformed_properties()?));
     let mut future = whole.clone();
     future[8] = 2;
     made.push(("future-version", future));

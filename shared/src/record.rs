@@ -6,13 +6,15 @@
 
 use std::fmt;
 
+use crate::amqp::Properties;
+
 /// A stream's number inside one reader, writer or run: an index into its table of [`Stream`]s.
 pub type StreamIx = u32;
 
 /// A leader epoch that the broker did not tell.
 pub const EPOCH_UNKNOWN: i32 = -1;
 
-/// The most bytes (key + value + headers) that one record may have. Larger messages become a gap.
+/// The most bytes ([`Record::bytes_raw`]) that one record may have. Larger messages become a gap.
 pub const RECORD_BYTES_MAX: usize = 128 << 20;
 
 /// Who defined the broker's time stamp of a record.
@@ -82,17 +84,38 @@ pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
     /// The value; `None` is null (Kafka: a tombstone).
     pub value: Option<&'a [u8]>,
-    /// The headers, in order.
+    /// The headers, in order (Kafka's; RabbitMQ's are among the properties).
     pub headers: Headers<'a>,
     /// How it was had.
     pub flags: RecordFlags,
+    /// RabbitMQ: the routing key; `None` where there is no such thing.
+    pub routing_key: Option<&'a [u8]>,
+    /// RabbitMQ: the basic properties, the header table among them.
+    pub properties: Properties<'a>,
 }
 
 impl Record<'_> {
-    /// Key, value and header bytes: the size that limits, budgets and `bytes_raw` count.
+    /// A record with nothing in it: what to take the fields from that do not matter.
+    pub const EMPTY: Self = Self {
+        stream: 0,
+        position: 0,
+        leader_epoch: EPOCH_UNKNOWN,
+        arrival_ns: 0,
+        broker_time: BrokerTime::None,
+        key: None,
+        value: None,
+        headers: Headers::EMPTY,
+        flags: RecordFlags(0),
+        routing_key: None,
+        properties: Properties::EMPTY,
+    };
+
+    /// Key, value and header bytes (RabbitMQ: with the routing key and the properties as they are encoded): the size that
+    /// limits, budgets and `bytes_raw` count.
     #[must_use]
     pub fn bytes_raw(&self) -> usize {
-        self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len) + self.headers.bytes_raw()
+        let strings = [self.key, self.value, self.routing_key, Some(self.properties.as_bytes())];
+        strings.into_iter().flatten().map(<[u8]>::len).sum::<usize>() + self.headers.bytes_raw()
     }
 }
 
@@ -237,38 +260,65 @@ pub enum Lane {
         /// The partition's number.
         partition: i32,
     },
+    /// What is published to one of RabbitMQ's exchanges; the routing key is a field of the record.
+    RabbitExchange {
+        /// The virtual host.
+        vhost: String,
+        /// The exchange's name; empty is the default exchange.
+        exchange: String,
+    },
+    /// One of RabbitMQ's stream queues.
+    RabbitQueue {
+        /// The virtual host.
+        vhost: String,
+        /// The queue's name.
+        queue: String,
+    },
 }
 
+/// What the default exchange, whose name is empty, is called.
+pub const DEFAULT_EXCHANGE: &str = "(default)";
+
 impl Stream {
-    /// The stream's name for people: `topic/partition`.
+    /// The stream's name for people, and for globs: `topic/partition`; `exchange` or `queue:NAME`, with `vhost/` in front where
+    /// that is not `/`.
     #[must_use]
     pub fn name(&self) -> String {
+        let within = |vhost: &str, name: String| if vhost == "/" { name } else { format!("{vhost}/{name}") };
         match &self.lane {
             Lane::Kafka { topic, partition, .. } => format!("{topic}/{partition}"),
+            Lane::RabbitExchange { vhost, .. } => within(vhost, self.topic().to_owned()),
+            Lane::RabbitQueue { vhost, queue } => within(vhost, format!("queue:{queue}")),
         }
     }
 
-    /// The topic's name (the unit of `--map`, of per-topic latency and of globs).
+    /// The name of what has the stream as a part or as its whole (the unit of `--map`, of per-topic latency and of globs): the
+    /// topic, the exchange or the queue.
     #[must_use]
     pub fn topic(&self) -> &str {
         match &self.lane {
             Lane::Kafka { topic, .. } => topic,
+            Lane::RabbitExchange { exchange, .. } if exchange.is_empty() => DEFAULT_EXCHANGE,
+            Lane::RabbitExchange { exchange, .. } => exchange,
+            Lane::RabbitQueue { queue, .. } => queue,
         }
     }
 
-    /// The partition's number.
+    /// The partition's number; -1 where there are none.
     #[must_use]
     pub fn partition(&self) -> i32 {
         match &self.lane {
             Lane::Kafka { partition, .. } => *partition,
+            Lane::RabbitExchange { .. } | Lane::RabbitQueue { .. } => -1,
         }
     }
 
-    /// The topic's id, where the cluster gave one.
+    /// The topic's id, where there is one.
     #[must_use]
     pub fn topic_id(&self) -> Option<TopicId> {
         match &self.lane {
             Lane::Kafka { topic_id, .. } => *topic_id,
+            Lane::RabbitExchange { .. } | Lane::RabbitQueue { .. } => None,
         }
     }
 }

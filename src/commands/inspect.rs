@@ -19,18 +19,24 @@ const STREAMS_SHOWN: usize = 20;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Reads the index and the columns of times, no payloads: quick at any size. What it cannot see that way, verify does.
+--tags reads every payload (not in a build without replay): what a rule file for replay --expand can be made of.
 
 Exit codes: 0 shown (with a warning when a segment is not sealed), 3 shown, and damage or a missing segment was met, 1 failed.
 
 Examples:
   dejaq inspect rec
-  dejaq inspect rec --json | jq '.streams[] | {name, records, holes}'")]
+  dejaq inspect rec --json | jq '.streams[] | {name, records, holes}'
+  dejaq inspect rec --tags --json | jq '.tags[] | {topic, tag, distinct}'")]
 pub(crate) struct Arguments {
     /// The recording
     dir: PathBuf,
     /// JSON on stdout
     #[arg(long)]
     json: bool,
+    /// The tags in the payloads, their distinct and most frequent values, and the number of series
+    #[cfg(feature = "replay")]
+    #[arg(long)]
+    tags: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -42,10 +48,19 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     for what in damages.iter().chain(&recording.unsealed()) {
         talk(format_args!("warning: {what}"));
     }
-    if arguments.json {
-        super::print_json(&as_json(&recording, &profile, &damages))?;
-    } else {
-        super::print(&as_text(&recording, &profile))?;
+    let mut json = arguments.json.then(|| as_json(&recording, &profile, &damages));
+    let mut text = if json.is_none() { as_text(&recording, &profile) } else { String::new() };
+    #[cfg(feature = "replay")]
+    if arguments.tags {
+        let tags = super::tags::read(&recording)?;
+        match &mut json {
+            Some(json) => super::tags::add_json(json, &tags)?,
+            None => text.push_str(&super::tags::as_text(&tags)),
+        }
+    }
+    match json {
+        Some(json) => super::print_json(&json)?,
+        None => super::print(&text)?,
     }
     Ok(if damages.is_empty() { Outcome::Done } else { Outcome::Doubtful })
 }

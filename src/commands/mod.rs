@@ -4,12 +4,16 @@
 mod capture;
 #[cfg(all(feature = "capture", feature = "replay", feature = "kafka"))]
 mod demo;
+#[cfg(feature = "replay")]
+mod expand;
 mod export;
 mod import;
 mod inspect;
 #[cfg(all(feature = "replay", feature = "kafka"))]
 mod replay;
 mod sort;
+#[cfg(feature = "replay")]
+mod tags;
 mod verify;
 
 use dejaq_shared::outcome::Outcome;
@@ -36,6 +40,9 @@ pub(crate) enum Command {
     Import(import::Arguments),
     /// Make a copy of a recording whose records lie in time order
     Sort(sort::Arguments),
+    /// Suggest rules that multiply tags, for replay --expand
+    #[cfg(feature = "replay")]
+    Expand(expand::Arguments),
     /// See the whole loop at once: nothing needed, under a minute
     #[cfg(all(feature = "capture", feature = "replay", feature = "kafka"))]
     Demo(demo::Arguments),
@@ -56,6 +63,8 @@ impl Command {
             Self::Export(arguments) => export::run(&arguments),
             Self::Import(arguments) => import::run(&arguments),
             Self::Sort(arguments) => sort::run(&arguments),
+            #[cfg(feature = "replay")]
+            Self::Expand(arguments) => expand::run(&arguments),
             #[cfg(all(feature = "capture", feature = "replay", feature = "kafka"))]
             Self::Demo(arguments) => demo::run(&arguments),
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use dejaq_replay::clock_choice::{ClockDecision, StreamTimes, choose};
 use dejaq_replay::config::{Options, RawOptions};
+use dejaq_replay::copies::survey;
 use dejaq_replay::engine::{self, RunSetup};
 use dejaq_replay::partitioner::{self, TopicPartitioner};
 use dejaq_replay::plan::{PlanReport, SortReport, plan};
@@ -52,9 +53,21 @@ pub(crate) struct Choices {
     /// A steady rate in recorded order: 50k/s
     #[arg(long, value_name = "RATE")]
     rate: Option<String>,
+    /// A rate curve in recorded order: 'ramp 1k/s..50k/s 10m, hold 30m, spike x5 30s'; also step and sine. Its end ends the run
+    #[arg(long, value_name = "P")]
+    profile: Option<String>,
     /// As fast as the target takes it
     #[arg(long)]
     max: bool,
+    /// N times the traffic, each copy with keys of its own; fractions too (3.5, 0.1): every key keeps its share
+    #[arg(long, value_name = "N")]
+    copies: Option<String>,
+    /// How far copies are apart at most, in recorded time (default: the recording's mean gap)
+    #[arg(long, value_name = "DUR")]
+    copy_jitter: Option<String>,
+    /// What a copy's number follows in its keys (default ~)
+    #[arg(long, value_name = "TEXT")]
+    copy_suffix: Option<String>,
     /// Give a topic another name at the target; may be given several times
     #[arg(long, value_name = "OLD=NEW")]
     map: Vec<String>,
@@ -67,6 +80,9 @@ pub(crate) struct Choices {
     /// Begin again at the end
     #[arg(long = "loop")]
     repeat: bool,
+    /// With --loop, which keys are new in each pass: same (default: none), one-shot (those that occur once), all
+    #[arg(long, value_name = "WHICH")]
+    loop_keys: Option<String>,
     /// The length of the run: 10m, 24h
     #[arg(long = "for", value_name = "DUR")]
     run_for: Option<String>,
@@ -175,6 +191,11 @@ impl Choices {
         let mut flags = RawOptions {
             speed: self.speed.clone(),
             rate: self.rate.clone(),
+            profile: self.profile.clone(),
+            copies: self.copies.clone(),
+            copy_jitter: self.copy_jitter.clone(),
+            copy_suffix: self.copy_suffix.clone(),
+            loop_keys: self.loop_keys.clone(),
             max: self.max,
             max_rate: self.max_rate.clone(),
             max_bytes: self.max_bytes.clone(),
@@ -269,13 +290,40 @@ fn ready(choices: &Choices, create: bool, scratch: &Path) -> anyhow::Result<Read
     setup.identity.notes.extend(partitioner::words(&partitioners, rekey));
     // Sorting may take a while: only when the target has nothing left to refuse. If it fails (no room), topics that were made stay.
     let window = window(options.from_time_ns, options.to_time_ns);
+    multiply(&mut setup, &recording, &options)?;
     let mut progress = Progress::new();
     let scratch = options.scratch.as_deref().unwrap_or(scratch);
     let feed = RecordedFeed::open(recording, &decision.clocks, &statistics, window, scratch, &mut |p| show_sorting(&mut progress, p));
     progress.end();
     let feed = feed?;
+    if options.copy_jitter_ns.is_none() {
+        setup.planner.copies.jitter_ns = mean_gap_ns(&setup, &facts, &feed);
+    }
     setup.identity.notes.extend(feed.sort_cost().map(sorted_note));
     Ok(Ready { target, topics: plan, at_target: at_target.topics, setup, feed, partitioners })
+}
+
+/// What copies and new keys need to know of the recorded keys.
+fn multiply(setup: &mut RunSetup, recording: &Recording, options: &Options) -> anyhow::Result<()> {
+    if !options.copies.rewrites_keys() {
+        return Ok(());
+    }
+    let found = survey(recording, &setup.planner.routes, &options.copies)?;
+    if found.without_key > 0 {
+        setup.identity.notes.push(format!(
+            "{} of {} records have no key: their copies cannot be told apart by it",
+            format_count(found.without_key),
+            format_count(found.records)
+        ));
+    }
+    setup.planner.copies.one_shot = found.one_shot.map(Arc::new);
+    Ok(())
+}
+
+/// The mean distance between the recorded records that are replayed: what copies are apart at most, unless that is given.
+fn mean_gap_ns(setup: &RunSetup, facts: &RecordingFacts, feed: &RecordedFeed) -> u64 {
+    let records: u64 = facts.records.iter().zip(&setup.planner.routes).filter(|(_, route)| route.is_some()).map(|(n, _)| n).sum();
+    feed.span().map_or(0, |(first, last)| last.abs_diff(first)) / records.saturating_sub(1).max(1)
 }
 
 fn sorted_note(cost: SortCost) -> String {

@@ -35,7 +35,14 @@ fn flags_that_contradict_each_other_are_both_named_before_anything_is_done() {
     let scratch = Scratch::new();
     let recording = scratch.recording("rec", &records(1, 1), None);
     let run = scratch.arg("run");
-    let contradictions: [(&[&str], [&str; 2]); 5] = [
+    let contradictions: [(&[&str], [&str; 2]); 12] = [
+        (&["--profile", "hold 5/s 1s", "--rate", "5/s"], ["--profile", "--rate"]),
+        (&["--profile", "hold 5/s 1s", "--speed", "2"], ["--profile", "--speed"]),
+        (&["--profile", "hold 5/s 1s", "--max"], ["--profile", "--max"]),
+        (&["--copy-jitter", "1s"], ["--copy-jitter", "--copies"]),
+        (&["--copies", "0.5", "--copy-jitter", "1s"], ["--copy-jitter", "--copies"]),
+        (&["--copy-suffix", "+"], ["--copy-suffix", "--copies"]),
+        (&["--loop-keys", "all"], ["--loop-keys", "--loop"]),
         (&["--speed", "2", "--rate", "5/s"], ["--speed", "--rate"]),
         (&["--speed", "2", "--max"], ["--speed", "--max"]),
         (&["--rate", "5/s", "--max"], ["--rate", "--max"]),
@@ -147,4 +154,31 @@ fn a_line_that_is_no_record_is_named_by_number_and_leaves_nothing() {
     }
     let ended = dejaq(&["import", &scratch.file("empty.ndjson", ""), "--out", &scratch.arg("rec")]).expect(1);
     assert!(ended.stderr.contains("holds no record"), "{}", ended.stderr);
+}
+
+#[test]
+fn volume_that_cannot_be_is_refused_with_the_place() {
+    let scratch = Scratch::new();
+    let recording = scratch.recording("rec", &records(1, 1), None);
+    for (flags, said) in [
+        (&["--copies", "0"][..], "--copies: \"0\" is not a positive number"),
+        (&["--copies", "many"], "--copies: \"many\""),
+        (&["--copies", "99999999999999999999"], "--copies"),
+        (&["--copies", "100001"], "100000 at most"),
+        (&["--copies", "2", "--copy-suffix", "copy2"], "without a digit"),
+        (&["--copies", "2", "--copy-jitter", "soon"], "--copy-jitter"),
+        (&["--loop", "--loop-keys", "new"], "same, one-shot or all"),
+        (&["--profile", "ramp 1k/s..50k/s 10m, hald 30m"], "column 23: \"hald\""),
+        (&["--profile", "hold 1/s 584years, hold 1/s 1y"], "584 years"),
+        (&["--profile", "hold 9999999999G/s 1s"], "at most 1G/s"),
+        (&["--rate", "99999999999999999999/s"], "--rate"),
+        (&["--loop", "--for", "600years"], "--for"),
+    ] {
+        let refused = dejaq(&[&["plan", &recording, "--to", NOWHERE], flags].concat()).expect(2);
+        assert!(refused.stderr.contains(said), "{flags:?}: {}", refused.stderr);
+        if flags[0] == "--profile" {
+            let lines: Vec<&str> = refused.stderr.lines().collect();
+            assert!(lines.last().is_some_and(|l| l.trim() == "^"), "{lines:?}");
+        }
+    }
 }

@@ -35,6 +35,7 @@ fn far_out_of_order(dir: &Path) {
             value: Some(&value),
             headers: Headers::EMPTY,
             flags: RecordFlags::default(),
+            ..Record::EMPTY
         };
         recording.push(&record).expect("written");
     }

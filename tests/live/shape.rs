@@ -178,6 +178,7 @@ fn old_recording(scratch: &Path, settings: &str) -> PathBuf {
             value: Some(b"value"),
             headers: Headers::EMPTY,
             flags: RecordFlags::default(),
+            ..Record::EMPTY
         });
     }
     let mut block = EncodedBlock::default();

@@ -32,7 +32,8 @@ STREAMS_MAX = 1 << 20
 MUST_UNDERSTAND = 1
 FRAME_HEAD = struct.Struct("<16sHHQIII")
 RECORDS, STREAMS, CHECKPOINT, GAP, ATTACHMENT = range(1, 6)
-FRAME_TAGS = {STREAMS: (10, 11, 60), CHECKPOINT: (20, 60), GAP: (30, 60), ATTACHMENT: (40, 60)}
+STREAM_TAGS = (10, 12, 13)
+FRAME_TAGS = {STREAMS: (*STREAM_TAGS, 11, 60), CHECKPOINT: (20, 60), GAP: (30, 60), ATTACHMENT: (40, 60)}
 KINDS = ("none", "create", "append")
 FLAGS = (("redelivered", 1), ("possible_duplicate", 2), ("replayed", 4), ("catch_up", 8))
 
@@ -195,6 +196,8 @@ class Value(Bytes):
 Segment = namedtuple("Segment", "recording_id writer_id number sync created_wall_ns created_mono_ns software")
 Source = namedtuple("Source", "broker cluster ancestors")
 Stream = namedtuple("Stream", "id cluster topic topic_id partition start")
+Exchange = namedtuple("Exchange", "id cluster vhost exchange start")
+Queue = namedtuple("Queue", "id cluster vhost queue start")
 Statistics = namedtuple("Statistics", "frames last_head_crc records bytes_raw streams books recovered")
 
 # The structs of section 3.2, by tag.
@@ -205,6 +208,8 @@ STRUCTS = {
     4: lambda v: (),
     10: lambda v: Stream(v.u32(), v.string(), v.string(), v.option(v.uuid), v.i32(), v.i64()),
     11: lambda v: v.string(),
+    12: lambda v: Exchange(v.u32(), v.string(), v.string(), v.string(), v.i64()),
+    13: lambda v: Queue(v.u32(), v.string(), v.string(), v.string(), v.i64()),
     20: lambda v: v.vec(v.books),
     30: lambda v: (
         v.option(v.u32), v.string(), v.option(v.i64), v.option(v.i64), v.option(v.i64), v.option(v.i64),
@@ -244,7 +249,7 @@ def checked(body):
 StreamRow = namedtuple("StreamRow", "stream records first last epoch kinds")
 ColumnRow = namedtuple("ColumnRow", "number codec raw stored crc")
 BlockHead = namedtuple("BlockHead", "records base streams columns at")
-KNOWN_COLUMNS = {0, 1, 2, 3, 4, 5, 6, 10, 11, 12, 30, 31, 32, 40, 41, 42}
+KNOWN_COLUMNS = {0, 1, 2, 3, 4, 5, 6, 10, 11, 12, 20, 21, 22, 30, 31, 32, 40, 41, 42, 50, 51, 52}
 
 
 def stream_row(head):
@@ -357,7 +362,84 @@ def header_set(data):
     return headers
 
 
-Record = namedtuple("Record", "stream position epoch arrival kind time flags key headers value")
+# ---- AMQP properties (4.2) --------------------------------------------------------------------------------------------
+
+DEPTH_MAX = 32
+SHORT, TABLE, OCTET, SECONDS = "short", "table", "octet", "seconds"
+PROPERTIES = (
+    ("content_type", SHORT), ("content_encoding", SHORT), ("headers", TABLE), ("delivery_mode", OCTET), ("priority", OCTET),
+    ("correlation_id", SHORT), ("reply_to", SHORT), ("expiration", SHORT), ("message_id", SHORT), ("timestamp", SECONDS),
+    ("type", SHORT), ("user_id", SHORT), ("app_id", SHORT), ("cluster_id", SHORT),
+)  # fmt: skip
+# Letter → name in JSON, bytes, whether signed.
+INTEGERS = {
+    "b": ("i8", 1, True), "B": ("u8", 1, False), "s": ("i16", 2, True), "u": ("u16", 2, False), "I": ("i32", 4, True),
+    "i": ("u32", 4, False), "l": ("i64", 8, True), "T": ("timestamp", 8, False),
+}  # fmt: skip
+
+
+def amqp_value(source, depth):
+    """A value as section 11 writes it."""
+    letter = chr(source.fixed(1))
+    if letter in INTEGERS:
+        name, width, signed = INTEGERS[letter]
+        return {name: int.from_bytes(source.take(width), "little", signed=signed)}
+    if letter == "t":
+        byte = source.fixed(1)
+        require(byte <= 1, f"byte {byte} is no bool")
+        return {"bool": byte == 1}
+    if letter in "fd":
+        width = {"f": 4, "d": 8}[letter]
+        return {f"f{8 * width}_bits": f"{source.fixed(width):0{2 * width}x}"}
+    if letter == "D":
+        return {"decimal": [source.fixed(1), source.fixed(4)]}
+    if letter == "V":
+        return {"void": None}
+    require(letter in "SxAF", f"type {letter!r}")
+    content = source.take(source.fixed(4))
+    if letter == "S":
+        return octets(content)
+    if letter == "x":
+        return {"bytes": octets(content)}
+    return {"table": table(content, depth + 1)} if letter == "F" else {"array": array(content, depth + 1)}
+
+
+def table(content, depth):
+    require(depth <= DEPTH_MAX, "tables that are too deep")
+    source, entries = Bytes(content), []
+    while source.left():
+        entries.append([octets(source.take(source.fixed(1))), amqp_value(source, depth)])
+    return entries
+
+
+def array(content, depth):
+    require(depth <= DEPTH_MAX, "arrays that are too deep")
+    source, values = Bytes(content), []
+    while source.left():
+        values.append(amqp_value(source, depth))
+    return values
+
+
+def properties(data):
+    if data is None:
+        return None
+    source, found = Bytes(data), {}
+    present = source.fixed(2)
+    require(0 < present < 1 << len(PROPERTIES), f"properties {present:#x}")
+    for number, (name, form) in enumerate(PROPERTIES):
+        if not present >> number & 1:
+            continue
+        if form == SHORT:
+            found[name] = octets(source.take(source.fixed(1)))
+        elif form == TABLE:
+            found[name] = table(source.take(source.fixed(4)), 1)
+        else:
+            found[name] = source.fixed(1 if form == OCTET else 8)
+    source.end()
+    return found
+
+
+Record = namedtuple("Record", "stream position epoch arrival kind time flags key headers value routing_key properties")
 
 
 def rows_of_records(head, columns):
@@ -388,6 +470,7 @@ def block(body, frame_crc):
     kinds = columns.numbers(5, lambda source: source.fixed(1))
     flags = columns.numbers(6, lambda source: source.fixed(1)) or zeros
     keys, sets, values = columns.strings(10), columns.strings(30), columns.strings(40)
+    routing_keys, all_properties = columns.strings(20), columns.strings(50)
 
     arrival, last_position, last_time = head.base, [wrapped(row.first - 1) for row in head.streams], [0] * len(head.streams)
     records = []
@@ -403,10 +486,8 @@ def block(body, frame_crc):
         else:
             kind = kinds[i]
             require(kind <= 2, f"broker time kind {kind}")
-        headers = header_set(sets[i])
-        records.append(
-            Record(row.stream, position, row.epoch, arrival, kind, time if kind else None, flags[i], keys[i], headers, values[i])
-        )
+        strings = keys[i], header_set(sets[i]), values[i], routing_keys[i], properties(all_properties[i])
+        records.append(Record(row.stream, position, row.epoch, arrival, kind, time if kind else None, flags[i], *strings))
     for number, row in enumerate(head.streams):
         require(last_position[number] == row.last, "a stream's last position is not as its row says")
     return records
@@ -466,10 +547,10 @@ class SegmentFile:
             return whole, None
         try:
             require(crc(self.data[at : whole - 12]) == checksum, "the footer's crc is wrong")
-            entries = metadata(self.data[at + 28 : at + 28 + length], (10, 11, 30, 50, 51))
+            entries = metadata(self.data[at + 28 : at + 28 + length], (*STREAM_TAGS, 11, 30, 50, 51))
             tags = [tag for tag, _ in entries]
             require(tags.count(50) == 1 and tags.count(51) == 1, "FRAME_INDEX and STATISTICS must be there once each")
-            require(all(value.id < STREAMS_MAX for tag, value in entries if tag == 10), "a stream number that is too large")
+            require(all(value.id < STREAMS_MAX for tag, value in entries if tag in STREAM_TAGS), "a stream number that is too large")
         except Damage as damage:
             self.warn(f"the footer: {damage}")
             return at, None
@@ -525,8 +606,8 @@ class SegmentFile:
                     require(all(value == frame_crc for tag, value in entries if tag == 60), "the body of another frame")
                     own = [value for tag, value in entries if tag != 60]
                     require(frame.kind == STREAMS or len(own) == 1, f"{len(own)} entries where one is expected")
-                    require(all(value.id < STREAMS_MAX for tag, value in entries if tag == 10), "a stream number that is too large")
-                    for stream in (value for tag, value in entries if tag == 10):
+                    require(all(value.id < STREAMS_MAX for tag, value in entries if tag in STREAM_TAGS), "a stream number that is too large")
+                    for stream in (value for tag, value in entries if tag in STREAM_TAGS):
                         introduced.setdefault(stream.id, stream)
                 elif frame.must:
                     raise Refused(f"{self.path}: frame type {frame.kind} must be understood")
@@ -535,7 +616,7 @@ class SegmentFile:
             except Damage as damage:
                 self.warn(f"frame {frame.number} at {frame.at}: {damage}")
         for tag, value in self.frames_to()[1] or ():
-            if tag == 10:
+            if tag in STREAM_TAGS:
                 introduced.setdefault(value.id, value)
         return introduced, blocks
 
@@ -552,19 +633,34 @@ def octets(data):
         return {"base64": base64.b64encode(data).decode()}
 
 
+def lane(stream):
+    """The fields that say which stream it is."""
+    if isinstance(stream, Stream):
+        found = {"topic": stream.topic}
+        if stream.topic_id is not None:
+            found["topic_id"] = base64.urlsafe_b64encode(stream.topic_id).decode().rstrip("=")
+        return found | {"partition": stream.partition, "stream": f"{stream.topic}/{stream.partition}"}
+    within = "" if stream.vhost == "/" else f"{stream.vhost}/"
+    if isinstance(stream, Exchange):
+        return {"vhost": stream.vhost, "exchange": stream.exchange, "stream": within + (stream.exchange or "(default)")}
+    return {"vhost": stream.vhost, "queue": stream.queue, "stream": f"{within}queue:{stream.queue}"}
+
+
 def line(broker, stream, record):
     out = {"broker": broker}
     if stream.cluster:
         out["cluster"] = stream.cluster
-    out["topic"] = stream.topic
-    if stream.topic_id is not None:
-        out["topic_id"] = base64.urlsafe_b64encode(stream.topic_id).decode().rstrip("=")
-    out |= {"partition": stream.partition, "stream": f"{stream.topic}/{stream.partition}", "position": record.position}
+    out |= lane(stream)
+    out["position"] = record.position
     if record.epoch != -1:
         out["leader_epoch"] = record.epoch
     out |= {"arrival_ns": record.arrival, "broker_ts": record.time, "broker_ts_kind": KINDS[record.kind]}
     if names := [name for name, bit in FLAGS if record.flags & bit]:
         out["flags"] = names
+    if record.routing_key is not None:
+        out["routing_key"] = octets(record.routing_key)
+    if record.properties is not None:
+        out["properties"] = record.properties
     out["key"] = octets(record.key)
     out["headers"] = [(octets(name), octets(value)) for name, value in record.headers]
     out["value"] = octets(record.value)

@@ -26,6 +26,7 @@ fn record(position: i64, leader_epoch: i32) -> Record<'static> {
         value: Some(b"v"),
         headers: Headers::EMPTY,
         flags: RecordFlags::default(),
+        ..Record::EMPTY
     }
 }
 

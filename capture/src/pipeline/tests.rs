@@ -125,6 +125,7 @@ fn record(position: i64) -> Record<'static> {
         value: Some(b"value"),
         headers: Headers::EMPTY,
         flags: RecordFlags::default(),
+        ..Record::EMPTY
     }
 }
 

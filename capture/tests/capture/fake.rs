@@ -171,6 +171,7 @@ fn deliver<H: SourceHandler>(ix: StreamIx, reader: &mut Reader, log: &Log, room:
             value: message.value.as_deref(),
             headers: headers.as_headers(),
             flags: RecordFlags::default(),
+            ..Record::EMPTY
         });
         count += 1;
     }

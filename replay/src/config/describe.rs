@@ -12,16 +12,22 @@ impl Options {
     #[must_use]
     pub fn describe(&self) -> BTreeMap<String, serde_json::Value> {
         use serde_json::json;
-        let (speed, rate) = match self.pace {
+        let (speed, rate) = match &self.pace {
             Pace::Recorded { speed } => (json!(speed.to_string()), json!(null)),
             Pace::Rate(rate) => (json!(null), json!(format!("{rate}/s"))),
-            Pace::Max => (json!(null), json!(null)),
+            Pace::Profile(_) | Pace::Max => (json!(null), json!(null)),
         };
+        let profile = if let Pace::Profile(profile) = &self.pace { json!(profile.to_string()) } else { json!(null) };
         let properties: BTreeMap<&str, &str> =
             self.properties.iter().map(|(k, v)| (k.as_str(), if is_secret(k) { HIDDEN } else { v.as_str() })).collect();
         let pairs = [
             ("speed", speed),
             ("rate", rate),
+            ("profile", profile),
+            ("copies", json!(self.copies.number())),
+            ("copy-jitter-ns", json!(self.copy_jitter_ns)),
+            ("copy-suffix", json!(self.copies.suffix)),
+            ("loop-keys", json!(self.copies.loop_keys.name())),
             ("max", json!(self.pace == Pace::Max)),
             ("max-rate", json!(self.max_rate.map(|r| format!("{r}/s")))),
             ("max-bytes-per-s", json!(self.max_bytes)),

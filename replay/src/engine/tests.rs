@@ -106,7 +106,7 @@ impl Case {
 
     fn run_here(&mut self, dir: &Path) -> Result<RunReport, RunError> {
         let (to, taken) = bounded(10_000);
-        let (pace, repeat, timestamps) = (self.pace, self.repeat, self.timestamps);
+        let (pace, repeat, timestamps) = (self.pace.clone(), self.repeat, self.timestamps);
         let planner = PlannerOptions { pace, repeat, timestamps, marks: MarkPolicy::First, ..PlannerOptions::of_streams(2) };
         let kept = RunDir::create(dir).expect("empty");
         let setup = RunSetup {
@@ -120,6 +120,9 @@ impl Case {
             streams: vec!["t/0".into(), "t/1".into()],
             classes: vec!["t".into()],
             class_of_target: vec![0],
+            target_names: Vec::new(),
+            asked_run_ns: None,
+            asked_ceilings: (None, None),
             queue: QueueLimits { messages_max: 10_000, bytes_max: 1 << 20 },
         };
         if self.remove_dir {

@@ -94,6 +94,19 @@ pub enum Closed {
     Stragglers(Box<Latencies<u32>>, ClosedTopics),
 }
 
+impl Closed {
+    /// The second of intended time that it begins with. It never decreases by more than an open interval of topics, which
+    /// never reaches over the end of an hour.
+    #[must_use]
+    pub fn second(&self) -> Option<u64> {
+        match self {
+            Self::Second(second) => Some(second.row.second),
+            Self::Topics(topics) => Some(topics.second),
+            Self::Stragglers(..) => None,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct OpenSecond {
     closed: ClosedSecond,
@@ -304,15 +317,16 @@ impl Recorder {
 
     fn close_first(&mut self) {
         let Some(open) = self.seconds.pop_front() else { return };
+        // Intervals of topics that lie wholly before this second: they go out first, so that each hour is whole.
+        let first = self.first_second;
+        while self.topics.front().is_some_and(|t| t.second + TOPIC_SECONDS <= first) {
+            self.closed.extend(self.topics.pop_front().map(Closed::Topics));
+        }
         self.first_second += 1;
         let complete = open.is_complete();
         let closed = ClosedSecond { complete, ..open.closed };
         if closed.row.scheduled + closed.acked + closed.failed + closed.unknown > 0 {
             self.closed.push(Closed::Second(Box::new(closed)));
-        }
-        // Intervals of topics that lie wholly before the first open second.
-        while self.topics.front().is_some_and(|t| t.second + TOPIC_SECONDS <= self.first_second) {
-            self.closed.extend(self.topics.pop_front().map(Closed::Topics));
         }
     }
 }

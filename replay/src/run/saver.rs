@@ -1,6 +1,6 @@
 //! The saving thread: adds up closed intervals and writes them while the run goes on, so that no answer waits for a disk.
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -8,9 +8,10 @@ use hdrhistogram::serialization::V2DeflateSerializer;
 
 use super::dir::{COUNTS_CSV, LATENCY_HLOG, RunDir, RunDirError, SECONDS_CSV, STREAMS_CSV};
 use super::report::RunReport;
+use super::rolled::Rolled;
 use crate::ledger::{Counts, Ledger};
 use crate::measure::collector::Totals;
-use crate::measure::counts::{BUCKET_NS, BucketRow};
+use crate::measure::counts::{BUCKET_NS, BucketRow, Series};
 use crate::measure::hlog::{Hlog, HlogError};
 use crate::measure::latency::Latency;
 use crate::measure::recorder::{Closed, ClosedSecond};
@@ -57,39 +58,51 @@ pub struct SaverOptions {
 /// # Errors
 /// [`SaveError`]: the run should end, since what it measures cannot be kept.
 pub fn save(options: &SaverOptions, incoming: &Receiver<ToSave>, unfinished: &dyn Fn(&Totals) -> RunReport) -> Result<Totals, SaveError> {
-    let (hlog_file, mut counts, mut seconds) =
-        (options.dir.grow(LATENCY_HLOG)?, BufWriter::new(options.dir.grow(COUNTS_CSV)?), BufWriter::new(options.dir.grow(SECONDS_CSV)?));
-    let mut hlog_out = BufWriter::new(hlog_file);
+    let open = |name| Rolled::open(&options.dir, name);
+    let (latencies, counts, seconds) = (open(LATENCY_HLOG)?, open(COUNTS_CSV)?, open(SECONDS_CSV)?);
     let mut serializer = V2DeflateSerializer::new();
-    let mut hlog = Hlog::begin(&mut hlog_out, &mut serializer, options.t0_unix_ns, options.classes.clone())?;
-    writeln!(counts, "series,start_ms,count")?;
-    writeln!(seconds, "{SECONDS_HEAD}")?;
+    let mut latencies_out = &latencies;
+    let mut hlog = Hlog::begin(&mut latencies_out, &mut serializer, options.t0_unix_ns, options.classes.clone())?;
+    writeln!(&counts, "series,start_ms,count")?;
+    writeln!(&seconds, "{SECONDS_HEAD}")?;
     let mut totals = Totals::new(options.classes.len());
+    let mut planned = false;
     let mut saved: Option<Instant> = None;
     loop {
         match incoming.recv_timeout(SAVE_EVERY) {
             Ok(ToSave::Closed(closed)) => {
                 totals.add(&closed);
+                if let Some(second) = closed.second() {
+                    latencies.reach(second)?;
+                }
                 hlog.write(&closed)?;
                 if let Closed::Second(second) = &closed {
-                    write_second(&mut seconds, second)?;
+                    seconds.reach(second.row.second)?;
+                    write_second(&mut &seconds, second)?;
                 }
             }
-            Ok(ToSave::Bucket(row)) => writeln!(counts, "{},{},{}", row.series.name(), row.bucket * (BUCKET_NS / 1_000_000), row.count)?,
+            Ok(ToSave::Bucket(row)) => {
+                // In a backlog `sent` runs hours ahead of `planned`: it stays with the hour whose messages it is about.
+                planned |= row.series == Series::Planned;
+                if row.series == Series::Planned || !planned {
+                    counts.reach(row.bucket * BUCKET_NS / 1_000_000_000)?;
+                }
+                writeln!(&counts, "{},{},{}", row.series.name(), row.bucket * (BUCKET_NS / 1_000_000), row.count)?;
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
         if saved.is_none_or(|at| at.elapsed() >= SAVE_EVERY) {
-            counts.flush()?;
-            seconds.flush()?;
+            for mut out in [&latencies, &counts, &seconds] {
+                out.flush()?;
+            }
             options.dir.write_report(&unfinished(&totals))?;
             saved = Some(Instant::now());
         }
     }
     drop(hlog);
-    for (name, out) in [(LATENCY_HLOG, hlog_out), (COUNTS_CSV, counts), (SECONDS_CSV, seconds)] {
-        let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-        options.dir.complete(&file, name)?;
+    for rolled in [latencies, counts, seconds] {
+        rolled.complete()?;
     }
     Ok(totals)
 }

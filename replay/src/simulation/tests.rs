@@ -309,12 +309,12 @@ fn shards_send_together_exactly_what_one_machine_does() {
     let paces = [Pace::Recorded { speed: Ratio::new(3, 2).expect("ratio") }, Pace::Rate(Ratio::new(7_000, 3).expect("ratio")), Pace::Max];
     for pace in paces {
         for timestamps in [TimestampMode::Shift, TimestampMode::Original] {
-            let whole = shaped(pace, timestamps, Vec::new());
-            assert!(timed(&whole) == timed(&shaped(pace, timestamps, Vec::new())), "the same again");
+            let whole = shaped(pace.clone(), timestamps, Vec::new());
+            assert!(timed(&whole) == timed(&shaped(pace.clone(), timestamps, Vec::new())), "the same again");
             let of_stream = crate::shard::assign(&[2_500; 4], &[true; 4], 3);
             let mut counts = crate::ledger::Counts::default();
             for shard in 1..=3 {
-                let part = shaped(pace, timestamps, of_stream.iter().map(|s| *s != shard).collect());
+                let part = shaped(pace.clone(), timestamps, of_stream.iter().map(|s| *s != shard).collect());
                 let mine: Vec<(u64, &Said)> = timed(&whole).into_iter().filter(|(_, said)| of_stream[stream_of(said)] == shard).collect();
                 assert!(!mine.is_empty() && timed(&part) == mine, "shard {shard} at {pace:?} with {timestamps:?}");
                 let ledger = part.report.ledger.counts;

@@ -5,6 +5,8 @@
 //! of them changed. They decide nothing.
 
 pub mod formats;
+pub mod recognise;
+pub mod shown;
 
 use dejaq_shared::record::Record;
 

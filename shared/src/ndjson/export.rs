@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::Write;
 
-use super::{Bytes, Flag, Kind, Line};
-use crate::record::{BrokerTime, EPOCH_UNKNOWN, Record};
+use super::{Bytes, Flag, Kind, Line, ShownProperties};
+use crate::record::{BrokerTime, EPOCH_UNKNOWN, Lane, Record};
 use crate::segment::SegmentError;
 use crate::segment::block_read::{Block, Wanted};
 use crate::segment::reader::BlockReader;
@@ -67,12 +67,21 @@ impl<'r> Exporter<'r> {
             BrokerTime::Create(raw) => (Kind::Create, Some(raw)),
             BrokerTime::Append(raw) => (Kind::Append, Some(raw)),
         };
+        let (mut topic, mut partition, mut vhost_is, mut exchange_is, mut queue_is) = (None, None, None, None, None);
+        match &who.lane {
+            Lane::Kafka { topic: name, partition: number, .. } => (topic, partition) = (Some(name), Some(*number)),
+            Lane::RabbitExchange { vhost, exchange } => (vhost_is, exchange_is) = (Some(vhost), Some(exchange)),
+            Lane::RabbitQueue { vhost, queue } => (vhost_is, queue_is) = (Some(vhost), Some(queue)),
+        }
         let line = Line {
             broker: self.recording.broker().into(),
             cluster: (!who.cluster.is_empty()).then(|| who.cluster.as_str().into()),
-            topic: who.topic().into(),
+            topic: topic.map(Into::into),
             topic_id: self.topic_ids[stream].as_deref().map(Into::into),
-            partition: who.partition(),
+            partition,
+            vhost: vhost_is.map(Into::into),
+            exchange: exchange_is.map(Into::into),
+            queue: queue_is.map(Into::into),
             stream: Some(self.names[stream].as_str().into()),
             position: Some(record.position),
             leader_epoch: (record.leader_epoch != EPOCH_UNKNOWN).then_some(record.leader_epoch),
@@ -80,6 +89,8 @@ impl<'r> Exporter<'r> {
             broker_ts,
             broker_ts_kind: Some(kind),
             flags: Flag::of(record.flags),
+            routing_key: record.routing_key.map(Bytes::from),
+            properties: (!record.properties.is_empty()).then_some(ShownProperties(record.properties)),
             key: record.key.map(Bytes::from),
             headers: record.headers.iter().map(|(name, value)| (name.into(), value.map(Bytes::from))).collect(),
             value: record.value.map(Bytes::from),

@@ -7,6 +7,7 @@ use std::io::{BufRead, Read as _};
 use std::path::Path;
 
 use super::{Flag, Kind, Line};
+use crate::amqp::{Properties, TableBuf};
 use crate::broker::mark::Mark;
 use crate::clock::wall_now_ns;
 use crate::record::{BrokerTime, EPOCH_UNKNOWN, HeadersBuf, Lane, MARK_HEADER, RECORD_BYTES_MAX, Record, Stream, StreamIx, TopicId};
@@ -128,6 +129,8 @@ fn describe(error: &serde_json::Error) -> String {
 struct Importer {
     writer: RecordAppender,
     headers: HeadersBuf,
+    table: TableBuf,
+    properties: Vec<u8>,
     streams: HashMap<Stream, (StreamIx, i64)>,
     broker: String,
     source_cluster: Option<String>,
@@ -142,6 +145,8 @@ impl Importer {
         Ok(Self {
             writer: RecordAppender::create(dir, NewRecording { source, filters, isolation: None, roll: RollPolicy::default() })?,
             headers: HeadersBuf::default(),
+            table: TableBuf::default(),
+            properties: Vec::new(),
             streams: HashMap::new(),
             broker: first.broker.clone().into_owned(),
             source_cluster: source_cluster.map(str::to_owned),
@@ -177,6 +182,12 @@ impl Importer {
         for (name, value) in &line.headers {
             self.headers.push(&name.0, value.as_ref().map(|v| v.0.as_ref()));
         }
+        self.properties.clear();
+        if let Some(properties) = &line.properties
+            && let Err(fault) = properties.encode(&mut self.table, &mut self.properties)
+        {
+            return Ok(Err(fault.to_string()));
+        }
         self.inherit()?;
         let ix = match known {
             Some((ix, _)) => ix,
@@ -194,6 +205,8 @@ impl Importer {
             value: line.value.as_ref().map(|v| v.0.as_ref()),
             headers: self.headers.as_headers(),
             flags: Flag::set(&line.flags),
+            routing_key: line.routing_key.as_ref().map(|k| k.0.as_ref()),
+            properties: Properties::from_checked(&self.properties),
         };
         if record.bytes_raw() > RECORD_BYTES_MAX {
             return Ok(Err(format!("the record has {} bytes, the limit is {RECORD_BYTES_MAX}", record.bytes_raw())));
@@ -215,21 +228,13 @@ impl Importer {
         if line.broker != self.broker {
             return Err(format!("broker {:?} after {:?}: a recording has one", line.broker, self.broker));
         }
-        if line.broker != "kafka" {
-            return Err(format!("broker {:?} is not known, expected \"kafka\"", line.broker));
-        }
-        if line.topic.is_empty() || line.partition < 0 {
-            return Err(format!("topic {:?} with partition {} is no stream", line.topic, line.partition));
-        }
-        let topic_id = match line.topic_id.as_deref() {
-            None => None,
-            Some(text) => Some(
-                TopicId::parse(text)
-                    .ok_or_else(|| format!("topic_id {text:?} is no topic id, expected 22 characters of URL-safe base64"))?,
-            ),
+        let lane = match line.broker.as_ref() {
+            "kafka" => kafka_lane(line)?,
+            "rabbitmq" => rabbit_lane(line)?,
+            other => return Err(format!("broker {other:?} is not known, expected \"kafka\" or \"rabbitmq\"")),
         };
         let cluster = line.cluster.as_deref().or(self.source_cluster.as_deref()).unwrap_or_default().to_owned();
-        Ok(Stream { cluster, lane: Lane::Kafka { topic: line.topic.clone().into_owned(), topic_id, partition: line.partition } })
+        Ok(Stream { cluster, lane })
     }
 
     fn finish(mut self) -> Result<ImportSummary, SegmentError> {
@@ -237,5 +242,37 @@ impl Importer {
         let books = self.writer.books()?;
         self.writer.seal(&books)?;
         Ok(self.summary)
+    }
+}
+
+fn kafka_lane(line: &Line<'_>) -> Result<Lane, String> {
+    if line.vhost.is_some() || line.exchange.is_some() || line.queue.is_some() || line.routing_key.is_some() || line.properties.is_some() {
+        return Err("vhost, exchange, queue, routing_key and properties are RabbitMQ's, the broker is \"kafka\"".into());
+    }
+    let topic = line.topic.as_deref().ok_or("missing field `topic`")?;
+    let partition = line.partition.ok_or("missing field `partition`")?;
+    if topic.is_empty() || partition < 0 {
+        return Err(format!("topic {topic:?} with partition {partition} is no stream"));
+    }
+    let topic_id = match line.topic_id.as_deref() {
+        None => None,
+        Some(text) => Some(
+            TopicId::parse(text).ok_or_else(|| format!("topic_id {text:?} is no topic id, expected 22 characters of URL-safe base64"))?,
+        ),
+    };
+    Ok(Lane::Kafka { topic: topic.to_owned(), topic_id, partition })
+}
+
+fn rabbit_lane(line: &Line<'_>) -> Result<Lane, String> {
+    if line.topic.is_some() || line.topic_id.is_some() || line.partition.is_some() {
+        return Err("topic, topic_id and partition are Kafka's, the broker is \"rabbitmq\"".into());
+    }
+    let vhost = line.vhost.as_deref().ok_or("missing field `vhost`")?.to_owned();
+    match (line.exchange.as_deref(), line.queue.as_deref()) {
+        (Some(_), None) if line.routing_key.is_none() => Err("missing field `routing_key` of a record of an exchange".into()),
+        (Some(exchange), None) => Ok(Lane::RabbitExchange { vhost, exchange: exchange.to_owned() }),
+        (None, Some("")) => Err("queue \"\" is no stream".into()),
+        (None, Some(queue)) => Ok(Lane::RabbitQueue { vhost, queue: queue.to_owned() }),
+        (exchange, queue) => Err(format!("exchange {exchange:?} with queue {queue:?}: expected one of the two")),
     }
 }

@@ -1,9 +1,10 @@
 //! Records as lines of JSON: `export` writes them, `import` reads them, and the two are inverses for records.
 //!
 //! One object a line. Bytes are `{"utf8": "…"}` or, where they are not UTF-8, `{"base64": "…"}`; absent (null) is `null`.
-//! import also takes a plain string for bytes. It needs `broker`, the parts of the stream (`topic` and `partition`) and
-//! `value`; the rest has defaults, given at [`Line`]. Gaps and attachments do not travel through this form.
+//! import also takes a plain string for bytes. It needs `broker`, the parts of the stream (`topic` and `partition`; RabbitMQ:
+//! `vhost`, and `exchange` with `routing_key` or `queue`) and `value`; the rest has defaults (docs/FORMAT.md, section 11). Gaps and attachments do not travel through this form.
 
+mod amqp;
 mod export;
 mod import;
 
@@ -13,29 +14,40 @@ use base64::Engine as _;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
+pub use amqp::{ReadProperties, ShownProperties};
 pub use export::Exporter;
 pub use import::{ImportError, ImportSummary, import};
 
 use crate::record::RecordFlags;
 
-/// One record as a line.
+/// One record as a line: `P` is how the properties are read, or written ([`ShownProperties`]).
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Line<'a> {
-    /// "kafka".
+pub struct Line<'a, P = ReadProperties<'a>> {
+    /// "kafka" or "rabbitmq".
     #[serde(borrow)]
     pub broker: Cow<'a, str>,
     /// The cluster's identity. Default: unknown.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<Cow<'a, str>>,
-    /// The topic.
-    #[serde(borrow)]
-    pub topic: Cow<'a, str>,
+    /// Kafka: the topic.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<Cow<'a, str>>,
     /// The topic's id. Default: unknown.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub topic_id: Option<Cow<'a, str>>,
-    /// The partition.
-    pub partition: i32,
+    /// Kafka: the partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<i32>,
+    /// RabbitMQ: the virtual host.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub vhost: Option<Cow<'a, str>>,
+    /// RabbitMQ: the exchange, empty for the default one.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<Cow<'a, str>>,
+    /// RabbitMQ: the stream queue.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Cow<'a, str>>,
     /// The stream's name for people; not read.
     #[serde(borrow, default)]
     pub stream: Option<Cow<'a, str>>,
@@ -57,6 +69,12 @@ pub struct Line<'a> {
     /// How it was had. Default: nothing special.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<Flag>,
+    /// RabbitMQ: the routing key. Default, in a stream queue: none.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub routing_key: Option<Bytes<'a>>,
+    /// RabbitMQ: the basic properties. Default: none.
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub properties: Option<P>,
     /// The key. Default: null.
     #[serde(borrow, default)]
     pub key: Option<Bytes<'a>>,
@@ -140,7 +158,7 @@ enum Form<'a> {
 }
 
 /// A string that is borrowed from the line where it has no escapes.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 

@@ -25,8 +25,8 @@ use crate::varint;
 pub const DURABLE_BYTES: usize = 12;
 /// The bytes of column [`column::FRAME`]'s row in a head: five small numbers and a checksum.
 const FRAME_ROW_BYTES: usize = 9;
-/// The most records that go into one block here: their numbers (57 bytes each at worst) and [`RECORD_BYTES_MAX`] of keys,
-/// values and header sets stay under [`super::BLOCK_BYTES_MAX`], so that what is written can be read.
+/// The most records that go into one block here: their numbers (53 bytes each at worst, and one more for each 127 bytes of a
+/// string) and [`RECORD_BYTES_MAX`] of strings stay under [`super::BLOCK_BYTES_MAX`], so that what is written can be read.
 const RECORDS_MAX: usize = 1 << 19;
 
 /// Bits of a stream row's kinds.
@@ -102,6 +102,8 @@ pub struct BlockBuilder {
     keys: Strings,
     headers: Strings,
     values: Strings,
+    routing_keys: Strings,
+    properties: Strings,
 }
 
 impl Default for BlockBuilder {
@@ -134,6 +136,8 @@ impl BlockBuilder {
             keys: Strings::new(true),
             headers: Strings::new(true),
             values: Strings::new(false),
+            routing_keys: Strings::new(true),
+            properties: Strings::new(true),
         }
     }
 
@@ -151,9 +155,9 @@ impl BlockBuilder {
         for column in [&mut self.runs, &mut self.arrivals, &mut self.positions, &mut self.broker_times, &mut self.kinds, &mut self.flags] {
             column.clear();
         }
-        self.keys.clear();
-        self.headers.clear();
-        self.values.clear();
+        for strings in [&mut self.keys, &mut self.headers, &mut self.values, &mut self.routing_keys, &mut self.properties] {
+            strings.clear();
+        }
     }
 
     /// How many records it holds.
@@ -181,9 +185,18 @@ impl BlockBuilder {
             .iter()
             .map(|c| c.capacity())
             .sum::<usize>()
-            + self.keys.memory()
-            + self.headers.memory()
-            + self.values.memory()
+            + self.strings().iter().map(|(_, strings)| strings.memory()).sum::<usize>()
+    }
+
+    /// The columns of byte strings, by number.
+    fn strings(&self) -> [(u16, &Strings); column::STRINGS.len()] {
+        [
+            (column::KEY, &self.keys),
+            (column::ROUTING_KEY, &self.routing_keys),
+            (column::HEADERS, &self.headers),
+            (column::VALUE, &self.values),
+            (column::PROPERTIES, &self.properties),
+        ]
     }
 
     /// What it holds of each stream, in the order in which they came.
@@ -234,6 +247,8 @@ impl BlockBuilder {
         self.keys.push(record.key);
         self.headers.push((!headers.is_empty()).then_some(headers));
         self.values.push(record.value);
+        self.routing_keys.push(record.routing_key);
+        self.properties.push((!record.properties.is_empty()).then(|| record.properties.as_bytes()));
         self.account(slot, record, kind_number, raw);
     }
 
@@ -302,10 +317,11 @@ impl BlockBuilder {
     }
 }
 
-/// What a record's key, value and header set take in columns, at most.
+/// What a record's byte strings take in columns, at most.
 #[inline]
 fn encoded_bytes(record: &Record<'_>) -> usize {
-    record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) + record.headers.as_bytes().len()
+    let strings = [record.key, record.value, record.routing_key].into_iter().flatten().map(<[u8]>::len).sum::<usize>();
+    strings + record.headers.as_bytes().len() + record.properties.as_bytes().len()
 }
 
 /// A block, ready to be written: everything of its body but what binds it to its place in a segment.
@@ -425,7 +441,7 @@ impl BlockEncoder {
         if builder.any_flag {
             add(column::FLAGS, &builder.flags)?;
         }
-        for (id, strings) in [(column::KEY, &builder.keys), (column::HEADERS, &builder.headers), (column::VALUE, &builder.values)] {
+        for (id, strings) in builder.strings() {
             if strings.any {
                 add(id, &strings.lengths)?;
                 add(id + column::BYTES, &strings.bytes)?;

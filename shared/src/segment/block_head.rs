@@ -155,10 +155,8 @@ impl BlockHead {
     /// # Errors
     /// The name of the first that it may not.
     pub fn refuse_unknown(&self) -> Result<(), String> {
-        let known = |id: u16| {
-            matches!(id, column::FRAME..=column::FLAGS)
-                || [column::KEY, column::HEADERS, column::VALUE].iter().any(|k| (*k..=k + column::INDEX).contains(&id))
-        };
+        let known =
+            |id: u16| matches!(id, column::FRAME..=column::FLAGS) || column::STRINGS.iter().any(|k| (*k..=k + column::INDEX).contains(&id));
         match self.columns.iter().find(|c| !known(c.id) && c.flags & MUST_UNDERSTAND != 0) {
             Some(entry) => Err(format!("column {}", entry.id)),
             None => Ok(()),

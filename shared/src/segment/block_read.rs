@@ -5,6 +5,7 @@
 
 use super::block_head::BlockHead;
 use super::codec::{ByteStrings, ColumnDecoder, column};
+use crate::amqp::Properties;
 use crate::record::{BrokerTime, Headers, Record, RecordFlags};
 use crate::varint;
 
@@ -51,6 +52,8 @@ pub struct Block {
     keys: ByteStrings,
     headers: ByteStrings,
     values: ByteStrings,
+    routing_keys: ByteStrings,
+    properties: ByteStrings,
     scratch: Vec<u8>,
     scratch_index: Vec<u8>,
 }
@@ -71,6 +74,8 @@ impl Block {
             (column::KEY, "keys", &mut self.keys),
             (column::HEADERS, "header sets", &mut self.headers),
             (column::VALUE, "values", &mut self.values),
+            (column::ROUTING_KEY, "routing keys", &mut self.routing_keys),
+            (column::PROPERTIES, "properties", &mut self.properties),
         ] {
             strings.clear();
             if !wanted.payloads || !load(&self.head, decoder, body, id, &mut self.scratch)? {
@@ -82,6 +87,9 @@ impl Block {
         }
         for set in self.headers.stored() {
             Headers::parse(set).map_err(|e| e.to_string())?;
+        }
+        for properties in self.properties.stored() {
+            Properties::parse(properties).map_err(|e| e.to_string())?;
         }
         Ok(())
     }
@@ -220,6 +228,8 @@ impl Block {
             value: self.values.get(record),
             headers: self.headers.get(record).map_or(Headers::EMPTY, Headers::from_checked),
             flags: self.flags(record),
+            routing_key: self.routing_keys.get(record),
+            properties: self.properties.get(record).map_or(Properties::EMPTY, Properties::from_checked),
         }
     }
 }

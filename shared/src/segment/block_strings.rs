@@ -1,4 +1,5 @@
-//! Keys, header sets and values of a block being built: joined bytes and lengths, by way of a dictionary while it pays.
+//! Keys, header sets, values and their like of a block being built: joined bytes and lengths, by way of a dictionary while it
+//! pays. A column of nulls costs nothing: it is not written.
 //!
 //! A dictionary that does not pay gives itself up after a trial: the records so far are written out in full.
 
@@ -65,7 +66,13 @@ impl Strings {
 
     #[inline]
     pub(super) fn push(&mut self, string: Option<&[u8]>) {
-        self.any |= string.is_some();
+        if !self.any {
+            if string.is_none() {
+                self.records += 1;
+                return;
+            }
+            self.begin();
+        }
         self.records += 1;
         match &mut self.dictionary {
             None => self.push_plain(string),
@@ -76,6 +83,15 @@ impl Strings {
                     self.give_up();
                 }
             }
+        }
+    }
+
+    /// The first that is not null: the nulls before it are written.
+    fn begin(&mut self) {
+        self.any = true;
+        match &mut self.dictionary {
+            None => self.lengths.resize(self.records, 0),
+            Some(dictionary) => dictionary.index.resize(self.records, 0),
         }
     }
 

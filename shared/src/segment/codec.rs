@@ -1,14 +1,14 @@
 //! Columns: how one column's bytes are stored in a block.
 //!
 //! A column is stored raw or as one zstd frame, whichever is smaller, with a checksum of the stored bytes. Numbers are
-//! varints. Lists of byte strings (keys, header sets, values) are three columns: *lengths* (varint: 0 = null, else
+//! varints. Lists of byte strings (keys, header sets, values and their like) are three columns: *lengths* (varint: 0 = null, else
 //! length + 1), *bytes* (all strings joined), and optionally an *index*: then lengths and bytes describe a dictionary,
 //! and the index has one varint a record (0 = null, else entry + 1). An absent column reads as all zeros, so all nulls.
 
 use super::checksum;
 use crate::varint;
 
-/// Column numbers. A number is never given twice; 20–22 (routing keys) and 50–52 (AMQP properties) are reserved.
+/// Column numbers. A number is never given twice.
 pub mod column {
     /// The checksum of the head of the frame that the block is in: 4 bytes, as they are. Binds the body to its place.
     pub const FRAME: u16 = 0;
@@ -26,10 +26,16 @@ pub mod column {
     pub const FLAGS: u16 = 6;
     /// Keys: lengths.
     pub const KEY: u16 = 10;
+    /// Routing keys: lengths.
+    pub const ROUTING_KEY: u16 = 20;
     /// Header sets: lengths.
     pub const HEADERS: u16 = 30;
     /// Values: lengths.
     pub const VALUE: u16 = 40;
+    /// AMQP properties: lengths.
+    pub const PROPERTIES: u16 = 50;
+    /// The columns of byte strings.
+    pub const STRINGS: [u16; 5] = [KEY, ROUTING_KEY, HEADERS, VALUE, PROPERTIES];
     /// Added to a byte-string column's number: its bytes.
     pub const BYTES: u16 = 1;
     /// Added to a byte-string column's number: its index.

@@ -7,10 +7,10 @@ use super::block::BlockStream;
 use super::block_head::{ANOTHER_FRAME, BlockHead};
 use super::frame::{FrameHead, HEAD_BYTES, frame_type, open_metadata};
 use super::meta::{
-    self, AncestorV1, AttachmentV1, BlockEntryV1, CheckpointV1, FrameEntryV1, FrameIndexV1, FrameV1, GapV1, KafkaStreamV1, StatisticsV1,
+    self, AncestorV1, AttachmentV1, BlockEntryV1, CheckpointV1, FrameEntryV1, FrameIndexV1, FrameV1, GapV1, IntroducedStream, StatisticsV1,
     StreamBooksV1, StreamStatisticsV1, tag,
 };
-use super::{FOOTER_BYTES_MAX, MUST_UNDERSTAND, STREAMS_MAX, checksum};
+use super::{FOOTER_BYTES_MAX, MUST_UNDERSTAND, checksum};
 use crate::record::Gap;
 
 /// The facts of one segment.
@@ -19,7 +19,7 @@ pub struct SegmentFacts {
     /// Every frame, in order.
     pub frames: Vec<FrameEntryV1>,
     /// The streams it introduces, with where their recording began.
-    pub streams: Vec<KafkaStreamV1>,
+    pub streams: Vec<IntroducedStream>,
     /// Their numbers: a segment may introduce a million.
     pub(super) introduced: HashSet<u32>,
     /// Clusters whose replayed traffic is in it.
@@ -65,7 +65,7 @@ pub enum Body {
     /// A block: its head; every column's checksum was right.
     Records(BlockHead),
     /// Streams and ancestors.
-    Streams(Vec<KafkaStreamV1>, Vec<String>),
+    Streams(Vec<IntroducedStream>, Vec<String>),
     /// A checkpoint.
     Checkpoint(CheckpointV1),
     /// A gap.
@@ -98,11 +98,13 @@ impl Body {
         let mut found = None;
         for entry in meta::entries(open_metadata(body)?) {
             let entry = entry?;
+            if head.frame_type == frame_type::STREAMS
+                && let Some(stream) = IntroducedStream::read(&entry)?
+            {
+                streams.push(stream);
+                continue;
+            }
             let one = match (head.frame_type, entry.tag) {
-                (frame_type::STREAMS, tag::KAFKA_STREAM) => {
-                    streams.push(stream_of(&entry)?);
-                    continue;
-                }
                 (frame_type::STREAMS, tag::ANCESTOR) => {
                     ancestors.push(entry.decode::<AncestorV1>()?.cluster);
                     continue;
@@ -150,15 +152,6 @@ impl Body {
     }
 }
 
-/// The stream that an entry introduces.
-fn stream_of(entry: &meta::Entry<'_>) -> Result<KafkaStreamV1, String> {
-    let stream = entry.decode::<KafkaStreamV1>()?;
-    if stream.id >= STREAMS_MAX {
-        return Err(format!("stream number {} is introduced, the limit is {STREAMS_MAX}", stream.id));
-    }
-    Ok(stream)
-}
-
 // Sums are saturating: what hostile numbers add up to is wrong in any case, and `verify` says so.
 impl SegmentFacts {
     /// Whether no frame is missing in `frames`, so that each one's place there is its number.
@@ -199,7 +192,7 @@ impl SegmentFacts {
         self.last_head_crc = head.crc;
     }
 
-    pub(super) fn stream(&mut self, stream: &KafkaStreamV1) {
+    pub(super) fn stream(&mut self, stream: &IntroducedStream) {
         self.books.entry(stream.id).or_insert(StreamBooksV1::at_start(stream.id, stream.start));
         if self.introduced.insert(stream.id) {
             self.streams.push(stream.clone());
@@ -275,7 +268,7 @@ impl SegmentFacts {
     pub fn to_footer(&self) -> Result<Vec<u8>, String> {
         let mut list = Vec::new();
         for stream in &self.streams {
-            meta::write(&mut list, tag::KAFKA_STREAM, MUST_UNDERSTAND, stream)?;
+            stream.write(&mut list)?;
         }
         for cluster in &self.ancestors {
             meta::write(&mut list, tag::ANCESTOR, MUST_UNDERSTAND, &AncestorV1 { cluster: cluster.clone() })?;
@@ -309,13 +302,13 @@ impl SegmentFacts {
         let mut complete = (false, false);
         for entry in meta::entries(list) {
             let entry = entry?;
-            match entry.tag {
-                tag::KAFKA_STREAM => {
-                    let stream = stream_of(&entry)?;
-                    if facts.introduced.insert(stream.id) {
-                        facts.streams.push(stream);
-                    }
+            if let Some(stream) = IntroducedStream::read(&entry)? {
+                if facts.introduced.insert(stream.id) {
+                    facts.streams.push(stream);
                 }
+                continue;
+            }
+            match entry.tag {
                 tag::ANCESTOR => facts.ancestor(&entry.decode::<AncestorV1>()?.cluster),
                 tag::GAP => facts.gaps.push(entry.decode::<GapV1>()?.into()),
                 tag::FRAME_INDEX if !complete.0 => {

@@ -61,6 +61,12 @@ pub enum HeaderFault {
 }
 
 impl SegmentHeader {
+    /// A header that states no filters and no isolation level.
+    #[must_use]
+    pub fn new(segment: SegmentV1, source: SourceV1) -> Self {
+        Self { segment, source, filters: FiltersV1::none(), isolation: None }
+    }
+
     /// The header's bytes.
     ///
     /// # Errors
@@ -133,7 +139,7 @@ impl SegmentHeader {
         let mut segment = None;
         let mut source = None;
         let mut isolation = None;
-        let mut filters = FiltersV1 { topics: Vec::new(), replayed: String::new(), sampled_one_in: 1 };
+        let mut filters = FiltersV1::none();
         let mut filters_seen = false;
         for entry in meta::entries(&content[PREFIX_BYTES..]) {
             let entry = entry.map_err(damaged)?;

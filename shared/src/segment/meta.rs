@@ -6,7 +6,7 @@
 
 use bincode::{Decode, Encode};
 
-use super::{MUST_UNDERSTAND, VALUE_BYTES_MAX};
+use super::{MUST_UNDERSTAND, STREAMS_MAX, VALUE_BYTES_MAX};
 use crate::record::{EPOCH_UNKNOWN, Gap, GapReason, Lane, Stream, StreamIx, TopicId};
 
 const CONFIG: bincode::config::Configuration<
@@ -31,6 +31,10 @@ pub mod tag {
     pub const KAFKA_STREAM: u16 = 10;
     /// [`super::AncestorV1`], in streams frames and the footer.
     pub const ANCESTOR: u16 = 11;
+    /// [`super::RabbitExchangeV1`], in streams frames and the footer.
+    pub const RABBIT_EXCHANGE: u16 = 12;
+    /// [`super::RabbitQueueV1`], in streams frames and the footer.
+    pub const RABBIT_QUEUE: u16 = 13;
     /// [`super::CheckpointV1`], in checkpoint frames.
     pub const CHECKPOINT: u16 = 20;
     /// [`super::GapV1`], in gap frames and the footer.
@@ -64,6 +68,14 @@ pub struct SegmentV1 {
     pub software: String,
 }
 
+impl SegmentV1 {
+    /// The first segment of a writer, begun at no known time.
+    #[must_use]
+    pub fn first(recording_id: [u8; 16], writer_id: [u8; 16], sync: [u8; 16], software: &str) -> Self {
+        Self { recording_id, writer_id, number: 0, sync, created_wall_ns: 0, created_mono_ns: 0, software: software.to_owned() }
+    }
+}
+
 /// Where the records come from.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct SourceV1 {
@@ -86,6 +98,14 @@ pub struct FiltersV1 {
     pub sampled_one_in: u64,
 }
 
+impl FiltersV1 {
+    /// Of a header that states none.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { topics: Vec::new(), replayed: String::new(), sampled_one_in: 1 }
+    }
+}
+
 /// How records of transactions were read.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct IsolationV1 {
@@ -106,6 +126,36 @@ pub struct KafkaStreamV1 {
     pub topic_id: Option<[u8; 16]>,
     /// The partition.
     pub partition: i32,
+    /// The first offset that was asked for.
+    pub start: i64,
+}
+
+/// What RabbitMQ's clients published to an exchange, and where its recording began.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct RabbitExchangeV1 {
+    /// Its number in this writer's segments.
+    pub id: u32,
+    /// The cluster's identity; empty when unknown.
+    pub cluster: String,
+    /// The virtual host.
+    pub vhost: String,
+    /// The exchange; empty is the default one.
+    pub exchange: String,
+    /// The first position: RabbitMQ gives none, the capture counts.
+    pub start: i64,
+}
+
+/// A RabbitMQ stream queue, and where its recording began.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct RabbitQueueV1 {
+    /// Its number in this writer's segments.
+    pub id: u32,
+    /// The cluster's identity; empty when unknown.
+    pub cluster: String,
+    /// The virtual host.
+    pub vhost: String,
+    /// The queue.
+    pub queue: String,
     /// The first offset that was asked for.
     pub start: i64,
 }
@@ -361,21 +411,68 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
-impl KafkaStreamV1 {
-    /// A stream as it is written.
+/// A stream as a segment introduces it: in a struct, and under a tag, of its broker's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntroducedStream {
+    /// Its number in this writer's segments.
+    pub id: StreamIx,
+    /// Who it is.
+    pub stream: Stream,
+    /// The first position that was asked for.
+    pub start: i64,
+}
+
+impl IntroducedStream {
+    /// A stream, its number and its start.
     #[must_use]
     pub fn of(id: StreamIx, stream: &Stream, start: i64) -> Self {
-        let Lane::Kafka { topic, topic_id, partition } = &stream.lane;
-        Self { id, cluster: stream.cluster.clone(), topic: topic.clone(), topic_id: topic_id.map(|t| t.0), partition: *partition, start }
+        Self { id, stream: stream.clone(), start }
     }
 
-    /// The stream it names.
-    #[must_use]
-    pub fn stream(&self) -> Stream {
-        Stream {
-            cluster: self.cluster.clone(),
-            lane: Lane::Kafka { topic: self.topic.clone(), topic_id: self.topic_id.map(TopicId), partition: self.partition },
+    /// Appends the entry.
+    ///
+    /// # Errors
+    /// As [`write`].
+    pub fn write(&self, out: &mut Vec<u8>) -> Result<(), String> {
+        let (id, cluster, start) = (self.id, self.stream.cluster.clone(), self.start);
+        match self.stream.lane.clone() {
+            Lane::Kafka { topic, topic_id, partition } => {
+                let topic_id = topic_id.map(|t| t.0);
+                write(out, tag::KAFKA_STREAM, MUST_UNDERSTAND, &KafkaStreamV1 { id, cluster, topic, topic_id, partition, start })
+            }
+            Lane::RabbitExchange { vhost, exchange } => {
+                write(out, tag::RABBIT_EXCHANGE, MUST_UNDERSTAND, &RabbitExchangeV1 { id, cluster, vhost, exchange, start })
+            }
+            Lane::RabbitQueue { vhost, queue } => {
+                write(out, tag::RABBIT_QUEUE, MUST_UNDERSTAND, &RabbitQueueV1 { id, cluster, vhost, queue, start })
+            }
         }
+    }
+
+    /// The stream that an entry introduces; `None` when its tag is none of a stream.
+    ///
+    /// # Errors
+    /// When its value is not the tag's struct, or the number is too large, in words.
+    pub fn read(entry: &Entry<'_>) -> Result<Option<Self>, String> {
+        let (id, cluster, lane, start) = match entry.tag {
+            tag::KAFKA_STREAM => {
+                let KafkaStreamV1 { id, cluster, topic, topic_id, partition, start } = entry.decode()?;
+                (id, cluster, Lane::Kafka { topic, topic_id: topic_id.map(TopicId), partition }, start)
+            }
+            tag::RABBIT_EXCHANGE => {
+                let RabbitExchangeV1 { id, cluster, vhost, exchange, start } = entry.decode()?;
+                (id, cluster, Lane::RabbitExchange { vhost, exchange }, start)
+            }
+            tag::RABBIT_QUEUE => {
+                let RabbitQueueV1 { id, cluster, vhost, queue, start } = entry.decode()?;
+                (id, cluster, Lane::RabbitQueue { vhost, queue }, start)
+            }
+            _ => return Ok(None),
+        };
+        if id >= STREAMS_MAX {
+            return Err(format!("stream number {id} is introduced, the limit is {STREAMS_MAX}"));
+        }
+        Ok(Some(Self { id, stream: Stream { cluster, lane }, start }))
     }
 }
 

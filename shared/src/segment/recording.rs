@@ -158,7 +158,7 @@ impl Recording {
         let mut numbers = HashMap::new();
         let mut mentions: HashMap<Stream, u32> = HashMap::new();
         for row in &facts.streams {
-            let stream = row.stream();
+            let stream = row.stream.clone();
             // Each segment mentions all streams, in the same order.
             let mention = mentions.entry(stream.clone()).and_modify(|n| *n += 1).or_default();
             let ix = *known.streams.entry((stream.clone(), *mention)).or_insert_with(|| {

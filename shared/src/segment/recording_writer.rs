@@ -17,7 +17,7 @@ use super::SegmentError;
 use super::block::EncodedBlock;
 use super::files::{RESERVE_FILE, check_empty, lock, private, remove_leftovers, write_whole};
 use super::frame::SegmentHeader;
-use super::meta::{AttachmentV1, FiltersV1, KafkaStreamV1, SegmentV1, SourceV1, StreamBooksV1};
+use super::meta::{AttachmentV1, FiltersV1, IntroducedStream, SegmentV1, SourceV1, StreamBooksV1};
 use super::reader::SegmentState;
 use super::recording::{RECORDING_FILE, Recording, SEGMENT_SUFFIX, segment_paths};
 use super::store::{Append, Disk, Files};
@@ -106,7 +106,7 @@ pub struct RecordingWriter<F: Files = Disk> {
     segment: Option<SegmentWriter<F::File>>,
     began: Instant,
     origin: Instant,
-    streams: Vec<KafkaStreamV1>,
+    streams: Vec<IntroducedStream>,
     books: Vec<StreamBooksV1>,
     ancestors: Vec<String>,
     written_before: u64,
@@ -223,7 +223,7 @@ impl<F: Files> RecordingWriter<F> {
         };
         let mut states = Vec::new();
         for (ix, recorded) in (0..).zip(&recording.streams) {
-            writer.streams.push(KafkaStreamV1::of(ix, &recorded.stream, recorded.start));
+            writer.streams.push(IntroducedStream::of(ix, &recorded.stream, recorded.start));
             let books = StreamBooksV1 { id: ix, ..recorded.books };
             writer.books.push(books);
             states.push(StreamState { ix, stream: recorded.stream.clone(), start: recorded.start, books });
@@ -249,9 +249,9 @@ impl<F: Files> RecordingWriter<F> {
                 why: format!("more than {} streams: record fewer topics", super::STREAMS_MAX),
             });
         }
-        let rows: Vec<KafkaStreamV1> = (0u32..)
+        let rows: Vec<IntroducedStream> = (0u32..)
             .zip(streams)
-            .map(|(i, (stream, start))| KafkaStreamV1::of(i + u32::try_from(first).unwrap_or(u32::MAX), stream, *start))
+            .map(|(i, (stream, start))| IntroducedStream::of(i + u32::try_from(first).unwrap_or(u32::MAX), stream, *start))
             .collect();
         let segment = self.current()?;
         segment.streams(&rows, &[])?;

@@ -10,7 +10,7 @@ use super::block_head::BlockHead;
 use super::facts::{Body, SegmentFacts};
 use super::frame::{FrameHead, HEAD_BYTES, SegmentHeader, frame_type, seal_metadata};
 use super::meta::{
-    self, AncestorV1, AttachmentV1, CheckpointV1, ENTRY_HEAD_BYTES, FrameEntryV1, FrameV1, GapV1, KafkaStreamV1, StreamBooksV1, tag,
+    self, AncestorV1, AttachmentV1, CheckpointV1, ENTRY_HEAD_BYTES, FrameEntryV1, FrameV1, GapV1, IntroducedStream, StreamBooksV1, tag,
 };
 use super::store::Append;
 use super::{MUST_UNDERSTAND, SegmentError, footer};
@@ -111,9 +111,9 @@ impl<S: Append> SegmentWriter<S> {
     ///
     /// # Errors
     /// [`SegmentError`], as for every method that writes.
-    pub fn streams(&mut self, streams: &[KafkaStreamV1], ancestors: &[String]) -> Result<(), SegmentError> {
+    pub fn streams(&mut self, streams: &[IntroducedStream], ancestors: &[String]) -> Result<(), SegmentError> {
         let mut list = Vec::new();
-        let written = streams.iter().try_for_each(|s| meta::write(&mut list, tag::KAFKA_STREAM, MUST_UNDERSTAND, s)).and_then(|()| {
+        let written = streams.iter().try_for_each(|s| s.write(&mut list)).and_then(|()| {
             ancestors.iter().try_for_each(|a| meta::write(&mut list, tag::ANCESTOR, MUST_UNDERSTAND, &AncestorV1 { cluster: a.clone() }))
         });
         self.metadata(frame_type::STREAMS, written.map(|()| list), &Body::Streams(streams.to_vec(), ancestors.to_vec()))

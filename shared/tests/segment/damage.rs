@@ -221,6 +221,7 @@ fn what_a_block_accepts_can_be_read() {
             value: None,
             headers: dejaq_shared::record::Headers::EMPTY,
             flags: dejaq_shared::record::RecordFlags(1),
+            ..dejaq_shared::record::Record::EMPTY
         };
         if !builder.accepts(&record) {
             break;

@@ -48,6 +48,7 @@ fn golden_segments_read_as_the_builds_that_wrote_them_read_them() {
             assert!(names.contains(&format!("{expected}{form}")), "{expected}{form} is gone: golden files are kept for ever");
         }
     }
+    assert!(names.contains(&"rabbit".to_owned()), "rabbit is gone: golden files are kept for ever");
     for name in names {
         // A younger form of a segment holds the same records.
         let records = name.trim_end_matches("-bound");
@@ -127,6 +128,8 @@ fn damaged_segments_are_told_for_what_they_are() {
         ("swapped-frames", 8, true, false, &["frame 4 follows, frame 3 was expected", "frame 3 comes again after frame 4"]),
         ("swapped-bodies", 4, true, false, &["that of another frame", "that of another frame"]),
         ("unknown-frame", 0, false, false, &[]),
+        // Checksums are right: what is in the columns is seen by who reads them.
+        ("properties", 3, true, false, &[]),
     ] {
         for form in ["", "-bound"].into_iter().filter(|form| folder("damaged").join(format!("{name}{form}.dejaq")).exists()) {
             is_told(&format!("{name}{form}"), (records, sealed, torn), damages);
@@ -144,10 +147,22 @@ fn is_told(name: &str, (records, sealed, torn): (u64, bool, bool), damages: &[&s
 }
 
 #[test]
+fn malformed_properties_cost_their_block() {
+    as_recording(&read("damaged", "properties.dejaq"), |recording| {
+        let (mut lines, mut told) = (Vec::new(), Vec::new());
+        let written = Exporter::new(recording).write(&mut lines, |e| told.push(e.to_string())).expect("memory");
+        assert_eq!((written, told.len()), (1, 1));
+        assert!(told[0].contains("properties are malformed at byte"), "{}", told[0]);
+    });
+}
+
+#[test]
 fn segments_that_cannot_be_read_are_refused_with_the_reason() {
     assert!(matches!(verify("damaged", "future-version.dejaq"), Err(SegmentError::FutureVersion { version: 2, supported: 1, .. })));
     let error = verify("damaged", "unknown-frame-must.dejaq").expect_err("must be understood");
     assert!(matches!(error, SegmentError::MustUnderstand { .. }) && error.to_string().contains("frame type 77"), "{error}");
+    let error = verify("damaged", "unknown-stream-must.dejaq").expect_err("must be understood");
+    assert!(error.to_string().contains("metadata with tag 19"), "{error}");
     let error = verify("damaged", "header-4-gib.dejaq").expect_err("too long");
     assert!(error.to_string().contains("claims 4294967295 bytes of metadata, the limit is 1048576"), "{error}");
 }

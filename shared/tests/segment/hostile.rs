@@ -9,7 +9,7 @@ use dejaq_shared::segment::block_read::{Block, BlockFault, Wanted};
 use dejaq_shared::segment::codec::{ColumnDecoder, Compression};
 use dejaq_shared::segment::facts::SegmentFacts;
 use dejaq_shared::segment::frame::{FrameHead, frame_type, seal_metadata};
-use dejaq_shared::segment::meta::{CheckpointV1, KafkaStreamV1, StreamBooksV1, tag, write};
+use dejaq_shared::segment::meta::{CheckpointV1, IntroducedStream, StreamBooksV1, tag, write};
 use dejaq_shared::segment::reader::SegmentReader;
 use dejaq_shared::segment::scan::read_header;
 use dejaq_shared::segment::store::ReadAt;
@@ -84,7 +84,7 @@ fn damages(bytes: &Vec<u8>) -> Vec<String> {
 #[test]
 fn metadata_that_contradicts_the_limits_is_damage() {
     let mut list = Vec::new();
-    write(&mut list, tag::KAFKA_STREAM, MUST_UNDERSTAND, &KafkaStreamV1::of(STREAMS_MAX, &stream("t", 0), 0)).expect("small");
+    IntroducedStream::of(STREAMS_MAX, &stream("t", 0), 0).write(&mut list).expect("small");
     assert!(damages(&with_metadata(frame_type::STREAMS, list))[0].contains("limit is 1048576"));
     let mut list = Vec::new();
     for _ in 0..2 {
@@ -169,7 +169,7 @@ fn a_thousand_bad_places_are_not_each_looked_for_in_a_megabyte() {
 fn a_hundred_thousand_streams_are_introduced_in_one_pass() {
     // Quadratic, this would take minutes.
     let mut writer = begin(0);
-    let rows: Vec<KafkaStreamV1> = (0..100_000).map(|id| KafkaStreamV1::of(id, &stream("t", id.cast_signed()), 0)).collect();
+    let rows: Vec<IntroducedStream> = (0..100_000).map(|id| IntroducedStream::of(id, &stream("t", id.cast_signed()), 0)).collect();
     writer.streams(&rows, &rows.iter().map(|r| format!("cluster {}", r.id)).collect::<Vec<_>>()).expect("memory");
     let facts: SegmentFacts = SegmentReader::read(writer.store(), Path::new("memory")).expect("open").facts;
     assert_eq!((facts.streams.len(), facts.ancestors.len()), (100_000, 100_000));

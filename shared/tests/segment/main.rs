@@ -11,6 +11,7 @@ mod ndjson;
 mod order;
 mod power;
 mod power_loss;
+mod properties;
 mod resume;
 mod round_trip;
 mod words;

@@ -80,13 +80,13 @@ fn observed(dir: &Path) -> State {
     let recording = Recording::open(dir).expect("a recording");
     let mut lines = Vec::new();
     Exporter::new(&recording).write(&mut lines, |e| unreachable!("{e}")).expect("memory");
-    let mut records: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
+    let mut records: BTreeMap<String, Vec<i64>> = BTreeMap::new();
     for line in lines.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
         let line: Line<'_> = serde_json::from_slice(line).expect("JSON");
-        records.entry(line.partition).or_default().push(line.position.expect("a position"));
+        records.entry(line.stream.expect("a name").into_owned()).or_default().push(line.position.expect("a position"));
     }
     let lanes = recording.streams.iter().map(|s| Lane {
-        records: records.remove(&s.stream.partition()).unwrap_or_default(),
+        records: records.remove(&s.stream.name()).unwrap_or_default(),
         next: s.books.next,
         holes: s.books.holes,
         lost: s.books.lost,
@@ -199,7 +199,7 @@ impl Subject {
     fn add_streams(&mut self, count: i32) {
         let mut state = self.now();
         let first = i32::try_from(state.streams.len()).expect("few");
-        let new: Vec<_> = (first..first + count).map(|n| (stream("t", n), i64::from(n) * 100)).collect();
+        let new: Vec<_> = (first..first + count).map(|n| (any_lane(n), i64::from(n) * 100)).collect();
         self.writer().add_streams(&new).expect("streams");
         state.streams.extend(new.iter().map(|(_, start)| Lane { next: *start, ..Lane::default() }));
         self.done(state);
@@ -218,7 +218,11 @@ impl Subject {
             for _ in 0..*count {
                 lane.records.push(lane.next);
                 let value = Some(lane.next.to_le_bytes().repeat(20));
-                records.push(Owned { value, ..Owned::at(u32::try_from(number).expect("few"), lane.next) });
+                // Of a RabbitMQ lane, too, what a Kafka lane has not: the columns do not ask whose they are.
+                let rabbit = !number.is_multiple_of(3);
+                let routing_key = rabbit.then(|| format!("k{}", lane.next).into_bytes());
+                let properties = if rabbit { b"\x10\x00\x07".to_vec() } else { Vec::new() };
+                records.push(Owned { value, routing_key, properties, ..Owned::at(u32::try_from(number).expect("few"), lane.next) });
                 lane.next += 1;
             }
         }
@@ -312,5 +316,14 @@ proptest! {
             subject.act(action);
         }
         subject.end();
+    }
+}
+
+/// Lanes of all kinds, one after the other.
+fn any_lane(n: i32) -> dejaq_shared::record::Stream {
+    match n % 3 {
+        0 => stream("t", n),
+        1 => exchange(&format!("e{n}")),
+        _ => queue(&format!("q{n}")),
     }
 }

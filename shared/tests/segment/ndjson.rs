@@ -38,6 +38,58 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn what_is_exported_of_rabbitmq_imports_to_the_same_records(records in prop::collection::vec(any_rabbit_record(4), 1..40), cut in 1usize..30) {
+        let scratch = tempfile::tempdir().expect("temporary directory");
+        let (first, second) = (scratch.path().join("first"), scratch.path().join("second"));
+        let mut new = new_recording();
+        new.source.broker = "rabbitmq".into();
+        let mut writer = RecordingWriter::create(&first, new).expect("new");
+        writer.add_streams(&[(exchange(""), 0), (exchange("orders"), 0), (queue("orders"), 0), (queue("log"), 0)]).expect("streams");
+        for part in numbered(records).chunks(cut) {
+            writer.block(&encode(part, Compression::Zstd(1))).expect("block");
+        }
+        writer.seal().expect("seal");
+        let lines = export(&first);
+        import(lines.as_bytes(), "lines", &second, None, |_| ()).expect("own lines");
+        prop_assert_eq!(export(&second), lines);
+        prop_assert!(verify_recording(&second, |_| ()).expect("a recording").is_clean());
+    }
+}
+
+#[test]
+fn a_bad_line_of_rabbitmq_is_named() {
+    let good = r#"{"broker":"rabbitmq","vhost":"/","exchange":"","routing_key":"q","value":"x"}"#;
+    let with = |more: &str| format!(r#"{{"broker":"rabbitmq","vhost":"/","exchange":"e","routing_key":"k","value":null,{more}}}"#);
+    let deep = |n: usize| format!(r#""properties":{{"headers":[["a",{}{{"i8":1}}{}]]}}"#, r#"{"array":["#.repeat(n), "]}".repeat(n));
+    for (bad, why) in [
+        (r#"{"broker":"rabbitmq","exchange":"","routing_key":"q","value":"x"}"#.to_owned(), "missing field `vhost`"),
+        (r#"{"broker":"rabbitmq","vhost":"/","exchange":"e","value":"x"}"#.to_owned(), "missing field `routing_key`"),
+        (r#"{"broker":"rabbitmq","vhost":"/","value":"x"}"#.to_owned(), "expected one of the two"),
+        (with(r#""queue":"q""#), "expected one of the two"),
+        (with(r#""topic":"t""#), "are Kafka's"),
+        (r#"{"broker":"rabbitmq","vhost":"/","queue":"","value":"x"}"#.to_owned(), "is no stream"),
+        (with(r#""properties":{"headers":[["a",{"i8":200}]]}"#), "200"),
+        (with(r#""properties":{"headers":[["a",{"f32_bits":"7fc"}]]}"#), "8 hexadecimal digits"),
+        (with(r#""properties":{"headers":[["a",{"base64":"%"}]]}"#), "not base64"),
+        (with(r#""properties":{"prioritaet":1}"#), "unknown field"),
+        (with(&format!(r#""properties":{{"app_id":"{}"}}"#, "s".repeat(256))), "255 bytes"),
+        (with(&deep(32)), "32 deep"),
+        (with(&deep(10_000)), "recursion limit"),
+    ] {
+        let scratch = tempfile::tempdir().expect("temporary directory");
+        let error = import(format!("{good}\n{bad}\n").as_bytes(), "dump.ndjson", &scratch.path().join("r"), None, |_| ()).expect_err(&bad);
+        assert!(matches!(error, ImportError::Line { line: 2, .. }) && error.to_string().contains(why), "{error}");
+        assert_eq!(std::fs::read_dir(scratch.path()).expect("listing").count(), 0, "{bad}");
+    }
+    let scratch = tempfile::tempdir().expect("temporary directory");
+    import(format!("{good}\n{}\n", with(&deep(31))).as_bytes(), "deep", &scratch.path().join("r"), None, |_| ())
+        .expect("as deep as may be");
+    assert!(export(&scratch.path().join("r")).contains("\"i8\":1"));
+}
+
 #[test]
 fn the_least_that_import_needs() {
     let scratch = tempfile::tempdir().expect("temporary directory");
@@ -69,6 +121,7 @@ fn a_bad_line_is_named_and_nothing_is_left() {
         (r#"{"broker":"kafka","topic":"t","partition":0,"value":null,"valeu":1}"#, "unknown field `valeu`"),
         (r#"{"broker":"kafka","topic":"t","partition":0,"value":null,"broker_ts_kind":"append"}"#, "does not go with"),
         (r#"{"broker":"kafka","topic":"t","topic_id":"x","partition":0,"value":null}"#, "no topic id"),
+        (r#"{"broker":"kafka","topic":"t","partition":0,"value":null,"routing_key":"k"}"#, "are RabbitMQ's"),
     ] {
         let scratch = tempfile::tempdir().expect("temporary directory");
         let error = import(format!("{good}\n{bad}\n").as_bytes(), "dump.ndjson", &scratch.path().join("r"), None, |_| ()).expect_err(bad);

@@ -138,7 +138,7 @@ fn assert_whole(dir: &Path, what: &str) {
     dejaq_shared::ndjson::Exporter::new(&recording).write(&mut lines, |e| unreachable!("{what}: {e}")).expect(what);
     for line in lines.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
         let line: dejaq_shared::ndjson::Line<'_> = serde_json::from_slice(line).expect("JSON");
-        found.entry(line.partition).or_default().push(line.position.expect("a position"));
+        found.entry(line.partition.expect("of Kafka")).or_default().push(line.position.expect("a position"));
     }
     let expected = SOURCE.map(|(number, from, to)| (number.cast_signed(), (from..to).collect::<Vec<_>>()));
     assert_eq!(found, BTreeMap::from(expected), "{what}");

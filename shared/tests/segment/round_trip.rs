@@ -11,7 +11,7 @@ use crate::words::*;
 
 proptest! {
     #[test]
-    fn every_record_comes_back(records in prop::collection::vec(any_record(5), 1..120), level in -1i32..5, cut in 1usize..100) {
+    fn every_record_comes_back(records in prop::collection::vec(prop_oneof![any_record(5), any_rabbit_record(5)], 1..120), level in -1i32..5, cut in 1usize..100) {
         let records = numbered(records);
         let compression = if level < 0 { Compression::None } else { Compression::Zstd(level) };
         let mut writer = begin(5);

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use dejaq_shared::amqp::{Basic, Properties, Table, TableBuf, Value};
 use dejaq_shared::record::{BrokerTime, HeadersBuf, Lane, Record, RecordFlags, Stream, TopicId};
 use dejaq_shared::segment::block::{BlockBuilder, BlockEncoder, EncodedBlock};
 use dejaq_shared::segment::block_read::{Block, Wanted};
 use dejaq_shared::segment::codec::Compression;
 use dejaq_shared::segment::frame::{SegmentHeader, frame_type};
-use dejaq_shared::segment::meta::{FiltersV1, KafkaStreamV1, SegmentV1, SourceV1};
+use dejaq_shared::segment::meta::{FiltersV1, IntroducedStream, SegmentV1, SourceV1};
 use dejaq_shared::segment::reader::{BlockReader, Place, SegmentReader};
 use dejaq_shared::segment::recording_writer::{NewRecording, RollPolicy};
 use dejaq_shared::segment::writer::SegmentWriter;
@@ -25,6 +26,9 @@ pub(crate) struct Owned {
     pub(crate) value: Option<Vec<u8>>,
     pub(crate) headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     pub(crate) flags: u8,
+    pub(crate) routing_key: Option<Vec<u8>>,
+    /// Encoded.
+    pub(crate) properties: Vec<u8>,
 }
 
 impl Owned {
@@ -39,6 +43,8 @@ impl Owned {
             value: Some(format!("{{\"n\":{position},\"stream\":{stream}}}").into_bytes()),
             headers: vec![(b"path".to_vec(), Some(b"dns".to_vec()))],
             flags: 0,
+            routing_key: None,
+            properties: Vec::new(),
         }
     }
 
@@ -53,6 +59,8 @@ impl Owned {
             value: record.value.map(<[u8]>::to_vec),
             headers: record.headers.iter().map(|(n, v)| (n.to_vec(), v.map(<[u8]>::to_vec))).collect(),
             flags: record.flags.0,
+            routing_key: record.routing_key.map(<[u8]>::to_vec),
+            properties: record.properties.as_bytes().to_vec(),
         }
     }
 
@@ -71,6 +79,8 @@ impl Owned {
             value: self.value.as_deref(),
             headers: headers.as_headers(),
             flags: RecordFlags(self.flags),
+            routing_key: self.routing_key.as_deref(),
+            properties: Properties::parse(&self.properties).expect("properties"),
         })
     }
 }
@@ -105,7 +115,122 @@ pub(crate) fn any_record(streams: u32) -> impl Strategy<Value = Owned> {
             value,
             headers,
             flags,
+            routing_key: None,
+            properties: Vec::new(),
         })
+}
+
+/// Any record of RabbitMQ's.
+pub(crate) fn any_rabbit_record(streams: u32) -> impl Strategy<Value = Owned> {
+    let routing_key = prop_oneof![prop::collection::vec(any::<u8>(), 0..9), "[ab]\\.[ab]".prop_map(String::into_bytes)];
+    (any_record(streams), routing_key, any_properties()).prop_map(|(record, routing_key, properties)| Owned {
+        key: None,
+        headers: Vec::new(),
+        routing_key: Some(routing_key),
+        properties,
+        ..record
+    })
+}
+
+/// A value of a header table that owns what is in it.
+#[derive(Debug, Clone)]
+enum Tree {
+    Leaf(Vec<u8>),
+    Array(Vec<Tree>),
+    Table(Vec<(Vec<u8>, Tree)>),
+}
+
+impl Tree {
+    fn put(&self, out: &mut TableBuf) {
+        match self {
+            Self::Leaf(bytes) => drop(out.value(Table::parse(bytes).expect("one entry").iter().next().expect("one").1)),
+            Self::Array(values) => {
+                out.begin_array();
+                values.iter().for_each(|value| value.put(out));
+                out.end();
+            }
+            Self::Table(entries) => {
+                out.begin_table();
+                Self::put_entries(entries, out);
+                out.end();
+            }
+        }
+    }
+
+    fn put_entries(entries: &[(Vec<u8>, Self)], out: &mut TableBuf) {
+        entries.iter().for_each(|(name, value)| {
+            out.name(name);
+            value.put(out);
+        });
+    }
+}
+
+fn any_tree() -> impl Strategy<Value = Tree> {
+    let leaf = |value: Value<'_>| {
+        let mut bytes = vec![0];
+        value.write(&mut bytes);
+        Tree::Leaf(bytes)
+    };
+    let bytes = || prop_oneof![prop::collection::vec(any::<u8>(), 0..20), "[a-z \"]{0,9}".prop_map(String::into_bytes)];
+    let leaves = prop_oneof![
+        any::<bool>().prop_map(move |v| leaf(Value::Bool(v))),
+        any::<i8>().prop_map(move |v| leaf(Value::I8(v))),
+        any::<u8>().prop_map(move |v| leaf(Value::U8(v))),
+        any::<i16>().prop_map(move |v| leaf(Value::I16(v))),
+        any::<u16>().prop_map(move |v| leaf(Value::U16(v))),
+        any::<i32>().prop_map(move |v| leaf(Value::I32(v))),
+        any::<u32>().prop_map(move |v| leaf(Value::U32(v))),
+        any::<i64>().prop_map(move |v| leaf(Value::I64(v))),
+        any::<u32>().prop_map(move |v| leaf(Value::F32(v))),
+        (0u32..1 << 22).prop_map(move |v| leaf(Value::F32(0x7f80_0000 | v))),
+        any::<u64>().prop_map(move |v| leaf(Value::F64(v))),
+        (any::<u8>(), any::<u32>()).prop_map(move |(scale, value)| leaf(Value::Decimal { scale, value })),
+        bytes().prop_map(move |v| leaf(Value::String(&v))),
+        any::<u64>().prop_map(move |v| leaf(Value::Timestamp(v))),
+        bytes().prop_map(move |v| leaf(Value::Bytes(&v))),
+        Just(()).prop_map(move |()| leaf(Value::Void)),
+    ];
+    leaves.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Tree::Array),
+            prop::collection::vec(("[ab]{0,2}".prop_map(String::into_bytes), inner), 0..4).prop_map(Tree::Table),
+        ]
+    })
+}
+
+/// Any properties, encoded: every subset of them, every type.
+pub(crate) fn any_properties() -> impl Strategy<Value = Vec<u8>> {
+    let name = || prop_oneof![prop::collection::vec(any::<u8>(), 0..6), "[ab]{0,2}".prop_map(String::into_bytes)];
+    let headers = prop::option::of(prop::collection::vec((name(), any_tree()), 0..5));
+    let strings = prop::array::uniform10(prop::option::of(prop_oneof![name(), prop::collection::vec(any::<u8>(), 255)]));
+    (headers, strings, any::<Option<u8>>(), any::<Option<u8>>(), any::<Option<u64>>()).prop_map(
+        |(headers, strings, mode, priority, timestamp)| {
+            let mut table = TableBuf::default();
+            Tree::put_entries(headers.as_deref().unwrap_or_default(), &mut table);
+            let [content_type, content_encoding, correlation_id, reply_to, expiration, message_id, kind, user_id, app_id, cluster_id] =
+                strings.each_ref().map(Option::as_deref);
+            let basic = Basic {
+                content_type,
+                content_encoding,
+                headers: headers.as_ref().map(|_| table.as_table().expect("built right")),
+                delivery_mode: mode,
+                priority,
+                correlation_id,
+                reply_to,
+                expiration,
+                message_id,
+                timestamp,
+                kind,
+                user_id,
+                app_id,
+                cluster_id,
+            };
+            let mut out = Vec::new();
+            basic.write(&mut out).expect("short enough");
+            assert_eq!(Properties::parse(&out).expect("own encoding").basic(), basic);
+            out
+        },
+    )
 }
 
 /// Makes each record's position (a step) absolute in its stream.
@@ -120,24 +245,23 @@ pub(crate) fn numbered(mut records: Vec<Owned>) -> Vec<Owned> {
 }
 
 pub(crate) fn header() -> SegmentHeader {
-    SegmentHeader {
-        segment: SegmentV1 {
-            recording_id: [1; 16],
-            writer_id: [2; 16],
-            number: 0,
-            sync: *b"sixteen sync b..",
-            created_wall_ns: 1_700_000_000_000_000_000,
-            created_mono_ns: 5,
-            software: "test".into(),
-        },
-        source: SourceV1 { broker: "kafka".into(), cluster: "cluster-a".into(), ancestors: vec!["elder".into()] },
-        filters: FiltersV1 { topics: vec!["^metrics".into()], replayed: "stop".into(), sampled_one_in: 1 },
-        isolation: None,
-    }
+    let first = SegmentV1::first([1; 16], [2; 16], *b"sixteen sync b..", "test");
+    let segment = SegmentV1 { created_wall_ns: 1_700_000_000_000_000_000, created_mono_ns: 5, ..first };
+    let source = SourceV1 { broker: "kafka".into(), cluster: "cluster-a".into(), ancestors: vec!["elder".into()] };
+    let filters = FiltersV1 { topics: vec!["^metrics".into()], replayed: "stop".into(), sampled_one_in: 1 };
+    SegmentHeader { filters, ..SegmentHeader::new(segment, source) }
 }
 
 pub(crate) fn stream(topic: &str, partition: i32) -> Stream {
     Stream { cluster: "cluster-a".into(), lane: Lane::Kafka { topic: topic.into(), topic_id: Some(TopicId([9; 16])), partition } }
+}
+
+pub(crate) fn exchange(exchange: &str) -> Stream {
+    Stream { cluster: "rabbit".into(), lane: Lane::RabbitExchange { vhost: "/".into(), exchange: exchange.into() } }
+}
+
+pub(crate) fn queue(queue: &str) -> Stream {
+    Stream { cluster: "rabbit".into(), lane: Lane::RabbitQueue { vhost: "tenant".into(), queue: queue.into() } }
 }
 
 pub(crate) fn encode(records: &[Owned], compression: Compression) -> EncodedBlock {
@@ -158,7 +282,7 @@ pub(crate) fn begin(streams: u32) -> SegmentWriter<Vec<u8>> {
 /// The same with a header of one's own.
 pub(crate) fn begin_with(header: &SegmentHeader, streams: u32) -> SegmentWriter<Vec<u8>> {
     let mut writer = SegmentWriter::begin(Vec::new(), Path::new("memory"), header).expect("memory");
-    let rows: Vec<KafkaStreamV1> = (0..streams).map(|id| KafkaStreamV1::of(id, &stream("t", id.cast_signed()), 0)).collect();
+    let rows: Vec<IntroducedStream> = (0..streams).map(|id| IntroducedStream::of(id, &stream("t", id.cast_signed()), 0)).collect();
     writer.streams(&rows, &[]).expect("memory");
     writer.checkpoint(&writer.facts().books.values().copied().collect::<Vec<_>>()).expect("memory");
     writer

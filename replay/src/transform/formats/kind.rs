@@ -1,5 +1,7 @@
 //! The formats by name, and what each is asked to look for.
 
+use dejaq_shared::record::Lane;
+
 /// A format, as rules name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FormatKind {
@@ -21,8 +23,10 @@ pub enum FormatKind {
     OtlpJson,
     /// The record's key: one tag, `key`.
     Key,
-    /// The record's headers: a tag each.
+    /// The record's headers: a tag each. Of RabbitMQ's records it is [`FormatKind::AmqpHeader`] ([`FormatKind::of`]).
     Header,
+    /// The entries of the AMQP header table, a tag each.
+    AmqpHeader,
     /// The segments of the routing key (between dots): tags `1`, `2`, ….
     RoutingKey,
 }
@@ -38,11 +42,13 @@ pub enum Part {
     Headers,
     /// The routing key.
     RoutingKey,
+    /// The AMQP properties, in dejaq's encoding.
+    Properties,
 }
 
 impl FormatKind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Json,
         Self::DogStatsd,
         Self::Influx,
@@ -53,6 +59,7 @@ impl FormatKind {
         Self::OtlpJson,
         Self::Key,
         Self::Header,
+        Self::AmqpHeader,
         Self::RoutingKey,
     ];
 
@@ -70,6 +77,7 @@ impl FormatKind {
             Self::OtlpJson => "otlp-json",
             Self::Key => "key",
             Self::Header => "header",
+            Self::AmqpHeader => "amqp-header",
             Self::RoutingKey => "routing-key",
         }
     }
@@ -80,12 +88,22 @@ impl FormatKind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
+    /// The format that is meant of a stream of this kind: `header` goes by the broker.
+    #[must_use]
+    pub fn of(self, lane: &Lane) -> Self {
+        match (self, lane) {
+            (Self::Header, Lane::RabbitExchange { .. } | Lane::RabbitQueue { .. }) => Self::AmqpHeader,
+            _ => self,
+        }
+    }
+
     /// Which part of a record it is about.
     #[must_use]
     pub fn part(self) -> Part {
         match self {
             Self::Key => Part::Key,
             Self::Header => Part::Headers,
+            Self::AmqpHeader => Part::Properties,
             Self::RoutingKey => Part::RoutingKey,
             _ => Part::Value,
         }

@@ -10,6 +10,7 @@
 //! - A format keeps nothing between payloads but memory to use again, and decides nothing: which tag gets which value is the
 //!   business of the rules.
 
+mod amqp_header;
 mod dogstatsd;
 mod edits;
 mod graphite;
@@ -23,16 +24,19 @@ pub mod laws;
 mod open;
 mod parsed;
 mod prometheus_text;
+mod routing_key;
 mod scan;
 mod splice;
 mod stamp;
 #[cfg(test)]
 mod text_tests;
 
+pub use amqp_header::AmqpHeader;
 pub use edits::{Added, Edits, Replaced};
 pub use kind::{FormatKind, Part, StampField, StampUnit, Wanted};
 pub use open::{OpenError, open};
 pub use parsed::{Parsed, Sample, Span, Stamp, Tag};
+pub use routing_key::RoutingKey;
 
 /// Why a payload is not of its format, or cannot be written with the edits asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

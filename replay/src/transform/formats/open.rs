@@ -1,6 +1,5 @@
 //! From a format's name to its grammar.
 
-use super::Format;
 use super::dogstatsd::DogStatsd;
 use super::graphite::Graphite;
 use super::header::Header;
@@ -9,6 +8,7 @@ use super::json::Json;
 use super::key::Key;
 use super::kind::{FormatKind, Wanted};
 use super::prometheus_text::PrometheusText;
+use super::{AmqpHeader, Format, RoutingKey};
 
 /// Why a format cannot look for what is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +44,7 @@ pub fn open(kind: FormatKind, wanted: &Wanted) -> Result<Box<dyn Format>, OpenEr
         FormatKind::OtlpJson => Err(OpenError::Absent(kind.name())),
         FormatKind::Key => Ok(Box::new(Key::default())),
         FormatKind::Header => Ok(Box::new(Header::default())),
-        FormatKind::RoutingKey => Err(OpenError::Absent(kind.name())),
+        FormatKind::AmqpHeader => Ok(Box::new(AmqpHeader::default())),
+        FormatKind::RoutingKey => Ok(Box::new(RoutingKey::default())),
     }
 }

@@ -31,6 +31,7 @@ pub(super) fn record<'a>(message: Message<'a>, stream: StreamIx, arrival_ns: i64
         value: message.value(),
         headers,
         flags: if replayed { RecordFlags::REPLAYED } else { RecordFlags::default() },
+        ..Record::EMPTY
     })
 }
 

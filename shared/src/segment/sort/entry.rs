@@ -1,7 +1,8 @@
-//! A record in a run: `length u32` of what follows, then the fixed fields as varints, then the bytes of key, header set and
-//! value. Its time stands before it in the chunk, as the difference to the entry before. Private to this build: a run
+//! A record in a run: `length u32` of what follows, then the fixed fields as varints, then the bytes of key, header set,
+//! value, routing key and properties. Its time stands before it in the chunk, as the difference to the entry before. Private to this build: a run
 //! never outlives its process.
 
+use crate::amqp::Properties;
 use crate::record::{BrokerTime, Headers, Record, RecordFlags, StreamIx};
 use crate::varint;
 
@@ -23,11 +24,11 @@ pub(super) fn write(out: &mut Vec<u8>, stream: StreamIx, record: &Record<'_>) {
     varint::write_i64(out, i64::from(record.leader_epoch));
     varint::write_i64(out, record.arrival_ns);
     varint::write_i64(out, raw);
-    let headers = record.headers.as_bytes();
-    for part in [record.key, Some(headers), record.value] {
+    let parts = [record.key, Some(record.headers.as_bytes()), record.value, record.routing_key, Some(record.properties.as_bytes())];
+    for part in parts {
         varint::write_u64(out, part.map_or(0, |bytes| bytes.len() as u64 + 1));
     }
-    for part in [record.key.unwrap_or_default(), headers, record.value.unwrap_or_default()] {
+    for part in parts.into_iter().flatten() {
         out.extend_from_slice(part);
     }
     let length = u32::try_from(out.len() - start - LENGTH_BYTES).unwrap_or(u32::MAX);
@@ -59,8 +60,11 @@ pub(super) fn read(from: &[u8]) -> Option<Record<'_>> {
         2 => BrokerTime::Append(raw),
         _ => return None,
     };
-    let lengths = [varint::read_u64(&mut rest)?, varint::read_u64(&mut rest)?, varint::read_u64(&mut rest)?];
-    let [key, headers, value] = lengths.map(|length| match length.checked_sub(1) {
+    let mut lengths = [0; 5];
+    for length in &mut lengths {
+        *length = varint::read_u64(&mut rest)?;
+    }
+    let [key, headers, value, routing_key, properties] = lengths.map(|length| match length.checked_sub(1) {
         None => Some(None),
         Some(length) => usize::try_from(length).ok().and_then(|length| rest.split_off(..length)).map(Some),
     });
@@ -74,6 +78,8 @@ pub(super) fn read(from: &[u8]) -> Option<Record<'_>> {
         value: value?,
         headers: Headers::from_checked(headers?.unwrap_or_default()),
         flags: RecordFlags(flags),
+        routing_key: routing_key?,
+        properties: Properties::from_checked(properties?.unwrap_or_default()),
     };
     rest.is_empty().then_some(record)
 }
@@ -88,9 +94,10 @@ mod tests {
         fn an_entry_comes_back_as_it_went_in(
             stream in any::<u32>(), position in any::<i64>(), leader_epoch in any::<i32>(), arrival_ns in any::<i64>(), kind in 0u8..3, raw in any::<i64>(), flags in any::<u8>(),
             key in prop::option::of(prop::collection::vec(any::<u8>(), 0..20)), value in prop::option::of(prop::collection::vec(any::<u8>(), 0..300)),
+            routing_key in prop::option::of(prop::collection::vec(any::<u8>(), 0..20)), properties in prop::collection::vec(any::<u8>(), 0..20),
         ) {
             let broker_time = match kind { 0 => BrokerTime::None, 1 => BrokerTime::Create(raw), _ => BrokerTime::Append(raw) };
-            let record = Record { stream: 9, position, leader_epoch, arrival_ns, broker_time, key: key.as_deref(), value: value.as_deref(), headers: Headers::EMPTY, flags: RecordFlags(flags) };
+            let record = Record { stream: 9, position, leader_epoch, arrival_ns, broker_time, key: key.as_deref(), value: value.as_deref(), headers: Headers::EMPTY, flags: RecordFlags(flags), routing_key: routing_key.as_deref(), properties: Properties::from_checked(&properties) };
             let mut bytes = Vec::new();
             write(&mut bytes, stream, &record);
             prop_assert_eq!((length(&bytes), super::stream(&bytes)), (Some(bytes.len()), Some(stream)));
