@@ -5,8 +5,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use dejaq_replay::transform::formats::{Edits, FormatKind, Parsed, StampField, StampUnit, Wanted as FormatWanted, laws, open};
 use dejaq_shared::amqp::{Properties, TableBuf};
-use dejaq_replay::transform::formats::{Edits, FormatKind, Parsed, StampField, StampUnit, Wanted as WantedTags, laws, open};
 use dejaq_shared::broker::endpoint::{Endpoint, redact};
 use dejaq_shared::ndjson::{Exporter, import as import_lines};
 use dejaq_shared::record::{Headers, HeadersBuf, Record, RecordFlags};
@@ -275,7 +275,7 @@ pub fn rabbit_formats(data: &[u8]) {
     let Some((&[choice, length], rest)) = data.split_first_chunk::<2>() else { return };
     let (value, payload) = rest.split_at(usize::from(length).min(rest.len()));
     let kind = if choice & 1 == 0 { FormatKind::AmqpHeader } else { FormatKind::RoutingKey };
-    let mut format = open(kind, &WantedTags::default()).expect("built in");
+    let mut format = open(kind, &FormatWanted::default()).expect("built in");
     let (mut parsed, mut edits, mut out) = (Parsed::default(), Edits::default(), Vec::new());
     if format.parse(payload, &mut parsed).is_err() {
         return;
@@ -336,7 +336,7 @@ pub fn endpoint(data: &[u8]) {
 }
 
 /// A payload of a format, behind a byte that chooses the edits: what every format promises.
-pub fn payload(kind: FormatKind, wanted: &WantedTags, data: &[u8]) {
+pub fn payload(kind: FormatKind, wanted: &FormatWanted, data: &[u8]) {
     if let Some((pick, payload)) = data.split_first() {
         laws::hold(kind, wanted, payload, *pick);
     }
@@ -346,32 +346,32 @@ pub fn payload(kind: FormatKind, wanted: &WantedTags, data: &[u8]) {
 pub fn json(data: &[u8]) {
     let stamp = |path: &str, unit| StampField { path: path.into(), unit };
     let stamps = vec![stamp("$.t", StampUnit::Seconds), stamp("$.a[*].t", StampUnit::Rfc3339)];
-    payload(FormatKind::Json, &WantedTags::default(), data);
-    payload(FormatKind::Json, &WantedTags { tags: Some(vec!["$.a[*].h".into(), "$.a[1].h".into(), "$['a b']".into()]), stamps }, data);
+    payload(FormatKind::Json, &FormatWanted::default(), data);
+    payload(FormatKind::Json, &FormatWanted { tags: Some(vec!["$.a[*].h".into(), "$.a[1].h".into(), "$['a b']".into()]), stamps }, data);
 }
 
 /// DogStatsD and StatsD.
 pub fn dogstatsd(data: &[u8]) {
-    payload(FormatKind::DogStatsd, &WantedTags::default(), data);
+    payload(FormatKind::DogStatsd, &FormatWanted::default(), data);
 }
 
 /// Influx line protocol.
 pub fn influx(data: &[u8]) {
-    payload(FormatKind::Influx, &WantedTags::default(), data);
+    payload(FormatKind::Influx, &FormatWanted::default(), data);
 }
 
 /// Graphite.
 pub fn graphite(data: &[u8]) {
-    payload(FormatKind::Graphite, &WantedTags::default(), data);
+    payload(FormatKind::Graphite, &FormatWanted::default(), data);
 }
 
 /// Prometheus text.
 pub fn prometheus_text(data: &[u8]) {
-    payload(FormatKind::PrometheusText, &WantedTags::default(), data);
+    payload(FormatKind::PrometheusText, &FormatWanted::default(), data);
 }
 
 /// Headers and keys.
 pub fn headers(data: &[u8]) {
-    payload(FormatKind::Header, &WantedTags::default(), data);
-    payload(FormatKind::Key, &WantedTags::default(), data);
+    payload(FormatKind::Header, &FormatWanted::default(), data);
+    payload(FormatKind::Key, &FormatWanted::default(), data);
 }

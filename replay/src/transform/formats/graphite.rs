@@ -16,6 +16,9 @@ use super::scan::{Scan, is_float, lines, split};
 use super::splice::{Patches, Site};
 use super::{Format, Malformed, stamp};
 
+/// What `-1` would be as a time.
+const NOW_NS: i64 = -1_000_000_000;
+
 /// The grammar, and memory that is used again.
 #[derive(Debug, Default)]
 pub(super) struct Graphite {
@@ -50,6 +53,11 @@ impl Format for Graphite {
             out.push(b'=');
             write_value(value, out)
         })?;
+        // A moved stamp is rounded down by less than a second.
+        let may_mean_now = |ns: i64| (NOW_NS..0).contains(&ns.saturating_add(edits.shift_ns()));
+        if let Some(stamp) = parsed.stamps.iter().find(|stamp| edits.shift_ns() != 0 && may_mean_now(stamp.ns)) {
+            return Err(Malformed { offset: stamp.raw.range().start, what: "a time stamp that would mean \"now\" (-1)" });
+        }
         self.patches.shift(parsed, edits, |_| StampUnit::Seconds)?;
         self.patches.apply(payload, out);
         Ok(())
@@ -67,9 +75,9 @@ impl Graphite {
         if scan.at < scan.payload.len() {
             return Err(scan.malformed("expected the end of the line behind path, value and time stamp"));
         }
-        if scan.payload[time.clone()] != *b"-1" {
-            let ns = stamp::read(&scan.payload[time.clone()], StampUnit::Seconds)
-                .map_err(|_| Malformed { offset: time.start, what: "not a time stamp in seconds" })?;
+        let ns = stamp::read(&scan.payload[time.clone()], StampUnit::Seconds)
+            .map_err(|_| Malformed { offset: time.start, what: "not a time stamp in seconds" })?;
+        if ns != NOW_NS {
             parsed.stamps.push(Stamp { raw: Span::new(time.start, time.end), ns });
         }
         self.sites.push(Site { at: path.end, open: ";", close: "" });

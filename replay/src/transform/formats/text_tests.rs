@@ -132,6 +132,9 @@ fn graphite_has_its_corners() {
     for (name, value) in [("name", "x"), ("a=", "x"), ("n", "a b"), ("n", ""), ("n", "~x"), ("n", "a;b")] {
         assert!(edited(Graphite, &Wanted::default(), "a 1 1", &[], &[(0, name, value)], 0).is_err(), "{name:?} {value:?}");
     }
+    let shift_ns = -1_500_000_000;
+    assert!(edited(Graphite, &Wanted::default(), "a 1 1", &[], &[], shift_ns).is_err(), "it would mean now");
+    assert_eq!(edited(Graphite, &Wanted::default(), "a 1 -1.0", &[], &[], shift_ns).as_deref(), Ok("a 1 -1.0"));
     refused(
         Graphite,
         &[
