@@ -43,7 +43,7 @@ impl Format for DogStatsd {
             self.sites.push(site);
             let (first_tag, last_tag) = (tag_ix(first_tag), tag_ix(parsed.tags.len()));
             let metric = Span::new(head.name.start, head.name.end);
-            parsed.samples.push(Sample { metric, tags: first_tag..last_tag, shared: 0..0 });
+            parsed.samples.push(Sample { metric, tags: first_tag..last_tag, ..Sample::default() });
         }
         Ok(())
     }

@@ -90,7 +90,7 @@ impl Graphite {
         }
         let range = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
         let tags = range(first_tag)..range(parsed.tags.len());
-        parsed.samples.push(Sample { metric: Span::new(metric.start, metric.end), tags, shared: 0..0 });
+        parsed.samples.push(Sample { metric: Span::new(metric.start, metric.end), tags, ..Sample::default() });
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ impl Format for Header {
             }
         }
         let tags = 0..u32::try_from(parsed.tags.len()).unwrap_or(u32::MAX);
-        parsed.samples.push(Sample { metric: Span::default(), tags, shared: 0..0 });
+        parsed.samples.push(Sample { metric: Span::default(), tags, ..Sample::default() });
         Ok(())
     }
 

@@ -103,7 +103,7 @@ impl Influx {
             return Err(scan.malformed("expected the end of the line"));
         }
         let range = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        parsed.samples.push(Sample { metric, tags: range(first_tag)..range(parsed.tags.len()), shared: 0..0 });
+        parsed.samples.push(Sample { metric, tags: range(first_tag)..range(parsed.tags.len()), ..Sample::default() });
         Ok(())
     }
 

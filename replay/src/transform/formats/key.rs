@@ -19,7 +19,7 @@ impl Format for Key {
         parsed.text.extend_from_slice(b"key");
         let value = Span::new(0, payload.len());
         parsed.tags.push(Tag { name: Span::new(payload.len(), parsed.text.len()), value, raw: value });
-        parsed.samples.push(Sample { metric: Span::default(), tags: 0..1, shared: 0..0 });
+        parsed.samples.push(Sample { metric: Span::default(), tags: 0..1, ..Sample::default() });
         Ok(())
     }
 

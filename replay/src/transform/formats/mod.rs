@@ -22,14 +22,19 @@ mod kind;
 #[cfg(any(test, fuzzing))]
 pub mod laws;
 mod open;
+mod otlp;
+mod otlp_protobuf;
 mod parsed;
 mod prometheus_text;
+mod remote_write;
+mod rewrite;
 mod routing_key;
 mod scan;
 mod splice;
 mod stamp;
 #[cfg(test)]
 mod text_tests;
+mod wire;
 
 pub use amqp_header::AmqpHeader;
 pub use edits::{Added, Edits, Replaced};

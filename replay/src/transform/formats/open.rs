@@ -7,7 +7,9 @@ use super::influx::Influx;
 use super::json::Json;
 use super::key::Key;
 use super::kind::{FormatKind, Wanted};
+use super::otlp_protobuf::OtlpProtobuf;
 use super::prometheus_text::PrometheusText;
+use super::remote_write::RemoteWrite;
 use super::{AmqpHeader, Format, RoutingKey};
 
 /// Why a format cannot look for what is wanted.
@@ -39,8 +41,8 @@ pub fn open(kind: FormatKind, wanted: &Wanted) -> Result<Box<dyn Format>, OpenEr
         FormatKind::Influx => Ok(Box::new(Influx::default())),
         FormatKind::Graphite => Ok(Box::new(Graphite::default())),
         FormatKind::PrometheusText => Ok(Box::new(PrometheusText::new())),
-        FormatKind::PrometheusRemoteWrite => Err(OpenError::Absent(kind.name())),
-        FormatKind::OtlpProtobuf => Err(OpenError::Absent(kind.name())),
+        FormatKind::PrometheusRemoteWrite => Ok(Box::new(RemoteWrite::default())),
+        FormatKind::OtlpProtobuf => Ok(Box::new(OtlpProtobuf::default())),
         FormatKind::OtlpJson => Err(OpenError::Absent(kind.name())),
         FormatKind::Key => Ok(Box::new(Key::default())),
         FormatKind::Header => Ok(Box::new(Header::default())),

@@ -46,9 +46,12 @@ pub struct Sample {
     pub metric: Span,
     /// Its own tags, as indices into [`Parsed::tags`].
     pub tags: Range<u32>,
-    /// Tags that it shares with the samples next to it (OTLP: those of the resource, and of the scope). A shared tag stands
-    /// in the payload once, and an edit of it changes all its samples.
+    /// Tags that it shares with the samples next to it (OTLP: those of the resource). A shared tag stands in the payload
+    /// once, and an edit of it changes all its samples.
     pub shared: Range<u32>,
+    /// Tags that it shares with fewer of them (OTLP: those of the scope; a resource has several scopes, so that one range
+    /// could not hold both).
+    pub scope: Range<u32>,
 }
 
 /// A time stamp of the payload.
@@ -90,7 +93,7 @@ impl Parsed {
 
     /// A sample's tags with their indices: the shared ones first.
     pub fn tags_of(&self, sample: &Sample) -> impl Iterator<Item = (u32, Tag)> + use<'_> {
-        sample.shared.clone().chain(sample.tags.clone()).map(|ix| (ix, self.tags[ix as usize]))
+        sample.shared.clone().chain(sample.scope.clone()).chain(sample.tags.clone()).map(|ix| (ix, self.tags[ix as usize]))
     }
 
     /// The index and the tag of a sample's first tag with this name.

@@ -108,7 +108,7 @@ impl PrometheusText {
         }
         let range = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
         let tags = range(first_tag)..range(parsed.tags.len());
-        parsed.samples.push(Sample { metric: Span::new(name.start, name.end), tags, shared: 0..0 });
+        parsed.samples.push(Sample { metric: Span::new(name.start, name.end), tags, ..Sample::default() });
         Ok(())
     }
 }
