@@ -96,6 +96,34 @@ fn absent_and_empty_differ_and_order_and_repetitions_stay() {
     assert_eq!(found, [(&b"z"[..], Value::Void), (b"a", Value::F32(0x7fc0_0001)), (b"z", Value::Bool(true))]);
 }
 
+/// At the ends of each type, and NaNs that a floating-point register would change.
+#[test]
+fn each_value_is_read_as_it_was_written() {
+    let values = [
+        Value::Bool(true),
+        Value::I8(i8::MIN),
+        Value::U8(u8::MAX),
+        Value::I16(i16::MIN + 1),
+        Value::U16(u16::MAX - 1),
+        Value::I32(i32::MIN + 2),
+        Value::U32(u32::MAX - 2),
+        Value::I64(i64::MIN + 3),
+        Value::F32(0x7f80_0001),
+        Value::F64(0x7ff0_0000_0000_0001),
+        Value::Decimal { scale: 200, value: u32::MAX - 4 },
+        Value::String(b"\xff"),
+        Value::Timestamp(u64::MAX - 5),
+        Value::Bytes(b"x"),
+        Value::Void,
+    ];
+    let mut table = TableBuf::default();
+    for value in values {
+        table.name(b"n").value(value).name(b"").value(Value::Void);
+    }
+    let read: Vec<_> = table.as_table().expect("right").iter().filter(|(name, _)| *name == b"n").map(|(_, value)| value).collect();
+    assert_eq!(read, values);
+}
+
 #[test]
 fn what_is_wrong_is_refused() {
     for (bytes, why) in [
