@@ -94,7 +94,7 @@ pub fn expand<F: RecordFeed + ?Sized>(
 ) -> Result<(TransformJob, Expanded), ExpandingError> {
     let (counted, horizon) = count(options, bound, feed, progress)?;
     let mut expanded = Expanded { notes: payload_notes(counted.payloads(), streams), ..Expanded::default() };
-    let expansion = Expansion::new(Arc::clone(bound), counted, horizon, seed)?;
+    let expansion = Expansion::new(Arc::clone(bound), &counted, horizon, seed)?;
     for (rule, reach) in bound.rules().expand.iter().zip(expansion.reach()) {
         expanded.names.push(RuleNames { tag: reach.tag.clone(), streams: rule.streams.clone() });
         expanded.bounds.push(RuleBound { asked: reach.distinct.map_or(0, |_| reach.asked) });

@@ -10,11 +10,13 @@ pub(crate) struct MemoryFeed {
     records: Vec<(i64, StreamIx)>,
     at: usize,
     fails_at: Option<usize>,
+    /// Values in place of the records' numbers.
+    values: Vec<Vec<u8>>,
 }
 
 impl MemoryFeed {
     pub(crate) fn new(records: Vec<(i64, StreamIx)>) -> Self {
-        Self { records, at: 0, fails_at: None }
+        Self { records, at: 0, fails_at: None, values: Vec::new() }
     }
 
     pub(crate) fn of_times(times: &[i64]) -> Self {
@@ -24,6 +26,12 @@ impl MemoryFeed {
     /// `count` records, `gap_ns` apart, over this many streams in turn.
     pub(crate) fn steady(count: u32, gap_ns: i64, streams: u32) -> Self {
         Self::new((0..count).map(|i| (i64::from(i) * gap_ns, i % streams)).collect())
+    }
+
+    /// The same with values of one's own, in turn.
+    pub(crate) fn with_values(mut self, values: Vec<Vec<u8>>) -> Self {
+        self.values = values;
+        self
     }
 
     pub(crate) fn failing_after(mut self, records: usize) -> Self {
@@ -50,7 +58,7 @@ impl RecordFeed for MemoryFeed {
                     arrival_ns: time,
                     broker_time: BrokerTime::Create(time / 1_000_000),
                     key: Some(&value[..1]),
-                    value: Some(&value),
+                    value: Some(if self.values.is_empty() { &value } else { &self.values[self.at % self.values.len()] }),
                     headers: Headers::EMPTY,
                     flags: RecordFlags::default(),
                     ..Record::EMPTY

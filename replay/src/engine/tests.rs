@@ -267,7 +267,7 @@ fn a_start_that_passed_while_the_recording_was_read_sends_nothing() {
     // Not yet passed, but nearer than the threads need to come up.
     let mut case = Case { start_at_ns: Some(wall_now_ns() + 10_000_000), ..Case::new() };
     let error = case.run_here(dir.path()).expect_err("too late").to_string();
-    assert!(error.contains("--start-at") && error.contains("too late"), "{error}");
+    assert!(error.contains("--start-at") && error.contains("after the time to start at"), "{error}");
     assert!(case.said.lock().expect("ended").0.is_empty());
 }
 

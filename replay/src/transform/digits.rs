@@ -15,7 +15,7 @@ fn push(out: &mut Vec<u8>, mut number: u64, width: usize, base: u64, letter: u8)
     let mut at = buffer.len();
     loop {
         // Below the base, so it fits.
-        let digit = (number % base) as u8;
+        let digit = u8::try_from(number % base).unwrap_or(0);
         at -= 1;
         buffer[at] = if digit < 10 { b'0' + digit } else { letter + digit - 10 };
         number /= base;

@@ -99,14 +99,14 @@ impl Expansion {
     ///
     /// # Errors
     /// [`RulesError`] when a rule has nothing to write, or more than can be counted exactly.
-    pub fn new(bound: Arc<Bound>, counted: Counted, horizon: Horizon, seed: u64) -> Result<Self, RulesError> {
+    pub fn new(bound: Arc<Bound>, counted: &Counted, horizon: Horizon, seed: u64) -> Result<Self, RulesError> {
         let mut plans = Vec::new();
         let mut reach = Vec::new();
         for (ix, rule) in bound.rules.expand.iter().enumerate() {
             let count = counted.rules.get(ix).cloned().unwrap_or_else(|| RuleCount::of_tags(rule.tags.len()));
             countable(rule, &count)?;
             if count.occurrences == 0 {
-                return Err(no_tag(&bound, ix, &count, &counted));
+                return Err(no_tag(&bound, ix, &count, counted));
             }
             let start = Timeline::new(rule, horizon.ns);
             let series = (rule.pick == Pick::PerSeries).then(|| SeriesShares::new(&count.series, rule.distinct));

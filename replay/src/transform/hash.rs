@@ -44,3 +44,9 @@ pub(super) fn hash(key: u64, bytes: &[u8]) -> u64 {
 pub(super) fn tag(name: &[u8], value: &[u8]) -> u64 {
     hash(hash(LEFT, name), value)
 }
+
+/// A number that is not negative and below 2⁵³, rounded down.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of values and of occurrences are far below 2^53")]
+pub(super) fn whole(number: f64) -> u64 {
+    libm::floor(number.max(0.0)) as u64
+}

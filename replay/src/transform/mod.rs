@@ -41,3 +41,6 @@ mod zipf;
 
 pub use apply::{Occasion, Transform};
 pub use job::TransformJob;
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 //! suffices). All quotas together are exactly M. What is kept is one number per block of ranks; within a block the
 //! occurrences are spread evenly, in integers, so that a rank gets the quotient or one more.
 
+use super::hash::whole;
 use super::zipf::Block;
 
 /// The quotas of one period.
@@ -9,7 +10,6 @@ use super::zipf::Block;
 pub(super) struct Quota {
     /// For each block its first occurrence, its first rank, its ranks.
     blocks: Vec<Part>,
-    occurrences: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +33,7 @@ impl Quota {
         for (ix, block) in blocks[..head].iter().enumerate() {
             sum += (scale * block.weight - floor(block) as f64).max(0.0);
             // Below 2⁵³ in any run; what rounding leaves goes to the last.
-            let upto = if ix + 1 == head { spare } else { (libm::floor(sum + 0.5) as u64).min(spare).max(done) };
+            let upto = if ix + 1 == head { spare } else { whole(sum + 0.5).min(spare).max(done) };
             counts[ix] += upto - done;
             done = upto;
         }
@@ -44,7 +44,7 @@ impl Quota {
             part
         };
         let blocks = blocks.iter().zip(counts).map(part).filter(|part| part.count > 0).collect();
-        Self { blocks, occurrences }
+        Self { blocks }
     }
 
     /// The rank of a slot below the number of occurrences.
@@ -54,11 +54,6 @@ impl Quota {
         let within = u128::from(slot - part.from) * u128::from(part.ranks) / u128::from(part.count);
         // Below `ranks`, since the slot lies in the part.
         part.start + u64::try_from(within).unwrap_or(0)
-    }
-
-    /// How many occurrences are shared.
-    pub(super) fn occurrences(&self) -> u64 {
-        self.occurrences
     }
 }
 
@@ -90,7 +85,7 @@ mod tests {
 
     fn counts(quota: &Quota, ranks: u64) -> Vec<u64> {
         let mut counts = vec![0u64; usize::try_from(ranks).expect("small")];
-        for slot in 0..quota.occurrences() {
+        for slot in 0..quota.blocks.iter().map(|part| part.count).sum() {
             counts[usize::try_from(quota.rank(slot)).expect("small")] += 1;
         }
         counts

@@ -79,6 +79,9 @@ pub(super) fn read(text: &str) -> Result<Rules, RulesError> {
     Ok(Rules { expand, retime })
 }
 
+/// The key that says how many values there are to be, and what it says.
+type Asked<'r> = Option<(&'static str, &'r Spanned<i64>)>;
+
 /// Knows the file's text, for places.
 struct Reader<'t> {
     text: &'t str,
@@ -89,8 +92,8 @@ impl Reader<'_> {
         Place::of(self.text, value.span().start)
     }
 
-    fn refuse<T>(&self, key: &'static str, at: &Spanned<T>, found: impl ToString, expected: impl Into<String>) -> RulesError {
-        RulesError::Value { place: self.place(at), key, found: found.to_string(), expected: expected.into() }
+    fn refuse<T>(&self, key: &'static str, at: &Spanned<T>, found: impl Into<String>, expected: impl Into<String>) -> RulesError {
+        RulesError::Value { place: self.place(at), key, found: found.into(), expected: expected.into() }
     }
 
     fn expand(&self, rule: Spanned<RawExpand>) -> Result<ExpandRule, RulesError> {
@@ -171,7 +174,7 @@ impl Reader<'_> {
     }
 
     /// The tags, and how many values they are to have.
-    fn target<'r>(&self, place: Place, raw: &'r RawExpand) -> Result<(Vec<String>, Option<(&'static str, &'r Spanned<i64>)>), RulesError> {
+    fn target<'r>(&self, place: Place, raw: &'r RawExpand) -> Result<(Vec<String>, Asked<'r>), RulesError> {
         let contradiction = |one, other, why| Err(RulesError::Contradiction { place, one, other, why });
         match (&raw.tag, &raw.tags) {
             (Some(_), Some(_)) => contradiction("tag", "tags", "a rule is for one tag, or makes combinations of several"),
@@ -212,7 +215,7 @@ impl Reader<'_> {
             (_, Some((key, n))) => u64::try_from(*n.get_ref())
                 .ok()
                 .filter(|n| (1..=ASKED_MAX).contains(n))
-                .ok_or_else(|| self.refuse(key, n, n.get_ref(), format!("1 to {ASKED_MAX}"))),
+                .ok_or_else(|| self.refuse(key, n, n.get_ref().to_string(), format!("1 to {ASKED_MAX}"))),
         }
     }
 
@@ -221,7 +224,7 @@ impl Reader<'_> {
             self.refuse(
                 "pick",
                 pick,
-                pick.get_ref(),
+                pick.get_ref().to_string(),
                 "\"uniform\", \"per-series\", \"fresh\" or { zipf = 1.1 } with an exponent above 0, at most 10",
             )
         };
@@ -247,7 +250,7 @@ impl Reader<'_> {
     fn churn(&self, churn: &RawChurn) -> Result<Churn, RulesError> {
         let share = *churn.share.get_ref();
         if !(share > 0.0 && share <= 1.0) {
-            return Err(self.refuse("churn.share", &churn.share, share, "a share above 0 and at most 1, such as 0.05"));
+            return Err(self.refuse("churn.share", &churn.share, share.to_string(), "a share above 0 and at most 1, such as 0.05"));
         }
         Ok(Churn { share, every_ns: self.duration("churn.every", &churn.every)? })
     }
@@ -262,7 +265,7 @@ impl Reader<'_> {
                 self.refuse(
                     "grow.from",
                     &grow.from,
-                    grow.from.get_ref(),
+                    grow.from.get_ref().to_string(),
                     format!("at least 1 and fewer than the {target} that are asked for"),
                 )
             })?,

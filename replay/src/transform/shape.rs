@@ -55,7 +55,7 @@ impl Shape {
             }
             Self::Ipv4 { first, tail } => {
                 // Far below 2³²: ASKED_MAX.
-                let low = (index % (1 << 32)) as u32;
+                let low = u32::try_from(index).unwrap_or(u32::MAX);
                 // While 16 million addresses are enough, the first number stays.
                 let moved =
                     if low < 1 << 24 { (first & 0xFF00_0000) | (first.wrapping_add(low) & 0x00FF_FFFF) } else { first.wrapping_add(low) };
@@ -69,7 +69,7 @@ impl Shape {
                 out.extend_from_slice(tail);
             }
             Self::Ipv6 { first } => {
-                let low = (*first as u64).wrapping_add(index);
+                let low = u64::try_from(first & u128::from(u64::MAX)).unwrap_or(0).wrapping_add(index);
                 let address = std::net::Ipv6Addr::from_bits(first >> 64 << 64 | u128::from(low));
                 // A vector takes everything.
                 let _ = write!(out, "{address}");

@@ -4,10 +4,11 @@
 //! Churn takes the oldest: at the end of each `every`, `share` of the values alive die, and as many are born. A last period
 //! that the horizon cuts short has its part of the births. Growth goes in [`STEPS`] steps (one with `curve = "step"`).
 
+use super::hash::whole;
 use super::rules::{Churn, Curve, ExpandRule, Grow};
 
 /// The steps of a growth.
-pub const STEPS: u64 = 100;
+pub(super) const STEPS: u64 = 100;
 
 /// Walks through the periods, in order.
 #[derive(Debug, Clone)]
@@ -99,15 +100,15 @@ impl Timeline {
             Curve::Exponential => from * libm::pow(to / from, part),
             Curve::Linear | Curve::Step => from + (to - from) * part,
         };
-        (libm::round(alive) as u64).clamp(grow.from, self.distinct)
+        whole(libm::round(alive)).clamp(grow.from, self.distinct)
     }
 
     fn births(&self, churn: &Churn) -> u64 {
         let alive = self.high - self.low;
-        let whole = libm::round(churn.share * alive as f64).max(1.0);
+        let born = libm::round(churn.share * alive as f64).max(1.0);
         let left_ns = self.horizon_ns.saturating_sub(self.start_ns);
         let part = if left_ns < churn.every_ns { left_ns as f64 / churn.every_ns as f64 } else { 1.0 };
-        (libm::floor(whole * part) as u64).min(alive)
+        whole(born * part).min(alive)
     }
 }
 
