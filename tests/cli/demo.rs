@@ -35,5 +35,11 @@ fn the_demo_shows_the_whole_loop() {
     for next in ["dejaq export", "dejaq inspect", "run.json", "dejaq capture --from", "dejaq replay rec"] {
         assert!(ended.stderr.contains(next), "{next}: {}", ended.stderr);
     }
+    // A hundred times as many hosts, exactly.
+    let cardinality: Value =
+        serde_json::from_slice(&std::fs::read(scratch.path("demo/run/cardinality.json")).expect("written")).expect("JSON");
+    let rule = &cardinality["rules"][0];
+    assert_eq!((&rule["asked"], &rule["sent_distinct"]), (&Value::from(4_000), &Value::from(4_000)), "{rule:#}");
+    assert!(rule["metrics"].as_array().expect("metrics").iter().all(|m| m["distinct_before"] == 40), "{rule:#}");
     assert!(ended.stdout.contains("VALID"), "{}", ended.stdout);
 }

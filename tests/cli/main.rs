@@ -11,6 +11,7 @@ mod damage;
 mod dejaq;
 mod demo;
 mod epochs;
+mod expanding;
 mod guard;
 mod help;
 mod interrupting;

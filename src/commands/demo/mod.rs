@@ -10,11 +10,21 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use dejaq_replay::cardinality::{CARDINALITY_JSON, CardinalityReport};
 use dejaq_shared::broker::kafka::embedded::EmbeddedKafka;
 use dejaq_shared::outcome::Outcome;
+use dejaq_shared::units::format_count;
 
 use crate::progress::talk;
 
+/// A hundred times as many hosts as the traffic has.
+const RULES: &str = r#"[[expand]]
+streams  = "metrics"
+format   = "dogstatsd"
+tag      = "host"
+distinct = 4_000
+pick     = { zipf = 1.0 }
+"#;
 /// How long the traffic lasts.
 const TRAFFIC: Duration = Duration::from_secs(12);
 /// How long the capture listens: the traffic, and what is on its way.
@@ -39,10 +49,10 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let out = arguments.out.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("dejaq-demo-{}", super::new_id())));
     std::fs::create_dir_all(&out).with_context(|| format!("creating {}", out.display()))?;
-    let (recording, run) = (out.join("recording"), out.join("run"));
+    let (recording, run, rules) = (out.join("recording"), out.join("run"), out.join("hosts.toml"));
     let text = |path: &Path| path.display().to_string();
 
-    talk(format_args!("dejaq demo: production traffic, recorded and replayed four times as fast\n"));
+    talk(format_args!("dejaq demo: production traffic, recorded and replayed four times as fast, with a hundred times as many hosts\n"));
     talk(format_args!("1. Two Kafka clusters start in this process, \"prod\" and \"staging\"."));
     let prod = EmbeddedKafka::start(&traffic::TOPICS)?;
     let staging = EmbeddedKafka::start(&traffic::TOPICS)?;
@@ -74,8 +84,17 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let verified = step(&["verify", &text(&recording)])?;
     talk(format_args!("\n4. What is in it:"));
     step(&["inspect", &text(&recording)])?;
-    talk(format_args!("\n5. It is replayed into staging on its own time line, four times as fast."));
-    let replayed = step(&["replay", &text(&recording), "--to", &staging.url(), "--run", &text(&run), "--speed", "4"])?;
+    talk(format_args!("\n5. Which tags its metrics have, and how many values each:"));
+    step(&["inspect", &text(&recording), "--tags"])?;
+    talk(format_args!(
+        "\n6. It is replayed into staging on its own time line, four times as fast, and with {} hosts instead of {}:\n\n{RULES}",
+        traffic::HOSTS * 100,
+        traffic::HOSTS
+    ));
+    std::fs::write(&rules, RULES).with_context(|| format!("writing {}", rules.display()))?;
+    let replayed =
+        step(&["replay", &text(&recording), "--to", &staging.url(), "--run", &text(&run), "--speed", "4", "--expand", &text(&rules)])?;
+    talk(format_args!("\n{}", cardinality(&run)?));
     if replayed == Outcome::Doubtful {
         talk(format_args!(
             "\nINVALID is not a failure of the demo: it sends tens of thousands of messages a second from the machine that also plays both\n\
@@ -84,6 +103,20 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     }
     talk(format_args!("{}", farewell(&text(&recording), &text(&run))));
     Ok([captured, verified, replayed].into_iter().find(|o| *o != Outcome::Done).unwrap_or(Outcome::Done))
+}
+
+/// What staging got to see of the hosts, by the run's own account.
+fn cardinality(run: &Path) -> anyhow::Result<String> {
+    let path = run.join(CARDINALITY_JSON);
+    let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    let report: CardinalityReport = serde_json::from_str(&text).with_context(|| format!("reading {}", path.display()))?;
+    let mut lines = format!("   {:<16}{:>14}{:>14}{:>16}{:>14}\n", "metric", "hosts before", "hosts sent", "series before", "series sent");
+    for metric in report.rules.iter().flat_map(|rule| &rule.metrics) {
+        let [hosts_before, hosts, series_before, series] =
+            [metric.distinct_before, metric.distinct_sent, metric.series_before, metric.series_sent].map(format_count);
+        lines.push_str(&format!("   {:<16}{hosts_before:>14}{hosts:>14}{series_before:>16}{series:>14}\n", metric.name));
+    }
+    Ok(lines)
 }
 
 /// Prints a command and runs it.
@@ -96,14 +129,15 @@ fn step(words: &[&str]) -> anyhow::Result<Outcome> {
 fn farewell(recording: &str, run: &str) -> String {
     format!(
         "
-What you saw: every message reached staging with its key, headers and value, in its partition's order, on the recorded
-time line; latency counts from the moment a message was due, so a stall cannot hide. The clusters were simulated: the
+What you saw: every message reached staging with its key and headers, in its partition's order, on the recorded time line, and
+only the host in it was another: exactly 4,000 of them, as often as Zipf's law has it; latency counts from the moment a message was due, so a stall cannot hide. The clusters were simulated: the
 numbers show that the loop works, not how fast a broker is.
 
 Next:
   dejaq export {recording} | head -1                        look at a record
   dejaq inspect {recording} --json                          for scripts
   less {run}/run.json                                       all that is known of the run
+  dejaq expand --suggest {recording}         rules to start from
   dejaq capture --from kafka://PROD:9092 --topics '^YOURS' --out rec --for 10m
   dejaq plan rec --to kafka://STAGING:9092 --create-topics
   dejaq replay rec --to kafka://STAGING:9092 --run run1 --create-topics"

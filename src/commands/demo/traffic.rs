@@ -13,7 +13,8 @@ use dejaq_shared::record::HeadersBuf;
 pub(super) const TOPICS: [(&str, u32); 2] = [("metrics", 4), ("orders", 2)];
 const METRICS: u32 = 0;
 const ORDERS: u32 = 1;
-const HOSTS: usize = 40;
+/// Different hosts.
+pub(super) const HOSTS: usize = 40;
 const CUSTOMERS: usize = 500;
 const TICK: Duration = Duration::from_millis(5);
 
