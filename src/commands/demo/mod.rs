@@ -129,15 +129,16 @@ fn step(words: &[&str]) -> anyhow::Result<Outcome> {
 fn farewell(recording: &str, run: &str) -> String {
     format!(
         "
-What you saw: every message reached staging with its key and headers, in its partition's order, on the recorded time line, and
-only the host in it was another: exactly 4,000 of them, as often as Zipf's law has it; latency counts from the moment a message was due, so a stall cannot hide. The clusters were simulated: the
-numbers show that the loop works, not how fast a broker is.
+What you saw: every message reached staging with its key and headers, in its partition's order, on the recorded time line.
+Only the host in it was another: exactly 4,000 of them, as often as Zipf's law has it. Latency counts from the moment a
+message was due, so a stall cannot hide. The clusters were simulated: the numbers show that the loop works, not how fast a
+broker is.
 
 Next:
   dejaq export {recording} | head -1                        look at a record
   dejaq inspect {recording} --json                          for scripts
   less {run}/run.json                                       all that is known of the run
-  dejaq expand --suggest {recording}         rules to start from
+  dejaq expand --suggest {recording}                    rules to start from
   dejaq capture --from kafka://PROD:9092 --topics '^YOURS' --out rec --for 10m
   dejaq plan rec --to kafka://STAGING:9092 --create-topics
   dejaq replay rec --to kafka://STAGING:9092 --run run1 --create-topics"
