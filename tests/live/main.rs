@@ -11,6 +11,7 @@ mod capture;
 mod clusters;
 #[path = "../common/dejaq.rs"]
 mod dejaq;
+mod expand;
 mod hard;
 mod held;
 mod many;
