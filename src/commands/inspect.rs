@@ -48,21 +48,30 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     for what in damages.iter().chain(&recording.unsealed()) {
         talk(format_args!("warning: {what}"));
     }
-    let mut json = arguments.json.then(|| as_json(&recording, &profile, &damages));
-    let mut text = if json.is_none() { as_text(&recording, &profile) } else { String::new() };
+    let json = arguments.json.then(|| as_json(&recording, &profile, &damages));
+    let text = if json.is_none() { as_text(&recording, &profile) } else { String::new() };
     #[cfg(feature = "replay")]
-    if arguments.tags {
-        let tags = super::tags::read(&recording)?;
-        match &mut json {
-            Some(json) => super::tags::add_json(json, &tags)?,
-            None => text.push_str(&super::tags::as_text(&tags)),
-        }
-    }
+    let (json, text) = if arguments.tags { with_tags(&recording, json, text)? } else { (json, text) };
     match json {
         Some(json) => super::print_json(&json)?,
         None => super::print(&text)?,
     }
     Ok(if damages.is_empty() { Outcome::Done } else { Outcome::Doubtful })
+}
+
+/// The tags beside the rest.
+#[cfg(feature = "replay")]
+fn with_tags(
+    recording: &Recording,
+    mut json: Option<serde_json::Value>,
+    mut text: String,
+) -> anyhow::Result<(Option<serde_json::Value>, String)> {
+    let tags = super::tags::read(recording)?;
+    match &mut json {
+        Some(json) => super::tags::add_json(json, &tags)?,
+        None => text.push_str(&super::tags::as_text(&tags)),
+    }
+    Ok((json, text))
 }
 
 /// What is known to be missing: the index may count records that the blocks no longer tell the times of.

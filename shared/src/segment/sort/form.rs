@@ -102,12 +102,11 @@ impl Sorted {
     }
 }
 
-/// What is read of a block with this range of times: nothing after the window; only times before it, for the order goes
-/// on from them.
+/// What is read of a block with this range of times: outside of the window only times, for a stream's order goes on from
+/// them: a record never comes before its predecessor, and that may lie in a block after the window.
 fn wanted(range: Option<(i64, i64)>, window: &RangeInclusive<i64>) -> Option<Wanted> {
     match range {
-        Some((first, _)) if first > *window.end() => None,
-        Some((_, last)) if last < *window.start() => Some(Wanted::TIMES),
+        Some((first, last)) if first > *window.end() || last < *window.start() => Some(Wanted::TIMES),
         Some(_) => Some(Wanted::ALL),
         None => None,
     }
