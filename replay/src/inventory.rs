@@ -3,7 +3,7 @@
 //!
 //! Everything is read once, in the order of the files. Memory is flat in the length and the variety of the recording: a
 //! count of distinct things is exact up to [`EXACT_MAX`](crate::distinct::EXACT_MAX) and an estimate beyond, frequent values
-//! are kept in a bounded number of counters ([`top`]), and at most [`TAGS_MAX`] tags are told apart (some 30 KB each).
+//! are kept in a bounded number of counters (`top`), and at most [`TAGS_MAX`] tags are told apart (some 30 KB each).
 
 mod report;
 mod stamps;

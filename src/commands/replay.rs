@@ -115,7 +115,7 @@ pub(crate) struct Choices {
     /// Send the i-th of n parts of the streams only: n machines with the same options send together what one would
     #[arg(long, value_name = "i/n")]
     shard: Option<String>,
-    /// Rules (TOML: [[expand]], [[retime]]) for what messages say: tags with any number of distinct values, time stamps of now
+    /// A file of rules for what messages say: tags with any number of distinct values, time stamps of now (docs/EXPANSION.md)
     #[arg(long, value_name = "FILE")]
     expand: Option<PathBuf>,
     /// Messages that carry the dejaq-run header: first (default: of each stream, and one per stream and second), all, off

@@ -139,7 +139,7 @@ fn a_line_that_is_no_record_is_named_by_number_and_leaves_nothing() {
     let good = records(1, 1)[0].to_string();
     for (bad, expected) in [
         ("nonsense", "line 2"),
-        ("{\"broker\":\"kafka\"}", "missing field `topic`"),
+        ("{\"broker\":\"kafka\",\"value\":null}", "missing field `topic`"),
         ("{\"broker\":\"kafka\",\"topic\":\"t\",\"partition\":0}", "missing field `value`"),
         ("{\"broker\":\"carrier pigeon\",\"topic\":\"t\",\"partition\":0,\"value\":null}", "carrier pigeon"),
         ("{\"broker\":\"kafka\",\"topic\":\"t\",\"partition\":-1,\"value\":null}", "partition -1"),

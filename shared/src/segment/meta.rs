@@ -432,7 +432,7 @@ impl IntroducedStream {
     /// Appends the entry.
     ///
     /// # Errors
-    /// As [`write`].
+    /// As [`write()`].
     pub fn write(&self, out: &mut Vec<u8>) -> Result<(), String> {
         let (id, cluster, start) = (self.id, self.stream.cluster.clone(), self.start);
         match self.stream.lane.clone() {
