@@ -29,24 +29,67 @@ pub(super) fn key(of: u64, with: u64) -> u64 {
 
 /// A hash of bytes.
 pub(super) fn hash(key: u64, bytes: &[u8]) -> u64 {
-    let mut state = key ^ LEFT;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for word in words {
-        state = fold(state ^ u64::from_le_bytes(*word), RIGHT ^ ODD);
-        state = state.rotate_left(23).wrapping_add(ODD);
-    }
-    let mut last = [0u8; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    mix(fold(state ^ u64::from_le_bytes(last), RIGHT ^ ODD) ^ fold(bytes.len() as u64 ^ LEFT, ODD) ^ state.rotate_left(17))
+    mix(absorb(key ^ LEFT, bytes))
 }
 
 /// A hash of a tag: its part of the hash of a series, which is a sum, so that the order of tags says nothing.
 pub(super) fn tag(name: &[u8], value: &[u8]) -> u64 {
-    hash(hash(LEFT, name), value)
+    mix(absorb(absorb(LEFT, name), value))
+}
+
+/// Goes on with bytes; their number is part of it, so that what stands next to each other cannot be taken for one.
+fn absorb(mut state: u64, bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words {
+        state = fold(state ^ u64::from_le_bytes(*word), RIGHT ^ ODD).wrapping_add(ODD);
+    }
+    state.rotate_left(23) ^ fold(state ^ tail(rest), ODD ^ ((bytes.len() as u64) << 1))
+}
+
+/// Up to seven bytes as a number; of the same number of bytes different ones give different numbers.
+fn tail(rest: &[u8]) -> u64 {
+    match (rest.first_chunk::<4>(), rest.last_chunk::<4>(), rest) {
+        (Some(first), Some(last), _) => u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32,
+        (_, _, [a]) => u64::from(*a),
+        (_, _, [a, b]) => u64::from(u16::from_le_bytes([*a, *b])),
+        (_, _, [a, b, c]) => u64::from(u32::from_le_bytes([*a, *b, *c, 0])),
+        _ => 0,
+    }
 }
 
 /// A number that is not negative and below 2⁵³, rounded down.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of values and of occurrences are far below 2^53")]
 pub(super) fn whole(number: f64) -> u64 {
     libm::floor(number.max(0.0)) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn near_texts_have_far_hashes() {
+        let mut seen = HashSet::new();
+        let mut ones = [0u32; 64];
+        let texts: Vec<Vec<u8>> = (0..40usize).flat_map(|len| (0..250u8).map(move |n| vec![n; len])).collect();
+        for text in texts.iter().filter(|text| !text.is_empty()) {
+            let hash = hash(7, text);
+            assert!(seen.insert(hash), "{text:?}");
+            for (bit, ones) in ones.iter_mut().enumerate() {
+                *ones += u32::from(hash >> bit & 1 == 1);
+            }
+        }
+        let half = u32::try_from(seen.len() / 2).expect("few");
+        assert!(ones.iter().all(|ones| ones.abs_diff(half) < 300), "{ones:?}");
+    }
+
+    #[test]
+    fn a_tag_s_name_and_value_are_told_apart() {
+        assert_ne!(tag(b"ab", b"c"), tag(b"a", b"bc"));
+        assert_ne!(tag(b"a", b"b"), tag(b"b", b"a"));
+        assert_ne!(tag(b"", b"a"), tag(b"a", b""));
+        assert_ne!(hash(1, b"a"), hash(1, b"a\0"));
+        assert_ne!(hash(1, b"abcdefgh"), hash(1, b"abcdefgh\0"));
+    }
 }

@@ -43,4 +43,6 @@ pub use apply::{Occasion, Transform};
 pub use job::TransformJob;
 
 #[cfg(test)]
+mod engine_tests;
+#[cfg(test)]
 mod tests;

@@ -1,7 +1,8 @@
 //! Writes the values of the rules into the edits of a payload, and notes what was shown.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use super::apply::{Occasion, series_hash};
 use super::expansion::Expansion;
@@ -18,7 +19,7 @@ use super::walk::Walk;
 pub(super) struct Rewriter {
     expansion: Arc<Expansion>,
     walks: Vec<Walk>,
-    known: HashMap<Vec<u8>, u32>,
+    known: FxHashMap<Vec<u8>, u32>,
     own: Vec<Written>,
     shared: Vec<Written>,
     /// The shared tag that each rule wrote last.
@@ -51,7 +52,7 @@ impl Rewriter {
             last: vec![None; walks.len()],
             expansion,
             walks,
-            known: HashMap::new(),
+            known: FxHashMap::default(),
             own: Vec::new(),
             shared: Vec::new(),
             text: Vec::new(),
@@ -168,7 +169,7 @@ impl Page<'_> {
 }
 
 /// A metric's number; names are kept while there is room.
-fn metric(known: &mut HashMap<Vec<u8>, u32>, metrics: &mut Vec<Vec<u8>>, name: &[u8]) -> u32 {
+fn metric(known: &mut FxHashMap<Vec<u8>, u32>, metrics: &mut Vec<Vec<u8>>, name: &[u8]) -> u32 {
     if let Some(number) = known.get(name) {
         return *number;
     }

@@ -237,6 +237,16 @@ mod tests {
         assert_eq!(written("7b1c0d2e4f5a69788796a5b4c3d2e1f0", 1).len(), 32);
     }
 
+    #[test]
+    fn fresh_numbers_that_could_be_taken_for_each_other_are_not() {
+        let mut seen = HashSet::new();
+        for (value, copy, pass) in (0..130).flat_map(|value| (0..130).flat_map(move |copy| (0..12).map(move |pass| (value, copy, pass)))) {
+            let mut out = Vec::new();
+            fresh(format!("{value}").as_bytes(), copy, pass, 5, &mut out);
+            assert!(seen.insert(out), "{value}, copy {copy}, pass {pass}");
+        }
+    }
+
     proptest! {
         #[test]
         fn different_indices_have_different_values(

@@ -2,7 +2,7 @@
 //! Time falls into periods: one begins wherever churn replaces values or growth adds some. A rule without either has one.
 //!
 //! Churn takes the oldest: at the end of each `every`, `share` of the values alive die, and as many are born. A last period
-//! that the horizon cuts short has its part of the births. Growth goes in [`STEPS`] steps (one with `curve = "step"`).
+//! that the horizon cuts short has its part of the births, rounded: a run of just less than whole periods has those of whole ones. Growth goes in [`STEPS`] steps (one with `curve = "step"`).
 
 use super::hash::whole;
 use super::rules::{Churn, Curve, ExpandRule, Grow};
@@ -108,7 +108,7 @@ impl Timeline {
         let born = libm::round(churn.share * alive as f64).max(1.0);
         let left_ns = self.horizon_ns.saturating_sub(self.start_ns);
         let part = if left_ns < churn.every_ns { left_ns as f64 / churn.every_ns as f64 } else { 1.0 };
-        whole(born * part).min(alive)
+        whole(libm::round(born * part)).min(alive)
     }
 }
 
