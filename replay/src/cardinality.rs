@@ -39,7 +39,7 @@ impl Values {
     fn add(&mut self, value: u64) {
         match self {
             Self::Indices(bitmap) => bitmap.set(value),
-            Self::Hashes(distinct) => distinct.add(spread(value)),
+            Self::Hashes(distinct) => distinct.add(value),
         }
     }
 
@@ -49,14 +49,6 @@ impl Values {
             Self::Hashes(distinct) => distinct.count(),
         }
     }
-}
-
-/// Indices are neighbours; a sketch wants them unlike (SplitMix64's finisher, a bijection: no two become one).
-fn spread(value: u64) -> u64 {
-    let z = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 /// The account of one metric under one rule.

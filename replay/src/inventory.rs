@@ -146,7 +146,10 @@ impl Inventory {
         let Some(mine) = self.of_stream.get(stream) else { return };
         for group in mine {
             let group = &mut self.groups[*group];
-            let Some(payload) = part(group.kind, record) else { continue };
+            // An empty header set is no payload.
+            let part = group.kind.part();
+            let listed = matches!(part, Part::Headers | Part::Properties);
+            let Some(payload) = part.of(record).filter(|bytes| !(listed && bytes.is_empty())) else { continue };
             let Some(format) = self.formats.get_mut(&group.kind) else { continue };
             group.payloads += 1;
             match format.parse(payload, &mut self.parsed) {
@@ -183,17 +186,6 @@ impl Inventory {
             entry.or_insert_with(|| Unrecognised { topic: stream.topic.clone(), streams: 0, why: found.to_string() }).streams += 1;
         }
         by_topic.into_values().collect()
-    }
-}
-
-/// The part of a record that a format reads; `None` if the record has none.
-fn part<'r>(kind: FormatKind, record: &Record<'r>) -> Option<&'r [u8]> {
-    match kind.part() {
-        Part::Value => record.value,
-        Part::Key => record.key,
-        Part::Headers => (!record.headers.is_empty()).then(|| record.headers.as_bytes()),
-        Part::RoutingKey => record.routing_key,
-        Part::Properties => (!record.properties.is_empty()).then(|| record.properties.as_bytes()),
     }
 }
 

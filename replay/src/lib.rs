@@ -27,7 +27,7 @@ pub mod expanding;
 pub mod feed;
 pub mod guard;
 pub mod hands;
-pub mod hash;
+mod hash;
 pub mod holds;
 pub mod inflight;
 pub mod inventory;

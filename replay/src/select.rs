@@ -20,9 +20,9 @@ impl StreamGlob {
         Ok(Self { set, topics: !glob.contains('/') })
     }
 
-    /// Whether a stream's name matches, or its topic where the glob has no `/`.
-    pub(crate) fn matches(&self, name: &str, topic: &str) -> bool {
-        self.set.is_match(name) || (self.topics && self.set.is_match(topic))
+    /// Whether the name of a stream matches, or its topic where the glob has no `/`.
+    pub(crate) fn matches(&self, stream: &Stream) -> bool {
+        self.set.is_match(stream.name()) || (self.topics && self.set.is_match(stream.topic()))
     }
 }
 
@@ -60,22 +60,24 @@ pub fn select(globs: &[String], streams: &[Stream]) -> Result<Vec<bool>, SelectE
         let compiled = StreamGlob::new(glob).map_err(|reason| SelectError::Glob { glob: glob.clone(), reason })?;
         let mut any = false;
         for (stream, selected) in streams.iter().zip(&mut selected) {
-            let hit = compiled.matches(&stream.name(), stream.topic());
+            let hit = compiled.matches(stream);
             *selected |= hit;
             any |= hit;
         }
         if !any {
-            return Err(SelectError::NoMatch { glob: glob.clone(), known: some_names(streams) });
+            return Err(SelectError::NoMatch { glob: glob.clone(), known: some_names(streams.iter()) });
         }
     }
     Ok(selected)
 }
 
-fn some_names(streams: &[Stream]) -> String {
+/// The first few of some streams, for a message.
+pub(crate) fn some_names<'s>(streams: impl ExactSizeIterator<Item = &'s Stream>) -> String {
     const SHOWN: usize = 5;
-    let mut names: Vec<String> = streams.iter().take(SHOWN).map(Stream::name).collect();
-    if streams.len() > SHOWN {
-        names.push(format!("… ({} streams)", streams.len()));
+    let all = streams.len();
+    let mut names: Vec<String> = streams.take(SHOWN).map(Stream::name).collect();
+    if all > SHOWN {
+        names.push(format!("… ({all} streams)"));
     }
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

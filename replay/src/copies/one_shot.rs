@@ -48,7 +48,7 @@ impl OneShot {
 }
 
 fn cells(key: u64) -> impl Iterator<Item = (usize, u64)> {
-    let second = hash::mix(key, 7) | 1;
+    let second = hash::key(key, 7) | 1;
     (0..HASHES).map(move |n| {
         let cell = key.wrapping_add(second.wrapping_mul(n)) % CELLS;
         (usize::try_from(cell / IN_WORD).unwrap_or(0), cell % IN_WORD * 2)

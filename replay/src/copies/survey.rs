@@ -86,5 +86,5 @@ pub fn survey(recording: &Recording, routes: &[Option<Route>], copies: &Copies) 
 
 /// The hash that stands for a key: keys are those of a topic at the target.
 pub(crate) fn key_hash(seed: u64, route: Route, key: &[u8]) -> u64 {
-    hash::bytes(hash::mix(seed, u64::from(route.target)), key)
+    hash::bytes(hash::key(seed, u64::from(route.target)), key)
 }

@@ -266,14 +266,14 @@ fn a_thousand_copies_are_planned() {
 #[test]
 fn keys_beyond_the_table_keep_their_share_on_average() {
     let mut thinning = Thinning::new(Ratio::new(1, 4).expect("positive"), 1, 3);
-    let kept = (0..2_000_000u64).filter(|n| thinning.keeps(0, Some(hash::mix(1, *n)), hash::mix(2, *n))).count();
+    let kept = (0..2_000_000u64).filter(|n| thinning.keeps(0, Some(hash::key(1, *n)), hash::key(2, *n))).count();
     assert!((490_000..510_000).contains(&kept), "{kept}");
 }
 
 #[test]
 fn a_sketch_never_takes_a_recurring_key_for_a_single_one() {
     let mut sketch = OneShot::default();
-    let key = |n: u64| hash::mix(9, n);
+    let key = |n: u64| hash::key(9, n);
     (0..300_000).for_each(|n| sketch.add(key(n)));
     (0..100_000).for_each(|n| sketch.add(key(n)));
     assert!((0..100_000).all(|n| !sketch.has(key(n))));

@@ -32,7 +32,7 @@ impl std::fmt::Debug for Thinning {
 impl Thinning {
     pub(crate) fn new(share: Ratio, streams: usize, seed: u64) -> Self {
         let (num, den) = (share.num(), share.den());
-        let nulls = (0..streams as u64).map(|stream| hash::below(hash::mix(seed, stream), den)).collect();
+        let nulls = (0..streams as u64).map(|stream| hash::below(hash::key(seed, stream), den)).collect();
         Self { num, den, seed, cells: vec![(0, 0); usize::try_from(CELLS).unwrap_or(0)], nulls }
     }
 
@@ -44,7 +44,7 @@ impl Thinning {
         for probe in 0..PROBES {
             let Some(cell) = self.cells.get_mut(usize::try_from((key >> 32).wrapping_add(probe) % CELLS).unwrap_or(0)) else { continue };
             if cell.0 == 0 {
-                *cell = (tag, hash::below(hash::mix(self.seed, key), den));
+                *cell = (tag, hash::below(hash::key(self.seed, key), den));
             }
             if cell.0 == tag {
                 return step(&mut cell.1, num, den);

@@ -5,19 +5,18 @@
 
 use std::sync::Arc;
 
-use dejaq_shared::amqp::Properties;
-use dejaq_shared::record::{Headers, Record};
+use dejaq_shared::record::Record;
 
 use super::bound::{Bound, Opened};
 use super::count::{Counted, Example, PERIODS_MAX, PayloadCount, RuleCount};
 use super::expansion::Expansion;
 use super::formats::{Edits, Format, Malformed, Parsed, Part};
-use super::hash::tag as tag_hash;
 use super::rewrite::Rewriter;
 use super::rules::{ExpandRule, Pick};
 use super::shown::Shown;
 use super::timeline::Timeline;
 use super::visit;
+use crate::hash;
 
 /// The one sending of a record that is prepared: what a transform may depend on besides the record and the seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,7 +48,7 @@ struct Job {
     parsed: Parsed,
     edits: Edits,
     /// What was written, by part.
-    outs: [Vec<u8>; PARTS],
+    outs: [Vec<u8>; Part::COUNT],
     mode: Work,
 }
 
@@ -99,27 +98,15 @@ impl Transform {
         self.shown.clear();
         let Some(job) = &mut self.job else { return *record };
         let Some(group) = job.bound.group_of(record.stream) else { return *record };
-        let mut written = [false; PARTS];
+        let mut written = [None; Part::COUNT];
         for ix in 0..job.formats[group].len() {
-            let Some(slot) = job.format(group, ix, record, at, &mut self.counted, &mut self.shown, &mut self.metrics) else { continue };
-            written[slot] = true;
+            if let Some(part) = job.format(group, ix, record, at, &mut self.counted, &mut self.shown, &mut self.metrics) {
+                written[part as usize] = Some(part);
+            }
         }
         let mut changed = *record;
-        let [value, key, headers, routing_key, properties] = &job.outs;
-        if written[0] {
-            changed.value = Some(value);
-        }
-        if written[1] {
-            changed.key = Some(key);
-        }
-        if written[2] {
-            changed.headers = Headers::from_checked(headers);
-        }
-        if written[3] {
-            changed.routing_key = Some(routing_key);
-        }
-        if written[4] {
-            changed.properties = Properties::from_checked(properties);
+        for part in written.into_iter().flatten() {
+            part.put(&mut changed, &job.outs[part as usize]);
         }
         changed
     }
@@ -142,20 +129,6 @@ impl Transform {
     }
 }
 
-/// The parts of a record that formats read and write.
-const PARTS: usize = 5;
-
-/// The bytes that a format reads, and where its output goes.
-fn part<'r>(record: &Record<'r>, part: Part) -> Option<(&'r [u8], usize)> {
-    match part {
-        Part::Value => Some((record.value?, 0)),
-        Part::Key => Some((record.key?, 1)),
-        Part::Headers => Some((record.headers.as_bytes(), 2)),
-        Part::RoutingKey => Some((record.routing_key?, 3)),
-        Part::Properties => Some((record.properties.as_bytes(), 4)),
-    }
-}
-
 impl Job {
     /// Treats a record with one format; gives the part that was written.
     #[expect(clippy::too_many_arguments, reason = "the parts of the transform that are not the job's own")]
@@ -168,10 +141,11 @@ impl Job {
         counted: &mut Counted,
         shown: &mut Vec<Shown>,
         metrics: &mut Vec<Vec<u8>>,
-    ) -> Option<usize> {
+    ) -> Option<Part> {
         let bound = Arc::clone(&self.bound);
         let opened = &bound.groups[group].formats[ix];
-        let (payload, slot) = part(record, opened.kind.part())?;
+        let part = opened.kind.part();
+        let payload = part.of(record)?;
         let count = &mut counted.payloads[self.counts_at[group] + ix];
         count.payloads += 1;
         let example = |why: Malformed| Example { stream: record.stream, position: record.position, why };
@@ -200,7 +174,7 @@ impl Job {
                     return None;
                 }
                 self.edits.seal();
-                let out = &mut self.outs[slot];
+                let out = &mut self.outs[part as usize];
                 out.clear();
                 if let Err(why) = format.write(payload, &self.parsed, &self.edits, out) {
                     count.unwritten += 1;
@@ -208,7 +182,7 @@ impl Job {
                     shown.truncate(before);
                     return None;
                 }
-                Some(slot)
+                Some(part)
             }
         }
     }
@@ -246,14 +220,14 @@ fn see(parsed: &Parsed, place: &visit::Place, rule: &ExpandRule, count: &mut Rul
         let Some(tag) = visit::named(parsed, &place.tags, name).next() else { continue };
         let value = parsed.get(parsed.tags[tag as usize].value);
         count.see(ix, value);
-        sum = Some(sum.unwrap_or(0).wrapping_add(tag_hash(name.as_bytes(), value)));
+        sum = Some(sum.unwrap_or(0).wrapping_add(hash::tag(name.as_bytes(), value)));
     }
     sum
 }
 
 /// A hash of a series as it is: the metric and its tags in any order.
 pub(super) fn series_hash(parsed: &Parsed, sample: &super::formats::Sample) -> u64 {
-    let metric = super::hash::hash(1, parsed.get(sample.metric));
-    let tags = parsed.tags_of(sample).map(|(_, tag)| tag_hash(parsed.get(tag.name), parsed.get(tag.value)));
+    let metric = hash::bytes(1, parsed.get(sample.metric));
+    let tags = parsed.tags_of(sample).map(|(_, tag)| hash::tag(parsed.get(tag.name), parsed.get(tag.value)));
     tags.fold(metric, u64::wrapping_add)
 }

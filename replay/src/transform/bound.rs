@@ -1,9 +1,11 @@
 //! Rules held against the streams of a recording: which formats are opened for which stream, and which rules apply there.
 
+use dejaq_shared::record::Stream;
+
 use super::error::{Place, RulesError};
 use super::formats::{Format, FormatKind, OpenError, Wanted, open};
 use super::rules::{FormatChoice, Rules};
-use crate::select::StreamGlob;
+use crate::select::{StreamGlob, some_names};
 
 /// How a format is opened; tests open others.
 pub(super) type Opener = fn(FormatKind, &Wanted) -> Result<Box<dyn Format>, OpenError>;
@@ -38,16 +40,16 @@ pub(super) struct Opened {
 }
 
 impl Rules {
-    /// Binds the rules to streams, by their names for people; `recognised` says for each stream the format that was
+    /// Binds the rules to streams; `recognised` says for each stream the format that was
     /// recognised in it, for `format = "auto"`.
     ///
     /// # Errors
     /// [`RulesError`]: a rule without a stream, a format not recognised or not openable, two rules for one tag.
-    pub fn bind(self, streams: &[String], recognised: &[Option<FormatKind>]) -> Result<Bound, RulesError> {
+    pub fn bind(self, streams: &[Stream], recognised: &[Option<FormatKind>]) -> Result<Bound, RulesError> {
         self.bind_with(streams, recognised, open)
     }
 
-    pub(super) fn bind_with(self, streams: &[String], recognised: &[Option<FormatKind>], opener: Opener) -> Result<Bound, RulesError> {
+    pub(super) fn bind_with(self, streams: &[Stream], recognised: &[Option<FormatKind>], opener: Opener) -> Result<Bound, RulesError> {
         let mut per_stream = vec![Group::default(); streams.len()];
         let mut binder = Binder { rules: &self, streams, recognised, groups: &mut per_stream };
         for ix in 0..self.expand.len() {
@@ -103,7 +105,7 @@ impl Bound {
 
 struct Binder<'b> {
     rules: &'b Rules,
-    streams: &'b [String],
+    streams: &'b [Stream],
     recognised: &'b [Option<FormatKind>],
     groups: &'b mut [Group],
 }
@@ -158,19 +160,17 @@ impl Binder<'_> {
             found: format!("{glob:?}"),
             expected: format!("a glob ({reason})"),
         })?;
-        let topic = |name: &str| name.rsplit_once('/').map_or_else(|| name.to_owned(), |(topic, _)| topic.to_owned());
-        let hits: Vec<usize> =
-            (0..self.streams.len()).filter(|ix| compiled.matches(&self.streams[*ix], &topic(&self.streams[*ix]))).collect();
+        let hits: Vec<usize> = (0..self.streams.len()).filter(|ix| compiled.matches(&self.streams[*ix])).collect();
         if hits.is_empty() {
-            return Err(RulesError::NoStream { place, glob: glob.to_owned(), known: some(self.streams.iter()) });
+            return Err(RulesError::NoStream { place, glob: glob.to_owned(), known: some_names(self.streams.iter()) });
         }
         if let FormatChoice::Named(kind) = format {
-            return Ok(hits.into_iter().map(|ix| (ix, kind)).collect());
+            return Ok(hits.into_iter().map(|ix| (ix, kind.of(&self.streams[ix].lane))).collect());
         }
         let kind = |ix: &usize| self.recognised.get(*ix).copied().flatten();
-        let unknown: Vec<&String> = hits.iter().filter(|ix| kind(ix).is_none()).map(|ix| &self.streams[*ix]).collect();
+        let unknown: Vec<&Stream> = hits.iter().filter(|ix| kind(ix).is_none()).map(|ix| &self.streams[*ix]).collect();
         if !unknown.is_empty() {
-            return Err(RulesError::Unrecognised { place, streams: some(unknown.into_iter()) });
+            return Err(RulesError::Unrecognised { place, streams: some_names(unknown.into_iter()) });
         }
         Ok(hits.iter().filter_map(|ix| Some((*ix, kind(ix)?))).collect())
     }
@@ -190,13 +190,6 @@ impl Binder<'_> {
     }
 
     fn clash(&self, place: Place, other: Place, what: String, stream: usize) -> RulesError {
-        RulesError::Clash { place, other, what, stream: self.streams[stream].clone() }
+        RulesError::Clash { place, other, what, stream: self.streams[stream].name() }
     }
-}
-
-fn some<'s>(names: impl Iterator<Item = &'s String>) -> String {
-    const SHOWN: usize = 5;
-    let all: Vec<&str> = names.map(String::as_str).collect();
-    let more = if all.len() > SHOWN { format!(", … ({} streams)", all.len()) } else { String::new() };
-    if all.is_empty() { "none".to_owned() } else { all[..all.len().min(SHOWN)].join(", ") + &more }
 }

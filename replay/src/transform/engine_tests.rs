@@ -18,7 +18,7 @@ use super::expansion::{Expansion, Horizon};
 use super::rules::Rules;
 use super::shown::Shown;
 use super::{Occasion, Transform};
-use crate::testing::record;
+use crate::testing::{record, stream};
 
 /// A payload and when it is sent.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ fn record_of(text: &str) -> Record<'_> {
 }
 
 fn bind(rules: &str) -> Result<Arc<Bound>, RulesError> {
-    Rules::from_toml(rules)?.bind_with(&["t/0".to_owned()], &[None], line::open).map(Arc::new)
+    Rules::from_toml(rules)?.bind_with(&[stream("t", 0)], &[None], line::open).map(Arc::new)
 }
 
 fn count(bound: &Arc<Bound>, traffic: &[Sent]) -> Counted {

@@ -7,12 +7,12 @@ use dejaq_shared::units::{format_count, format_duration_ns};
 use super::bound::Bound;
 use super::count::{Counted, PERIODS_MAX, RuleCount, SERIES_MAX};
 use super::error::{Place, RulesError};
-use super::hash::key;
 use super::rules::{ASKED_MAX, ExpandRule, Mode, Pick};
 use super::series::SeriesShares;
 use super::timeline::Timeline;
 use super::values::Values;
 use super::walk::Coming;
+use crate::hash::key;
 
 /// What the counting pass went through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -20,7 +20,6 @@ mod digits;
 pub mod error;
 pub mod expansion;
 pub mod formats;
-mod hash;
 mod job;
 pub mod pattern;
 mod permutation;

@@ -1,7 +1,7 @@
 //! A seeded permutation of 0..n without a table: a Feistel network over the next even number of bits, walked until it falls
 //! back into the range. The same key and n give the same permutation on any machine.
 
-use super::hash::mix;
+use crate::hash::{key as key_of, mix};
 
 const ROUNDS: usize = 4;
 
@@ -17,7 +17,7 @@ impl Permutation {
     /// Of 0..n, which has at least one number.
     pub(super) fn new(n: u64, key: u64) -> Self {
         let bits = u64::BITS - n.saturating_sub(1).leading_zeros();
-        let keys = std::array::from_fn(|round| super::hash::key(key, round as u64));
+        let keys = std::array::from_fn(|round| key_of(key, round as u64));
         Self { n, half: bits.div_ceil(2).max(1), keys }
     }
 

@@ -2,7 +2,6 @@
 //! suffices). All quotas together are exactly M. What is kept is one number per block of ranks; within a block the
 //! occurrences are spread evenly, in integers, so that a rank gets the quotient or one more.
 
-use super::hash::whole;
 use super::zipf::Block;
 
 /// The quotas of one period.
@@ -75,6 +74,12 @@ fn head(occurrences: u64, given: u64, blocks: &[Block], each: bool) -> (usize, f
         }
     }
     best
+}
+
+/// A number that is not negative and below 2⁵³, rounded down.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of values and of occurrences are far below 2^53")]
+pub(super) fn whole(number: f64) -> u64 {
+    libm::floor(number.max(0.0)) as u64
 }
 
 #[cfg(test)]

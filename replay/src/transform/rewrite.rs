@@ -7,12 +7,12 @@ use rustc_hash::FxHashMap;
 use super::apply::{Occasion, series_hash};
 use super::expansion::Expansion;
 use super::formats::{Edits, Parsed, Sample, Span};
-use super::hash::{hash, tag as tag_hash};
 use super::rules::Pick;
 use super::shape::fresh;
 use super::shown::{METRIC_OTHER, METRICS_MAX, Shown};
 use super::visit::{self, Place};
 use super::walk::Walk;
+use crate::hash;
 
 /// Follows the rules through the payloads of a run.
 #[derive(Debug)]
@@ -122,7 +122,7 @@ impl Rewriter {
             let first =
                 visit::named(page.parsed, &place.tags, name).next().map(|tag| page.parsed.get(page.parsed.tags[tag as usize].value));
             if let Some(old) = first {
-                written.original = Some(written.original.unwrap_or(0).wrapping_add(tag_hash(name.as_bytes(), old)));
+                written.original = Some(written.original.unwrap_or(0).wrapping_add(hash::tag(name.as_bytes(), old)));
             }
             match first.filter(|_| of.pick == Pick::Fresh) {
                 Some(old) if page.at.copy == 0 && page.at.pass == 0 => self.text.extend_from_slice(old),
@@ -130,7 +130,7 @@ impl Rewriter {
                 None => plan.values.write(tag_ix, written.value, &mut self.text),
             }
             if of.pick == Pick::Fresh {
-                written.value = hash(plan.key, &self.text);
+                written.value = hash::bytes(plan.key, &self.text);
             }
             written.delta = written.delta.wrapping_add(page.set(place, number, name, &self.text));
         }
@@ -149,7 +149,7 @@ impl Rewriter {
 impl Page<'_> {
     /// Gives all tags of this name a value, or adds one; gives the change of the series' hash.
     fn set(&mut self, place: &Place, sample: u32, name: &str, value: &[u8]) -> u64 {
-        let new = tag_hash(name.as_bytes(), value);
+        let new = hash::tag(name.as_bytes(), value);
         let mut delta = 0u64;
         let mut found = false;
         for tag in visit::named(self.parsed, &place.tags, name) {
@@ -157,7 +157,7 @@ impl Page<'_> {
             found = true;
             if old != value {
                 self.edits.replace(tag, value);
-                delta = delta.wrapping_add(new).wrapping_sub(tag_hash(name.as_bytes(), old));
+                delta = delta.wrapping_add(new).wrapping_sub(hash::tag(name.as_bytes(), old));
             }
         }
         if found {

@@ -4,8 +4,8 @@
 use std::io::Write as _;
 
 use super::digits::{push_decimal, push_hex};
-use super::hash::{key, mix};
 use super::permutation::Permutation;
+use crate::hash::{self, key, mix};
 
 /// How values look.
 #[derive(Debug, Clone)]
@@ -179,7 +179,7 @@ fn number(value: &[u8]) -> Shape {
 /// the copy and the pass are written behind.
 pub(super) fn fresh(value: &[u8], copy: u32, pass: u32, seed: u64, out: &mut Vec<u8>) {
     let occasion = key(key(seed, copy.into()), pass.into());
-    let hashed = super::hash::hash(occasion, value);
+    let hashed = hash::bytes(occasion, value);
     let hex_id = value.len() >= HEX_64 && value.iter().all(u8::is_ascii_hexdigit) && value.iter().any(u8::is_ascii_alphabetic);
     if is_uuid(value) {
         // 122 bits of a keyed hash: two of them are never the same.

@@ -12,7 +12,7 @@ use crate::cardinality::Cardinality;
 use crate::copies::Copies;
 use crate::expanding::{Expanded, ExpandingError, expand};
 use crate::planner::{Planner, PlannerOptions};
-use crate::testing::MemoryFeed;
+use crate::testing::{MemoryFeed, stream};
 
 const SECOND_NS: i64 = 1_000_000_000;
 
@@ -31,7 +31,7 @@ fn names() -> Vec<String> {
 
 fn follow(rules: &str, options: &PlannerOptions, seed: u64, feed: &mut MemoryFeed) -> Result<(TransformJob, Expanded), String> {
     let rules = Rules::from_toml(rules).map_err(|e| e.to_string())?;
-    let bound = rules.bind(&names(), &[None, None]).map_err(|e| e.to_string())?;
+    let bound = rules.bind(&[stream("t", 0), stream("t", 1)], &[None, None]).map_err(|e| e.to_string())?;
     expand(options, &names(), &Arc::new(bound), seed, feed, &mut |_| {}).map_err(|e: ExpandingError| e.to_string())
 }
 

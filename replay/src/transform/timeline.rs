@@ -4,7 +4,7 @@
 //! Churn takes the oldest: at the end of each `every`, `share` of the values alive die, and as many are born. A last period
 //! that the horizon cuts short has its part of the births, rounded: a run of just less than whole periods has those of whole ones. Growth goes in [`STEPS`] steps (one with `curve = "step"`).
 
-use super::hash::whole;
+use super::quota::whole;
 use super::rules::{Churn, Curve, ExpandRule, Grow};
 
 /// The steps of a growth.

@@ -1,10 +1,10 @@
 //! From a value's index to its text, for a rule's tag or for each tag of its combinations.
 
 use super::count::RuleCount;
-use super::hash::key;
 use super::pattern::Pattern;
 use super::rules::ExpandRule;
 use super::shape::Shape;
+use crate::hash::key;
 
 /// How a rule writes its values.
 #[derive(Debug, Clone)]

@@ -5,12 +5,12 @@
 //! left follow the pick. So the number of values shown is known exactly before the run.
 
 use super::expansion::RulePlan;
-use super::hash::key;
 use super::permutation::Permutation;
 use super::quota::Quota;
 use super::rules::Pick;
 use super::timeline::Timeline;
 use super::zipf::{self, Block};
+use crate::hash::key;
 
 /// Goes through the occurrences of one rule.
 #[derive(Debug)]

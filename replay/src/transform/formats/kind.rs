@@ -1,6 +1,7 @@
 //! The formats by name, and what each is asked to look for.
 
-use dejaq_shared::record::Lane;
+use dejaq_shared::amqp::Properties;
+use dejaq_shared::record::{Headers, Lane, Record};
 
 /// A format, as rules name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +45,34 @@ pub enum Part {
     RoutingKey,
     /// The AMQP properties, in dejaq's encoding.
     Properties,
+}
+
+impl Part {
+    /// How many there are: they count from 0.
+    pub const COUNT: usize = 5;
+
+    /// The bytes of this part of a record; `None` where it has none. Header sets and properties are always there, if only empty.
+    #[must_use]
+    pub fn of<'r>(self, record: &Record<'r>) -> Option<&'r [u8]> {
+        match self {
+            Self::Value => record.value,
+            Self::Key => record.key,
+            Self::Headers => Some(record.headers.as_bytes()),
+            Self::RoutingKey => record.routing_key,
+            Self::Properties => Some(record.properties.as_bytes()),
+        }
+    }
+
+    /// Puts these bytes in the part's place.
+    pub fn put<'r>(self, record: &mut Record<'r>, bytes: &'r [u8]) {
+        match self {
+            Self::Value => record.value = Some(bytes),
+            Self::Key => record.key = Some(bytes),
+            Self::Headers => record.headers = Headers::from_checked(bytes),
+            Self::RoutingKey => record.routing_key = Some(bytes),
+            Self::Properties => record.properties = Properties::from_checked(bytes),
+        }
+    }
 }
 
 impl FormatKind {
