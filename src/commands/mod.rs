@@ -7,6 +7,8 @@ mod demo;
 #[cfg(feature = "replay")]
 mod expand;
 mod export;
+#[cfg(all(feature = "replay", feature = "kafka"))]
+mod following;
 mod import;
 mod inspect;
 #[cfg(all(feature = "replay", feature = "kafka"))]

@@ -10,17 +10,13 @@ use dejaq_replay::clock_choice::{ClockDecision, StreamTimes, choose};
 use dejaq_replay::config::{Options, RawOptions};
 use dejaq_replay::copies::survey;
 use dejaq_replay::engine::{self, RunSetup};
-use dejaq_replay::expanding;
 use dejaq_replay::partitioner::{self, TopicPartitioner};
 use dejaq_replay::plan::{PlanReport, SortReport, plan};
 use dejaq_replay::prepare::{RecordingFacts, TargetFacts, prepare, queue_limits, topics};
 use dejaq_replay::recorded::{RecordedFeed, SourceTopic, facts, incomplete, source_topics, window};
 use dejaq_replay::remap::{self, PartitionMode, TopicPlan};
 use dejaq_replay::run::dir::RunDir;
-use dejaq_replay::schedule::Pace;
 use dejaq_replay::summary::summary;
-use dejaq_replay::transform::recognise::{self, Recognition};
-use dejaq_replay::transform::rules::Rules;
 use dejaq_shared::broker::AnyTarget;
 use dejaq_shared::broker::endpoint::Endpoint;
 use dejaq_shared::broker::kafka::config::SinkOptions;
@@ -34,6 +30,7 @@ use dejaq_shared::segment::timeline::{TimeStatistics, measure};
 use dejaq_shared::units::{duration_ns, format_bytes, format_count, format_duration_ns, format_ns};
 
 use super::Usage;
+use super::following::Following;
 use super::sort::show_sorting;
 use crate::progress::{Progress, talk};
 use crate::stop;
@@ -258,9 +255,10 @@ struct Ready {
 /// options name another place. `create` says whether missing topics are really made.
 fn ready(choices: &Choices, create: bool, scratch: &Path) -> anyhow::Result<Ready> {
     let options = choices.options()?;
-    let rules = rules(&options)?;
+    let rules = Following::read(&options)?;
     let endpoint = Endpoint::from_url_and_environment(&choices.to).map_err(Usage::error)?;
     let recording = Arc::new(Recording::open(&choices.dir)?);
+    let rules = rules.map(|rules| rules.bind(&recording)).transpose()?;
     let mut facts = facts(&recording);
     let plan = topics(&facts, &options)?;
     let statistics = measure(&recording)?;
@@ -302,64 +300,17 @@ fn ready(choices: &Choices, create: bool, scratch: &Path) -> anyhow::Result<Read
     multiply(&mut setup, &recording, &options)?;
     let mut progress = Progress::new();
     let scratch = options.scratch.as_deref().unwrap_or(scratch);
-    let feed =
-        RecordedFeed::open(Arc::clone(&recording), &decision.clocks, &statistics, window, scratch, &mut |p| show_sorting(&mut progress, p));
+    let feed = RecordedFeed::open(recording, &decision.clocks, &statistics, window, scratch, &mut |p| show_sorting(&mut progress, p));
     progress.end();
     let mut feed = feed?;
     if options.copy_jitter_ns.is_none() {
         setup.planner.copies.jitter_ns = mean_gap_ns(&setup, &facts, &feed);
     }
     setup.identity.notes.extend(feed.sort_cost().map(sorted_note));
-    if let Some((path, rules)) = rules {
-        follow(rules, &mut setup, &recording, &mut feed).map_err(|e| e.context(format!("--expand {}", path.display())))?;
+    if let Some(rules) = rules {
+        rules.count(&mut setup, &mut feed)?;
     }
     Ok(Ready { target, topics: plan, at_target: at_target.topics, setup, feed, partitioners })
-}
-
-/// The rules of `--expand`, and where they are.
-fn rules(options: &Options) -> anyhow::Result<Option<(PathBuf, Rules)>> {
-    let Some(path) = options.expand.clone() else { return Ok(None) };
-    let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-    let rules = Rules::from_toml(&text).map_err(|e| Usage::error(format!("--expand {}: {e}", path.display())))?;
-    if rules.need_time() && options.pace == Pace::Max {
-        let why = "its rules depend on time (churn, grow, retime), and a flood has no schedule";
-        return Err(Usage::error(format!("--max and --expand {} contradict each other: {why}", path.display())));
-    }
-    Ok(Some((path, rules)))
-}
-
-/// Binds the rules to the recording and counts what they will write.
-fn follow(rules: Rules, setup: &mut RunSetup, recording: &Recording, feed: &mut RecordedFeed) -> anyhow::Result<()> {
-    let recognised: Vec<_> = if rules.wants_recognition() {
-        let found = recognise::formats(recording)?;
-        setup.identity.notes.extend(recognised_words(&found, &setup.streams));
-        found.into_iter().map(|r| r.format).collect()
-    } else {
-        vec![None; setup.streams.len()]
-    };
-    let bound = Arc::new(rules.bind(&setup.streams, &recognised)?);
-    let mut progress = Progress::new();
-    let mut show = |records| progress.show(format_args!("counting what the rules will write: {} messages", format_count(records)));
-    let expanded = expanding::expand(&setup.planner, &setup.streams, &bound, setup.identity.seed, feed, &mut show);
-    progress.end();
-    let (job, expanded) = expanded?;
-    setup.planner.transform = job;
-    setup.identity.notes.extend(expanded.notes.iter().cloned());
-    setup.expanded = expanded;
-    Ok(())
-}
-
-/// What was recognised where; streams that are alike share a line.
-fn recognised_words(found: &[Recognition], streams: &[String]) -> Vec<String> {
-    let mut lines: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (recognition, stream) in found.iter().zip(streams) {
-        lines.entry(recognition.format.map_or("nothing that dejaq knows", |f| f.name())).or_default().push(stream);
-    }
-    let words = |(format, streams): (&str, Vec<&str>)| match streams.as_slice() {
-        [first, rest @ ..] if !rest.is_empty() => format!("format = \"auto\": {format} in {first} and {} more", rest.len()),
-        _ => format!("format = \"auto\": {format} in {}", streams.concat()),
-    };
-    lines.into_iter().map(words).collect()
 }
 
 /// What copies and new keys need to know of the recorded keys.
