@@ -35,15 +35,7 @@ impl Format for Influx {
         self.sites.clear();
         self.units.clear();
         parsed.text.extend_from_slice(payload);
-        let mut scan = Scan { payload, at: 0 };
-        loop {
-            scan.take(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'));
-            match scan.peek() {
-                None => return Ok(()),
-                Some(b'#') => drop(scan.take(|b| b != b'\n')),
-                Some(_) => self.line(&mut scan, parsed)?,
-            }
-        }
+        Scan { payload, at: 0 }.each_line(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'), |scan| self.line(scan, parsed))
     }
 
     fn write(&mut self, payload: &[u8], parsed: &Parsed, edits: &Edits, out: &mut Vec<u8>) -> Result<(), Malformed> {

@@ -41,15 +41,7 @@ impl Format for PrometheusText {
         parsed.text.extend_from_slice(payload);
         let is_open_metrics = payload.trim_ascii_end().rsplit(|b| *b == b'\n').next() == Some(b"# EOF");
         self.unit = if is_open_metrics { StampUnit::Seconds } else { StampUnit::Milliseconds };
-        let mut scan = Scan { payload, at: 0 };
-        loop {
-            scan.take(|b| is_blank(b) || b == b'\n');
-            match scan.peek() {
-                None => return Ok(()),
-                Some(b'#') => drop(scan.take(|b| b != b'\n')),
-                Some(_) => self.line(&mut scan, parsed)?,
-            }
-        }
+        Scan { payload, at: 0 }.each_line(|b| is_blank(b) || b == b'\n', |scan| self.line(scan, parsed))
     }
 
     fn write(&mut self, payload: &[u8], parsed: &Parsed, edits: &Edits, out: &mut Vec<u8>) -> Result<(), Malformed> {

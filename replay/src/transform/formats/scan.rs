@@ -31,6 +31,23 @@ impl Scan<'_> {
         start..self.at
     }
 
+    /// Goes through a payload line by line: over blanks between lines and comments (from `#` on), with `line` at the first byte
+    /// of everything else.
+    pub(crate) fn each_line(
+        mut self,
+        is_blank: impl Fn(u8) -> bool,
+        mut line: impl FnMut(&mut Self) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        loop {
+            self.take(&is_blank);
+            match self.peek() {
+                None => return Ok(()),
+                Some(b'#') => drop(self.take(|b| b != b'\n')),
+                Some(_) => line(&mut self)?,
+            }
+        }
+    }
+
     /// That something is wrong here.
     pub(crate) fn malformed(&self, what: &'static str) -> Malformed {
         Malformed { offset: self.at, what }
