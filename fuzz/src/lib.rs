@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dejaq_replay::transform::formats::{Edits, FormatKind, Parsed, StampField, StampUnit, Wanted as FormatWanted, laws, open};
+use dejaq_replay::transform::formats::{FormatKind, StampField, StampUnit, Wanted as FormatWanted, laws};
 use dejaq_shared::amqp::{Properties, TableBuf};
 use dejaq_shared::broker::endpoint::{Endpoint, redact};
 use dejaq_shared::ndjson::{Exporter, import as import_lines};
@@ -269,41 +269,6 @@ pub fn properties(data: &[u8]) {
     assert_eq!(entries.as_table(), Ok(table));
 }
 
-/// The formats of RabbitMQ's records: the first byte chooses one and what is edited, the second how long the new value is, which
-/// comes next. What was written parses again, and has the value.
-pub fn rabbit_formats(data: &[u8]) {
-    let Some((&[choice, length], rest)) = data.split_first_chunk::<2>() else { return };
-    let (value, payload) = rest.split_at(usize::from(length).min(rest.len()));
-    let kind = if choice & 1 == 0 { FormatKind::AmqpHeader } else { FormatKind::RoutingKey };
-    let mut format = open(kind, &FormatWanted::default()).expect("built in");
-    let (mut parsed, mut edits, mut out) = (Parsed::default(), Edits::default(), Vec::new());
-    if format.parse(payload, &mut parsed).is_err() {
-        return;
-    }
-    format.write(payload, &parsed, &edits, &mut out).expect("without edits");
-    assert_eq!(out, payload);
-    let tags = u32::try_from(parsed.tags.len()).expect("few");
-    let replaced: Vec<u32> = (0..tags).filter(|tag| choice >> (1 + tag % 6) & 1 == 1).collect();
-    replaced.iter().for_each(|tag| edits.replace(*tag, value));
-    if choice & 0x80 != 0 {
-        edits.add(0, value, value);
-    }
-    edits.seal();
-    out.clear();
-    if format.write(payload, &parsed, &edits, &mut out).is_err() {
-        return;
-    }
-    let mut again = Parsed::default();
-    format.parse(&out, &mut again).expect("what was written parses");
-    assert_eq!(again.tags.len(), parsed.tags.len() + usize::from(choice & 0x80 != 0));
-    for (tag, before) in (0..).zip(&parsed.tags) {
-        // A tag that was added stands behind all others.
-        let after = again.tags[tag as usize];
-        assert_eq!(again.get(after.name), parsed.get(before.name));
-        assert_eq!(again.get(after.value), if replaced.contains(&tag) { value } else { parsed.get(before.value) });
-    }
-}
-
 /// Lines of JSON; what was imported is exported so that it imports to the same again.
 pub fn import(data: &[u8]) {
     let dir = scratch();
@@ -374,4 +339,20 @@ pub fn prometheus_text(data: &[u8]) {
 pub fn headers(data: &[u8]) {
     payload(FormatKind::Header, &FormatWanted::default(), data);
     payload(FormatKind::Key, &FormatWanted::default(), data);
+}
+
+/// AMQP header tables and routing keys.
+pub fn rabbit_formats(data: &[u8]) {
+    payload(FormatKind::AmqpHeader, &FormatWanted::default(), data);
+    payload(FormatKind::RoutingKey, &FormatWanted::default(), data);
+}
+
+/// Prometheus remote write, compressed or plain.
+pub fn remote_write(data: &[u8]) {
+    payload(FormatKind::PrometheusRemoteWrite, &FormatWanted::default(), data);
+}
+
+/// OTLP metrics as protobuf.
+pub fn otlp_protobuf(data: &[u8]) {
+    payload(FormatKind::OtlpProtobuf, &FormatWanted::default(), data);
 }
