@@ -12,14 +12,12 @@ mod top;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fs::File;
 use std::hash::BuildHasher as _;
 
 use dejaq_shared::record::Record;
 use dejaq_shared::segment::SegmentError;
-use dejaq_shared::segment::block_read::{Block, Wanted as Columns};
-use dejaq_shared::segment::reader::BlockReader;
 use dejaq_shared::segment::recording::Recording;
+use dejaq_shared::segment::walk::each_record;
 use rustc_hash::FxBuildHasher;
 
 use crate::distinct::{Distinct, ERROR_SHARE};
@@ -95,25 +93,21 @@ struct SeenTag {
 pub fn take_inventory(recording: &Recording, progress: &mut dyn FnMut(u64)) -> Result<TagReport, SegmentError> {
     let streams = recording.streams.iter().map(|s| StreamName { name: s.stream.name(), topic: s.stream.topic().to_owned() });
     let mut inventory = Inventory::new(streams.collect(), formats(recording)?, open);
-    let (mut reader, mut block) = (BlockReader::new()?, Block::default());
     let mut done = 0;
-    for at in &recording.blocks {
-        let segment = &recording.segments[at.segment as usize];
-        let file = File::open(&segment.path).map_err(SegmentError::io("opening", &segment.path))?;
-        match reader.read(&file, &segment.path, &segment.header.segment.sync, *at, Columns::ALL, &mut block) {
-            Ok(()) => {
-                for record in (0..block.len()).map(|n| block.record(n)) {
-                    if let Some(stream) = segment.streams.get(&record.stream) {
-                        inventory.take(*stream as usize, &record);
-                    }
-                }
-            }
-            Err(SegmentError::Damaged { .. }) => inventory.damaged_blocks += 1,
-            Err(other) => return Err(other),
-        }
-        done += at.bytes_raw;
-        progress(done);
-    }
+    let damaged = each_record::<SegmentError>(
+        recording,
+        |ix| {
+            progress(done);
+            done += recording.blocks[ix].bytes_raw;
+            true
+        },
+        |stream, record| {
+            inventory.take(stream as usize, record);
+            Ok(())
+        },
+    )?;
+    progress(done);
+    inventory.damaged_blocks = damaged;
     Ok(inventory.report())
 }
 

@@ -1,11 +1,8 @@
 //! What must be known of a recording's keys before they are multiplied: one look at all of them, in storage order.
 
-use std::fs::File;
-
 use dejaq_shared::segment::SegmentError;
-use dejaq_shared::segment::block_read::{Block, Wanted};
-use dejaq_shared::segment::reader::BlockReader;
 use dejaq_shared::segment::recording::Recording;
+use dejaq_shared::segment::walk::each_record;
 
 use super::{Copies, CopyKeys, LoopKeys, OneShot};
 use crate::batch::Route;
@@ -51,22 +48,15 @@ pub struct Survey {
 pub fn survey(recording: &Recording, routes: &[Option<Route>], copies: &Copies) -> Result<Survey, SurveyError> {
     let keys = CopyKeys::new(&copies.suffix);
     let mut found = Survey { one_shot: (copies.loop_keys == LoopKeys::OneShot).then(OneShot::default), ..Survey::default() };
-    let (mut reader, mut block) = (BlockReader::new()?, Block::default());
-    for at in &recording.blocks {
-        let segment = &recording.segments[at.segment as usize];
-        let file = File::open(&segment.path).map_err(SegmentError::io("opening", &segment.path))?;
-        match reader.read(&file, &segment.path, &segment.header.segment.sync, at.offset, Wanted::ALL, &mut block) {
-            Ok(()) => {}
-            Err(SegmentError::Damaged { .. }) => continue,
-            Err(other) => return Err(other.into()),
-        }
-        for record in (0..block.len()).map(|n| block.record(n)) {
-            let Some(ix) = segment.streams.get(&record.stream).copied() else { continue };
-            let Some(route) = routes.get(ix as usize).copied().flatten() else { continue };
+    each_record(
+        recording,
+        |_| true,
+        |ix, record| {
+            let Some(route) = routes.get(ix as usize).copied().flatten() else { return Ok(()) };
             found.records += 1;
             let Some(key) = record.key else {
                 found.without_key += 1;
-                continue;
+                return Ok(());
             };
             if keys.is_taken(key) {
                 return Err(SurveyError::Taken {
@@ -79,8 +69,9 @@ pub fn survey(recording: &Recording, routes: &[Option<Route>], copies: &Copies) 
             if let Some(one_shot) = &mut found.one_shot {
                 one_shot.add(key_hash(copies.seed, route, key));
             }
-        }
-    }
+            Ok(())
+        },
+    )?;
     Ok(found)
 }
 

@@ -1,13 +1,11 @@
 //! Looking at some of a recording's keys: at most [`BLOCKS_MAX`] blocks, evenly spread over it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::num::NonZeroU32;
 
 use dejaq_shared::segment::SegmentError;
-use dejaq_shared::segment::block_read::{Block, Wanted};
-use dejaq_shared::segment::reader::BlockReader;
 use dejaq_shared::segment::recording::Recording;
+use dejaq_shared::segment::walk::each_record;
 
 use super::{Inference, TopicPartitioner};
 
@@ -34,23 +32,20 @@ pub fn sample(recording: &Recording, partitions: &dyn Fn(&str) -> Option<u32>) -
     let lanes: Vec<(usize, i32)> =
         recording.streams.iter().map(|s| (topics.binary_search(&s.stream.topic()).unwrap_or(usize::MAX), s.stream.partition())).collect();
 
-    let (mut reader, mut block) = (BlockReader::new()?, Block::default());
     let blocks = recording.blocks.len();
     let taken = blocks.min(BLOCKS_MAX);
-    for at in (0..taken).map(|n| &recording.blocks[n * blocks / taken]) {
-        let segment = &recording.segments[at.segment as usize];
-        let file = File::open(&segment.path).map_err(SegmentError::io("opening", &segment.path))?;
-        match reader.read(&file, &segment.path, &segment.header.segment.sync, at.offset, Wanted::ALL, &mut block) {
-            Ok(()) => {}
-            Err(SegmentError::Damaged { .. }) => continue,
-            Err(other) => return Err(other),
-        }
-        for record in (0..block.len()).map(|n| block.record(n)) {
-            let lane = segment.streams.get(&record.stream).and_then(|ix| lanes.get(*ix as usize));
-            if let (Some((topic, partition)), Some(key)) = (lane, record.key) {
-                inference.key(*topic, key, *partition);
+    let mut chosen = vec![false; blocks];
+    (0..taken).for_each(|n| chosen[n * blocks / taken] = true);
+    each_record::<SegmentError>(
+        recording,
+        |ix| chosen[ix],
+        |ix, record| {
+            let (topic, partition) = lanes[ix as usize];
+            if let Some(key) = record.key {
+                inference.key(topic, key, partition);
             }
-        }
-    }
+            Ok(())
+        },
+    )?;
     Ok(inference.found())
 }

@@ -9,13 +9,10 @@
 //! without labels and with a time stamp (`load 1 1700000000`) are Graphite's as well. The other line formats exclude one another:
 //! StatsD has `|`, Influx has `=` in its fields, Graphite its time stamp behind a bare number.
 
-use std::fs::File;
-
 use dejaq_shared::record::Record;
 use dejaq_shared::segment::SegmentError;
-use dejaq_shared::segment::block_read::{Block, Wanted as Columns};
-use dejaq_shared::segment::reader::BlockReader;
 use dejaq_shared::segment::recording::Recording;
+use dejaq_shared::segment::walk::{each_block, each_record};
 
 use super::formats::{Format, FormatKind, OpenError, Parsed, Wanted, open};
 
@@ -159,43 +156,36 @@ impl Tally {
     }
 }
 
-/// Looks at the first payloads of each stream of a recording. Blocks without a record that is wanted are read for their streams
-/// only; damaged ones are left out.
+/// Looks at the first payloads of each stream of a recording. Of most blocks only the streams are read; damaged ones are left out.
 ///
 /// # Errors
 /// I/O, or a block that must be understood.
 pub fn formats(recording: &Recording) -> Result<Vec<Recognition>, SegmentError> {
     let mut recogniser = Recogniser::new(recording.streams.len());
-    let (mut reader, mut block) = (BlockReader::new()?, Block::default());
-    let mut wanting: u64 = recording.streams.iter().map(|s| u64::from(s.records > 0)).sum();
-    for at in &recording.blocks {
-        if wanting == 0 {
-            break;
-        }
-        let segment = &recording.segments[at.segment as usize];
-        let file = File::open(&segment.path).map_err(SegmentError::io("opening", &segment.path))?;
-        let mut read =
-            |columns, block: &mut Block| match reader.read(&file, &segment.path, &segment.header.segment.sync, *at, columns, block) {
-                Ok(()) => Ok(true),
-                Err(SegmentError::Damaged { .. }) => Ok(false),
-                Err(other) => Err(other),
-            };
-        if !read(Columns::TIMES, &mut block)? {
-            continue;
-        }
-        let stream_of = |id: u32| segment.streams.get(&id).map(|ix| *ix as usize);
-        let wanted = block.head.streams.iter().any(|s| stream_of(s.stream).is_some_and(|ix| recogniser.wants(ix)));
-        if !wanted || !read(Columns::ALL, &mut block)? {
-            continue;
-        }
-        for record in (0..block.len()).map(|n| block.record(n)) {
-            let Some(ix) = stream_of(record.stream) else { continue };
-            let before = recogniser.wants(ix);
-            recogniser.take(ix, &record);
-            wanting = wanting.saturating_sub(u64::from(before && !recogniser.wants(ix)));
-        }
-    }
+    let first = first_blocks(recording)?;
+    each_record::<SegmentError>(
+        recording,
+        |ix| first[ix],
+        |stream, record| {
+            recogniser.take(stream as usize, record);
+            Ok(())
+        },
+    )?;
     Ok(recogniser.finish())
+}
+
+/// Which blocks hold the first [`RECORDS_MAX`] records of a stream.
+fn first_blocks(recording: &Recording) -> Result<Vec<bool>, SegmentError> {
+    let mut first = vec![false; recording.blocks.len()];
+    let mut left: Vec<u64> = recording.streams.iter().map(|s| s.records.min(u64::from(RECORDS_MAX))).collect();
+    each_block(recording, |ix, block, lanes| {
+        for (row, lane) in block.head.streams.iter().zip(lanes) {
+            let left = &mut left[*lane as usize];
+            first[ix] |= *left > 0;
+            *left = left.saturating_sub(u64::from(row.records));
+        }
+    })?;
+    Ok(first)
 }
 
 #[cfg(test)]

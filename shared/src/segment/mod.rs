@@ -9,7 +9,7 @@
 //! # The ladder
 //! [`meta`] tagged metadata values → [`frame`] header, frame heads, footer → [`codec`] columns → [`block`], [`block_head`] and
 //! [`block_read`] records in columns → [`scan`] frames of a file, damage told → [`writer`] and [`reader`] one segment →
-//! [`recording`] and [`recording_writer`] a directory of them → [`timeline`] and [`time_index`] when its records are →
+//! [`recording`] and [`recording_writer`] a directory of them → [`walk`] over its blocks → [`timeline`] and [`time_index`] when its records are →
 //! [`order`] or [`sort`], as [`ordered`] chooses, its records in time order · [`append`] and [`sorted_copy`] recordings made of records ·
 //! [`verify`] the one validator.
 
@@ -40,6 +40,7 @@ pub mod store;
 pub mod time_index;
 pub mod timeline;
 pub mod verify;
+pub mod walk;
 pub mod writer;
 
 pub use error::SegmentError;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::SegmentError;
 use super::recording::Recording;
 use super::time_index::TimeIndex;
-use super::timeline::{StreamClock, TimeStatistics, each_block};
+use super::timeline::{StreamClock, TimeStatistics};
+use super::walk::each_block;
 
 /// A recording, summed up.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,7 +8,8 @@ use std::ops::{Range, RangeInclusive};
 use super::SegmentError;
 use super::block_read::Block;
 use super::recording::{BlockRef, Recording};
-use super::timeline::{LaneTime, StreamClock, TimeStatistics, each_block};
+use super::timeline::{LaneTime, StreamClock, TimeStatistics};
+use super::walk::each_block;
 use crate::record::StreamIx;
 
 /// The memory that blocks may take that are open at once.

@@ -9,14 +9,11 @@
 //!   block, the rest is spread over what is left of the millisecond.
 //! - It depends on the recording alone, and reads only the columns of times.
 
-use std::fs::File;
-
 use super::SegmentError;
-use super::block_read::{Block, Wanted};
-use super::reader::BlockReader;
+use super::block_read::Block;
 use super::recording::Recording;
-use super::scan::Damage;
-use crate::record::{BrokerTime, RecordFlags, StreamIx};
+use super::walk::each_block;
+use crate::record::{BrokerTime, RecordFlags};
 
 const MILLISECOND_NS: i64 = 1_000_000;
 /// 2000-01-01T00:00:00Z in milliseconds since 1970.
@@ -158,59 +155,6 @@ pub fn measure(recording: &Recording) -> Result<Vec<TimeStatistics>, SegmentErro
 fn widen(range: &mut Option<(i64, i64)>, with: i64) {
     let (low, high) = range.unwrap_or((with, with));
     *range = Some((low.min(with), high.max(with)));
-}
-
-/// Calls `f` for the times of every readable block, in storage order, with the recording's numbers of its streams.
-pub(super) fn each_block(recording: &Recording, mut f: impl FnMut(usize, &Block, &[StreamIx])) -> Result<(), SegmentError> {
-    walk_blocks(
-        recording,
-        |_| Some(Wanted::TIMES),
-        |ix, met| {
-            if let Ok((block, lanes)) = met {
-                f(ix, block, lanes);
-            }
-            Ok(())
-        },
-    )
-}
-
-/// What a walk meets: a block with the recording's numbers of its streams, or why it cannot be read.
-type Met<'a> = Result<(&'a Block, &'a [StreamIx]), Damage>;
-
-/// Goes over the blocks in storage order and reads of each what is `wanted` (`None`: it is passed over).
-pub(super) fn walk_blocks(
-    recording: &Recording,
-    mut wanted: impl FnMut(usize) -> Option<Wanted>,
-    mut f: impl FnMut(usize, Met<'_>) -> Result<(), SegmentError>,
-) -> Result<(), SegmentError> {
-    let mut reader = BlockReader::new()?;
-    let mut block = Block::default();
-    let mut lanes = Vec::new();
-    let mut open: Option<(u32, File)> = None;
-    for (ix, at) in recording.blocks.iter().enumerate() {
-        let Some(wanted) = wanted(ix) else { continue };
-        let segment = &recording.segments[at.segment as usize];
-        let file = match open.take().filter(|(number, _)| *number == at.segment) {
-            Some((_, file)) => file,
-            None => File::open(&segment.path).map_err(SegmentError::io("opening", &segment.path))?,
-        };
-        let damage = |from, what| Damage { from, to: from + u64::from(at.bytes_stored), what };
-        match reader.read(&file, &segment.path, &segment.header.segment.sync, *at, wanted, &mut block) {
-            Ok(()) => {
-                lanes.clear();
-                lanes.extend(block.head.streams.iter().map_while(|s| segment.streams.get(&s.stream)));
-                let met = match block.head.streams.get(lanes.len()) {
-                    None => Ok((&block, lanes.as_slice())),
-                    Some(row) => Err(damage(at.offset, format!("nothing that can be read introduces stream {}", row.stream))),
-                };
-                f(ix, met)?;
-            }
-            Err(SegmentError::Damaged { offset, what, .. }) => f(ix, Err(damage(offset, what)))?,
-            Err(other) => return Err(other),
-        }
-        open = Some((at.segment, file));
-    }
-    Ok(())
 }
 
 /// Turns one stream's records, taken in order, into times that never decrease.

@@ -13,7 +13,8 @@ use crate::segment::order::unread;
 use crate::segment::recording::Recording;
 use crate::segment::scan::Damage;
 use crate::segment::time_index::{Groups, TimeIndex};
-use crate::segment::timeline::{LaneTime, walk_blocks};
+use crate::segment::timeline::LaneTime;
+use crate::segment::walk::walk_blocks;
 
 /// How far sorting is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
