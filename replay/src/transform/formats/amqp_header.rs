@@ -50,10 +50,10 @@ impl Format for AmqpHeader {
         self.starts.clear();
         self.grown.push(0);
         let mut at = 0;
-        for replaced in edits.replaced() {
-            let raw = parsed.tags[replaced.tag as usize].raw.range();
+        for (_, tag, value) in edits.changes(parsed) {
+            let raw = tag.raw.range();
             out.extend_from_slice(&payload[at..raw.start]);
-            retyped(payload[raw.start], edits.get(replaced.value)).write(out);
+            retyped(payload[raw.start], value).write(out);
             at = raw.end;
             self.starts.push(raw.start);
             self.grown.push(difference(out.len() - begin, at));

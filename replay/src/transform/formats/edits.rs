@@ -1,6 +1,6 @@
 //! What is to be changed in a payload: values of tags, tags to add, and by how much its time stamps move.
 
-use super::parsed::Span;
+use super::parsed::{Parsed, Span, Tag};
 
 /// A new value of a tag that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +80,13 @@ impl Edits {
     #[must_use]
     pub fn replaced(&self) -> &[Replaced] {
         &self.replaced
+    }
+
+    /// The new values that are not what the tags have already: the tag's index, the tag, the value. What is there can stay, even
+    /// where a format could not give it anew.
+    pub fn changes<'e>(&'e self, parsed: &'e Parsed) -> impl Iterator<Item = (u32, Tag, &'e [u8])> {
+        let change = |replaced: &Replaced| (replaced.tag, parsed.tags[replaced.tag as usize], self.get(replaced.value));
+        self.replaced.iter().map(change).filter(|(_, tag, value)| *value != parsed.get(tag.value))
     }
 
     /// New tags, by sample.

@@ -39,14 +39,9 @@ impl Format for Header {
 
     fn write(&mut self, payload: &[u8], parsed: &Parsed, edits: &Edits, out: &mut Vec<u8>) -> Result<(), Malformed> {
         self.patches.clear();
-        for replaced in edits.replaced() {
-            let (tag, value) = (parsed.tags[replaced.tag as usize], edits.get(replaced.value));
-            if value != parsed.get(tag.value) {
-                let from = self.lengths[replaced.tag as usize];
-                self.patches
-                    .put(from..tag.raw.range().end, |out| write_value(value, out))
-                    .map_err(|what| Malformed { offset: from, what })?;
-            }
+        for (ix, tag, value) in edits.changes(parsed) {
+            let from = self.lengths[ix as usize];
+            self.patches.put(from..tag.raw.range().end, |out| write_value(value, out)).map_err(|what| Malformed { offset: from, what })?;
         }
         let site = [Site { at: payload.len(), open: "", close: "" }];
         self.patches.add(edits, &site, "", |name, value, out| {

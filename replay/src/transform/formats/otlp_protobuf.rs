@@ -310,10 +310,10 @@ impl OtlpProtobuf {
     }
 
     fn replace_values(&mut self, parsed: &Parsed, edits: &Edits) -> Result<(), Malformed> {
-        for replaced in edits.replaced() {
-            let raw = parsed.tags[replaced.tag as usize].raw.range();
-            let text = utf8(raw.start, edits.get(replaced.value))?;
-            let Place { frame, kind, at, head_end } = self.places[replaced.tag as usize];
+        for (ix, tag, value) in edits.changes(parsed) {
+            let raw = tag.raw.range();
+            let text = utf8(raw.start, value)?;
+            let Place { frame, kind, at, head_end } = self.places[ix as usize];
             match new_value(kind, text, &mut self.scratch) {
                 NewValue::Int(value) => self.rewrite.replace(frame, raw, |out| varint::write_u64(out, value.cast_unsigned())),
                 NewValue::Bool(value) => self.rewrite.replace(frame, raw, |out| out.push(u8::from(value))),

@@ -265,10 +265,10 @@ impl RemoteWrite {
     }
 
     fn replace_values(&mut self, parsed: &Parsed, edits: &Edits) -> Result<(), Malformed> {
-        for replaced in edits.replaced() {
-            let (raw, value) = (parsed.tags[replaced.tag as usize].raw.range(), edits.get(replaced.value));
+        for (ix, tag, value) in edits.changes(parsed) {
+            let raw = tag.raw.range();
             check(raw.start, value)?;
-            let Place { label, length_at } = self.places[replaced.tag as usize];
+            let Place { label, length_at } = self.places[ix as usize];
             match length_at {
                 Some(length_at) => self.rewrite.replace_text(label, length_at, raw, value),
                 None => {

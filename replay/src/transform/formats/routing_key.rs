@@ -37,8 +37,8 @@ impl Format for RoutingKey {
         }
         let start = out.len();
         let mut at = 0;
-        for replaced in edits.replaced() {
-            let (raw, value) = (parsed.tags[replaced.tag as usize].raw.range(), edits.get(replaced.value));
+        for (_, tag, value) in edits.changes(parsed) {
+            let raw = tag.raw.range();
             if value.contains(&b'.') || (value.is_empty() && parsed.tags.len() == 1) {
                 return Err(Malformed { offset: raw.start, what: "the new value would change the number of segments" });
             }

@@ -57,12 +57,9 @@ impl Patches {
         edits: &Edits,
         mut write: impl FnMut(u32, &[u8], &mut Vec<u8>) -> Result<(), &'static str>,
     ) -> Result<(), Malformed> {
-        for replaced in edits.replaced() {
-            let (tag, value) = (parsed.tags[replaced.tag as usize], edits.get(replaced.value));
-            if value != parsed.get(tag.value) {
-                let offset = tag.raw.range().start;
-                self.put(tag.raw.range(), |out| write(replaced.tag, value, out)).map_err(|what| Malformed { offset, what })?;
-            }
+        for (ix, tag, value) in edits.changes(parsed) {
+            let offset = tag.raw.range().start;
+            self.put(tag.raw.range(), |out| write(ix, value, out)).map_err(|what| Malformed { offset, what })?;
         }
         Ok(())
     }

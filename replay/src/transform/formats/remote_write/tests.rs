@@ -291,3 +291,14 @@ proptest! {
         withstands(&mut RemoteWrite::default(), &packed[..at]);
     }
 }
+
+#[test]
+fn a_label_without_a_value_keeps_it_when_nothing_changes() {
+    // A label "a" that has no value field; found by fuzzing.
+    let payload = b"\x0a\x05\x0a\x03\x0a\x01a";
+    let (mut format, mut parsed, mut edits, mut out) = (RemoteWrite::default(), Parsed::default(), Edits::default(), Vec::new());
+    format.parse(payload, &mut parsed).expect("a request");
+    edits.replace(0, b"");
+    format.write(payload, &parsed, &edits, &mut out).expect("nothing changes");
+    assert_eq!(out, payload);
+}
