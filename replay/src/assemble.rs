@@ -63,7 +63,8 @@ pub(crate) fn finished(identity: &RunIdentity, ended: &Ended) -> (RunReport, Led
     let counts = *ledger.total();
     let latency = facts.latency;
     let mut notes = identity.notes.clone();
-    notes.extend(ended.payload_notes.iter().cloned());
+    // What the counting pass said already is not said again.
+    notes.extend(ended.payload_notes.iter().filter(|note| !identity.notes.contains(note)).cloned());
     notes.extend(ended.cardinality.iter().flat_map(|c| &c.rules).map(ToString::to_string));
     if ended.pacer.stopped {
         notes.push("the run was stopped before its end".to_owned());

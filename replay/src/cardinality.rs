@@ -17,7 +17,7 @@ use bitmap::Bitmap;
 pub use report::{CARDINALITY_JSON, CardinalityReport, MetricCardinality, RuleCardinality, RuleNames};
 
 /// The most metrics that have accounts of their own, over all rules; those that come later share one per rule.
-pub const METRICS_TOLD_MAX: usize = 512;
+pub const METRICS_TOLD_MAX: usize = 256;
 /// The most bits of all metrics' bitmaps: 16 MiB. A metric beyond counts its values by hash.
 pub const METRIC_BITS_MAX: u64 = 1 << 27;
 

@@ -105,13 +105,11 @@ impl fmt::Debug for RemoteWrite {
 
 impl Format for RemoteWrite {
     fn parse(&mut self, payload: &[u8], parsed: &mut Parsed) -> Result<(), Malformed> {
-        let packed = match self.parse_packed(payload, parsed) {
-            Ok(()) => return Ok(()),
-            Err(e) => e,
-        };
-        // Field 1 or 3, a message. A compressed payload begins with its plain length, which is hardly ever 10 or 26.
-        let looks_plain = matches!(payload.first(), None | Some(0x0a | 0x1a));
-        self.parse_plain(payload, parsed).map_err(|plain| if looks_plain { plain } else { packed })
+        if !begins_plain(payload) {
+            return self.parse_packed(payload, parsed);
+        }
+        let Err(plain) = self.parse_plain(payload, parsed) else { return Ok(()) };
+        self.parse_packed(payload, parsed).map_err(|_| plain)
     }
 
     fn write(&mut self, payload: &[u8], parsed: &Parsed, edits: &Edits, out: &mut Vec<u8>) -> Result<(), Malformed> {
@@ -136,6 +134,10 @@ impl Format for RemoteWrite {
         let start = out.len();
         out.resize(start + snap::raw::max_compress_len(self.plain.len()), 0);
         match self.packer.compress(&self.plain, &mut out[start..]) {
+            Ok(_) if begins_plain(&out[start..]) => Err(Malformed {
+                offset: 0,
+                what: "with the edits it has 10 or 26 bytes, and could be taken for one that is not compressed",
+            }),
             Ok(bytes) => {
                 out.truncate(start + bytes);
                 Ok(())
@@ -354,6 +356,12 @@ impl Label {
         }
         Ok(label)
     }
+}
+
+/// Whether a payload can be a plain one: field 1 or 3, a message, comes first. A compressed one begins with its plain length, which
+/// is hardly ever 10 or 26.
+fn begins_plain(payload: &[u8]) -> bool {
+    matches!(payload.first(), None | Some(0x0a | 0x1a))
 }
 
 /// Where a new label goes: before the first with a greater name, else behind the last.
