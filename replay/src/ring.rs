@@ -42,9 +42,17 @@ struct State {
     queue: VecDeque<Batch>,
     bytes: usize,
     spare: Vec<Batch>,
+    /// Whether it was full once.
+    filled: bool,
     ended: bool,
     error: Option<FeedError>,
     closed: bool,
+}
+
+impl State {
+    fn is_primed(&self) -> bool {
+        self.filled || self.ended
+    }
 }
 
 /// The ring itself, shared by both threads.
@@ -62,6 +70,8 @@ impl Ring {
         let weight = batch.weight();
         let mut state = self.lock();
         while !state.closed && !has_room(&state, &batch, weight) {
+            state.filled = true;
+            self.filled.notify_one();
             state = self.emptied.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.closed {
@@ -84,11 +94,18 @@ impl Ring {
         self.filled.notify_one();
     }
 
-    /// Whether records are ready, or none will come.
+    /// Whether as many records are ready as it holds, or all that will come: a run that starts then begins with all its lead.
     #[must_use]
     pub fn is_primed(&self) -> bool {
+        self.lock().is_primed()
+    }
+
+    /// Waits until it is, or something was put in, or `max` has passed.
+    pub fn wait_primed(&self, max: Duration) {
         let state = self.lock();
-        !state.queue.is_empty() || state.ended
+        if !state.is_primed() {
+            drop(self.filled.wait_timeout(state, max));
+        }
     }
 
     /// Says that nothing more is wanted.
@@ -174,6 +191,23 @@ mod tests {
         assert!(has_room(&state, &batch_due(RING_AHEAD_NS, 10), 10));
         assert!(!has_room(&state, &batch_due(RING_AHEAD_NS + 1, 10), 10));
         assert!(!has_room(&state, &batch_due(0, 10), RING_BYTES_MAX + 1));
+    }
+
+    #[test]
+    fn it_is_primed_when_it_is_full_or_all_is_in_it() {
+        let ring = Ring::default();
+        assert!(ring.push(batch_due(0, 1)).is_some());
+        assert!(!ring.is_primed(), "there is room for more");
+        std::thread::scope(|scope| {
+            scope.spawn(|| ring.push(batch_due(RING_AHEAD_NS + 1, 1)));
+            while !ring.is_primed() {
+                ring.wait_primed(Duration::from_secs(1));
+            }
+            ring.close();
+        });
+        let ring = Ring::default();
+        ring.end(None);
+        assert!(ring.is_primed());
     }
 
     #[test]

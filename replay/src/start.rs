@@ -11,7 +11,7 @@ use dejaq_shared::broker::sink::Completions;
 use dejaq_shared::clock::{Clock, WallAnchor, wall_now_ns};
 
 use crate::engine::{Progress, RunError, WATCH};
-use crate::ring::{Batches as _, Ring};
+use crate::ring::Ring;
 
 /// Between the decision to start and the first message: the threads come up.
 const LEAD_NS: u64 = 20_000_000;
@@ -38,8 +38,8 @@ pub(crate) struct Start {
     pub(crate) t0_unix_ns: i64,
 }
 
-/// Waits until the first records are ready (or there are none), so that the start is not late for reading, and then for the
-/// given time.
+/// Waits until as many records are ready as the ring holds (or all that there are), so that the run begins with all its lead, and then
+/// for the given time.
 ///
 /// # Errors
 /// [`RunError::StartPassed`]; [`RunError::BeforeStart`].
@@ -49,8 +49,7 @@ pub(crate) fn await_start<C: Clock, D: Completions>(
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Start, RunError> {
     while !at.ring.is_primed() && !at.stop.load(Ordering::Relaxed) {
-        let mut ring = at.ring;
-        ring.wait(POLL);
+        at.ring.wait_primed(POLL);
     }
     let Some(start_at_ns) = at.start_at_ns else {
         let anchor = WallAnchor::now(at.clock);
