@@ -21,6 +21,7 @@ pub mod clock_watch;
 mod completing;
 pub mod config;
 pub mod copies;
+mod digits;
 pub mod distinct;
 pub mod engine;
 pub mod expanding;

@@ -5,6 +5,8 @@
 //! can be read back from the end; and a recording in which a key already ends like that of a copy is refused before anything is
 //! sent (see `survey`).
 
+use crate::digits::push_decimal;
+
 /// The suffix, unless another is asked for.
 pub const SUFFIX: &str = "~";
 /// The longest suffix.
@@ -39,10 +41,10 @@ impl CopyKeys {
         self.key.clear();
         self.key.extend_from_slice(key);
         self.key.extend_from_slice(&self.suffix);
-        push_number(&mut self.key, copy);
+        push_decimal(&mut self.key, copy.into(), 0);
         if pass > 0 {
             self.key.push(b'p');
-            push_number(&mut self.key, pass);
+            push_decimal(&mut self.key, pass.into(), 0);
         }
         Some(&self.key)
     }
@@ -56,15 +58,4 @@ impl CopyKeys {
         let pass = key[..end].strip_suffix(b"p").map(|rest| (rest.len(), without_number(rest)));
         ends(end) || (end < key.len() && pass.is_some_and(|(len, end)| end < len && key[..end].ends_with(&self.suffix)))
     }
-}
-
-fn push_number(out: &mut Vec<u8>, number: u32) {
-    let mut digits = [0; 10];
-    let (mut at, mut left) = (digits.len(), number);
-    while at == digits.len() || left > 0 {
-        at -= 1;
-        digits[at] = b'0' + u8::try_from(left % 10).unwrap_or(0);
-        left /= 10;
-    }
-    out.extend_from_slice(&digits[at..]);
 }

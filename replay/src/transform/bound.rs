@@ -14,6 +14,8 @@ pub(super) type Opener = fn(FormatKind, &Wanted) -> Result<Box<dyn Format>, Open
 #[derive(Debug)]
 pub struct Bound {
     pub(super) rules: Rules,
+    /// The streams of the recording.
+    pub(super) streams: Vec<Stream>,
     /// Streams that are treated alike share one.
     pub(super) groups: Vec<Group>,
     /// For each stream its group.
@@ -75,7 +77,7 @@ impl Rules {
         for opened in groups.iter().flat_map(|g| &g.formats) {
             opener(opened.kind, &opened.wanted).map_err(|error| RulesError::Open { place: opened.place, error })?;
         }
-        Ok(Bound { rules: self, groups, of_stream, opener })
+        Ok(Bound { streams: streams.to_vec(), rules: self, groups, of_stream, opener })
     }
 }
 

@@ -1,8 +1,8 @@
 //! Derived tags: `rack = "r{host % 40}"`. `{host}` is the value of the rule's tag, `{host % n}` and `{host / n}` are made of
 //! its index, so that a value always has the same derived tags.
 
-use super::digits::push_decimal;
 use super::template::{Piece, pieces};
+use crate::digits::push_decimal;
 
 /// A tag that follows from a value.
 #[derive(Debug, Clone, PartialEq, Eq)]

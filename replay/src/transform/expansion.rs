@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dejaq_shared::record::Stream;
 use dejaq_shared::units::{format_count, format_duration_ns};
 
 use super::bound::Bound;
@@ -169,7 +170,8 @@ fn no_tag(bound: &Bound, ix: usize, count: &RuleCount, counted: &Counted) -> Rul
         malformed += found.malformed;
         format = found.format.name();
         if let Some(first) = found.example.filter(|_| example.is_empty()) {
-            example = format!(" (the first at position {} of stream number {}: {})", first.position, first.stream, first.why);
+            let stream = bound.streams.get(first.stream as usize).map_or_else(String::new, Stream::name);
+            example = format!(" (the first at position {} of {stream}: {})", first.position, first.why);
         }
     }
     RulesError::NoTag { place: rule.place, tag: rule.tag(), payloads, malformed, format, example, samples: count.without }

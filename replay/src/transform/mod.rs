@@ -16,7 +16,6 @@ mod apply;
 pub mod bound;
 pub mod count;
 pub mod derive;
-mod digits;
 pub mod error;
 pub mod expansion;
 pub mod formats;

@@ -2,8 +2,8 @@
 //! `{n:08x}` write it in hexadecimal. `{{` and `}}` are braces. There is at least one `{n}`, so that different indices have
 //! different texts.
 
-use super::digits::{push_decimal, push_hex};
 use super::template::{Piece, pieces};
+use crate::digits::{push_decimal, push_hex};
 
 /// A parsed pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 
 use std::io::Write as _;
 
-use super::digits::{push_decimal, push_hex};
 use super::permutation::Permutation;
+use crate::digits::{push_decimal, push_hex};
 use crate::hash::{self, key, mix};
 
 /// How values look.

@@ -65,7 +65,7 @@ fn bad_files_say_where_and_what() {
         ),
         (
             "tag = \"rack\"\ndistinct = 5",
-            "no payload has rack: of 2 payloads of its streams 1 are not influx (the first at position 9 of stream number 0: at byte 0: expected metric|tags|stamp), and 1 samples lack it",
+            "no payload has rack: of 2 payloads of its streams 1 are not influx (the first at position 9 of t/0: at byte 0: expected metric|tags|stamp), and 1 samples lack it",
         ),
     ] {
         let found = of_rule(rest);

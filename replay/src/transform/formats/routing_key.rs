@@ -1,6 +1,8 @@
 //! `routing-key`: the segments of a routing key, between dots, are tags `1`, `2`, …. How many there are stays: exchanges route
 //! by their number.
 
+use crate::digits::push_decimal;
+
 use super::{Edits, Format, Malformed, Parsed, Sample, Span, Tag};
 
 /// The most bytes of a routing key; AMQP's limit.
@@ -23,7 +25,7 @@ impl Format for RoutingKey {
             let raw = Span::new(start, start + segment.len());
             start += segment.len() + 1;
             let name = parsed.text.len();
-            push_decimal(&mut parsed.text, number + 1);
+            push_decimal(&mut parsed.text, number as u64 + 1, 0);
             parsed.tags.push(Tag { name: Span::new(name, parsed.text.len()), value: raw, raw });
         }
         let tags = 0..u32::try_from(parsed.tags.len()).unwrap_or(u32::MAX);
@@ -52,13 +54,6 @@ impl Format for RoutingKey {
         }
         Ok(())
     }
-}
-
-fn push_decimal(out: &mut Vec<u8>, number: usize) {
-    // 255 bytes have 256 segments at most.
-    let digits = [number / 100, number / 10 % 10, number % 10];
-    let first = digits.iter().position(|d| *d != 0).unwrap_or(2);
-    out.extend(digits[first..].iter().map(|d| b'0' + u8::try_from(*d).unwrap_or(0)));
 }
 
 #[cfg(test)]

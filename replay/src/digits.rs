@@ -1,12 +1,12 @@
 //! Numbers as digits, without allocating.
 
 /// Appends a number in decimal, padded with zeros to this width.
-pub(super) fn push_decimal(out: &mut Vec<u8>, number: u64, width: usize) {
+pub(crate) fn push_decimal(out: &mut Vec<u8>, number: u64, width: usize) {
     push(out, number, width, 10, b'a');
 }
 
 /// Appends a number in hexadecimal, padded with zeros to this width.
-pub(super) fn push_hex(out: &mut Vec<u8>, number: u64, width: usize, upper: bool) {
+pub(crate) fn push_hex(out: &mut Vec<u8>, number: u64, width: usize, upper: bool) {
     push(out, number, width, 16, if upper { b'A' } else { b'a' });
 }
 
