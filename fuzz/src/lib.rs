@@ -356,3 +356,8 @@ pub fn remote_write(data: &[u8]) {
 pub fn otlp_protobuf(data: &[u8]) {
     payload(FormatKind::OtlpProtobuf, &FormatWanted::default(), data);
 }
+
+/// OTLP metrics as JSON.
+pub fn otlp_json(data: &[u8]) {
+    payload(FormatKind::OtlpJson, &FormatWanted::default(), data);
+}

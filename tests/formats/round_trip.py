@@ -14,7 +14,7 @@ import json
 import subprocess
 import sys
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 from line_protocol_parser import parse_line
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
@@ -53,6 +53,10 @@ def see_remote_write(payload, tag, new):
             if label.name == tag:
                 label.value = new
     return request.SerializeToString(deterministic=True)
+
+
+def see_otlp_json(payload, tag, new):
+    return see_otlp(json_format.Parse(payload, ExportMetricsServiceRequest()).SerializeToString(), tag, new)
 
 
 def see_otlp(payload, tag, new):
@@ -119,11 +123,13 @@ def see_dogstatsd(payload, tag, new):
 
 
 SEE = {
-    "prometheus-remote-write": see_remote_write, "otlp-protobuf": see_otlp, "json": see_json, "influx": see_influx,
+    "prometheus-remote-write": see_remote_write, "otlp-protobuf": see_otlp, "otlp-json": see_otlp_json,
+    "json": see_json, "influx": see_influx,
     "prometheus-text": see_prometheus, "dogstatsd": see_dogstatsd,
 }
 OF_CORPUS = {
-    "influx_lp": "influx", "dogstatsd": "dogstatsd", "otlp_proto_metrics": "otlp-protobuf", "prometheus_text": "prometheus-text",
+    "influx_lp": "influx", "dogstatsd": "dogstatsd", "otlp_proto_metrics": "otlp-protobuf", "otlp_json_metrics": "otlp-json",
+    "prometheus_text": "prometheus-text",
     "prom_remote_write": "prometheus-remote-write", "json_cnpg_log": "json", "json_cloudsql_log": "json", "json_cloudwatch_metric": "json",
     "json_github_event": "json", "json_nginxplus_status": "json", "json_github_webhook": "json",
 }
@@ -147,6 +153,18 @@ def payloads(data):
             yield "zeek_wrccdc_2018", "json", "$._path", value(record)
 
 
+def both_encodings(asked, answers, wrong):
+    """The same ten exports of a redis receiver are there in both of OTLP's encodings: rewritten, they must still be the same."""
+    seen = collections.defaultdict(list)
+    for (name, form, tag, _), answer in zip(asked, map(json.loads, answers), strict=True):
+        if form in ("otlp-protobuf", "otlp-json") and "value" in answer and answer["tag"] == "redis.version":
+            seen[form].append(SEE[form](base64.b64decode(answer["value"]), None, None))
+    same = seen["otlp-protobuf"] == seen["otlp-json"]
+    print(f"redis receiver, rewritten: {len(seen['otlp-protobuf'])} exports as protobuf, {len(seen['otlp-json'])} as JSON, equal: {same}")
+    if not same or not seen["otlp-json"]:
+        wrong.append(("redis receiver", "the encodings differ"))
+
+
 def main():
     rewrite, data = sys.argv[1:3]
     asked = list(payloads(data))
@@ -167,6 +185,7 @@ def main():
             good[name] += 1
         else:
             wrong.append((name, tag))
+    both_encodings(asked, answers, wrong)
     for name in sorted(set(good) | set(refused)):
         print(f"{name}: {good[name]} came through; not understood: {dict(refused[name])}")
     print(f"{len(wrong)} wrong: {wrong[:5]}")

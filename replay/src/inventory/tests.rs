@@ -39,7 +39,7 @@ impl Format for Lines {
 fn lines(kind: FormatKind, _: &Wanted) -> Result<Box<dyn Format>, OpenError> {
     match kind {
         FormatKind::DogStatsd | FormatKind::Json => Ok(Box::new(Lines)),
-        other => Err(OpenError::Absent(other.name())),
+        other => Err(OpenError::Path { path: other.name().to_owned(), column: 1, what: "not in this test" }),
     }
 }
 

@@ -222,7 +222,7 @@ mod tests {
             FormatKind::Graphite => Ok(Box::new(Letters(b"pg"))),
             FormatKind::Json => Ok(Box::new(Letters(b"{5"))),
             FormatKind::OtlpJson => Ok(Box::new(Letters(b"{"))),
-            other => Err(OpenError::Absent(other.name())),
+            other => Err(OpenError::Path { path: other.name().to_owned(), column: 1, what: "not in this test" }),
         }
     }
 

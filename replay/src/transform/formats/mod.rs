@@ -23,6 +23,7 @@ mod kind;
 pub mod laws;
 mod open;
 mod otlp;
+mod otlp_json;
 mod otlp_protobuf;
 mod parsed;
 mod prometheus_text;

@@ -7,6 +7,7 @@ use super::influx::Influx;
 use super::json::Json;
 use super::key::Key;
 use super::kind::{FormatKind, Wanted};
+use super::otlp_json::OtlpJson;
 use super::otlp_protobuf::OtlpProtobuf;
 use super::prometheus_text::PrometheusText;
 use super::remote_write::RemoteWrite;
@@ -25,9 +26,6 @@ pub enum OpenError {
         /// What is wrong there.
         what: &'static str,
     },
-    /// This build does not have it.
-    #[error("the format {0} is not built in")]
-    Absent(&'static str),
 }
 
 /// A grammar that looks for what is wanted.
@@ -43,7 +41,7 @@ pub fn open(kind: FormatKind, wanted: &Wanted) -> Result<Box<dyn Format>, OpenEr
         FormatKind::PrometheusText => Ok(Box::new(PrometheusText::new())),
         FormatKind::PrometheusRemoteWrite => Ok(Box::new(RemoteWrite::default())),
         FormatKind::OtlpProtobuf => Ok(Box::new(OtlpProtobuf::default())),
-        FormatKind::OtlpJson => Err(OpenError::Absent(kind.name())),
+        FormatKind::OtlpJson => Ok(Box::new(OtlpJson::default())),
         FormatKind::Key => Ok(Box::new(Key::default())),
         FormatKind::Header => Ok(Box::new(Header::default())),
         FormatKind::AmqpHeader => Ok(Box::new(AmqpHeader::default())),

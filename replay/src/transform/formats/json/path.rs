@@ -149,7 +149,7 @@ mod tests {
             ("$[99999999999999999999]", 3),
             ("$.*a['", 6),
         ] {
-            let OpenError::Path { column, path, .. } = Path::parse(text).expect_err(text) else { panic!("{text}") };
+            let OpenError::Path { column, path, .. } = Path::parse(text).expect_err(text);
             assert_eq!((column, path.as_str()), (at, text));
         }
     }
