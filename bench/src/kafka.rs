@@ -17,6 +17,7 @@ use dejaq_shared::segment::block_read::{Block, Wanted};
 use dejaq_shared::segment::reader::BlockReader;
 use dejaq_shared::segment::recording::Recording;
 
+use crate::expansion::write_replayed;
 use crate::payloads::Payloads;
 use crate::process::{Used, run};
 use crate::segments::in_turn;
@@ -81,7 +82,9 @@ pub(crate) fn measure(setup: &Setup, payloads: &Payloads, rounds: usize, rows: &
     let prod = Cluster::at(&setup.prod)?;
     prod.create(&topic, PARTITIONS)?;
     prod.fill(&topic, PARTITIONS, payloads, setup.messages)?;
-    let done = captures(setup, &topic, payloads, rounds, rows).and_then(|()| replays(setup, &topic, payloads, rounds, rows));
+    let done = captures(setup, &topic, payloads, rounds, rows)
+        .and_then(|()| replays(setup, &topic, payloads, rounds, rows))
+        .and_then(|()| expanded(setup, &topic, rounds, rows));
     done.and(prod.delete(&topic))
 }
 
@@ -137,7 +140,7 @@ fn replays(setup: &Setup, topic: &str, payloads: &Payloads, rounds: usize, rows:
             let target = format!("{topic}-{round}-{}", if ours_now { "ours" } else { "theirs" });
             staging.create(&target, PARTITIONS)?;
             if ours_now {
-                ours = Some(replay(setup, topic, &target, &recording)?);
+                ours = Some(replay(setup, topic, &target, &recording, None)?);
             } else {
                 theirs = Some(publish(setup, &target, payloads.mean_bytes())?);
             }
@@ -150,6 +153,34 @@ fn replays(setup: &Setup, topic: &str, payloads: &Payloads, rounds: usize, rows:
     }
     std::fs::remove_dir_all(&recording).with_context(|| format!("removing {}", recording.display()))?;
     rows.extend([rates, cpu, memory]);
+    Ok(())
+}
+
+/// The same recording of DogStatsD with and without a rule.
+fn expanded(setup: &Setup, topic: &str, rounds: usize, rows: &mut Vec<Row>) -> anyhow::Result<()> {
+    let what = "Kafka replay --max, ten times the hosts: DogStatsD, 200 bytes";
+    let mut rates = Row::new(what, "the same without the rule", "msg/s", Target::AtLeast(0.8));
+    let mut cpu = Row::new(what, "the same without the rule", "CPU s/M msg", Target::None);
+    let [lines, rule, recording] = ["expanded.ndjson", "expanded.toml", "to-expand"].map(|name| setup.scratch.join(name));
+    write_replayed(&lines, &rule, topic, PARTITIONS.unsigned_abs(), setup.replayed)?;
+    run(Command::new(&setup.dejaq).arg("import").arg(&lines).arg("--out").arg(&recording), &[0], LIMIT)?;
+    std::fs::remove_file(&lines).with_context(|| format!("removing {}", lines.display()))?;
+    let staging = Cluster::at(&setup.staging)?;
+    for round in 0..=rounds {
+        let (mut ours, mut theirs) = (None, None);
+        for ours_now in in_turn(round) {
+            let target = format!("{topic}-expanded-{round}-{ours_now}");
+            staging.create(&target, PARTITIONS)?;
+            let measured = replay(setup, topic, &target, &recording, ours_now.then_some(rule.as_path()))?;
+            *(if ours_now { &mut ours } else { &mut theirs }) = Some(measured);
+            staging.delete(&target)?;
+        }
+        let (Some(ours), Some(theirs), true) = (ours, theirs, round > 0) else { continue };
+        rates.pairs.push((ours.per_s, theirs.per_s));
+        cpu.pairs.push((ours.cpu_per_million, theirs.cpu_per_million));
+    }
+    std::fs::remove_dir_all(&recording).with_context(|| format!("removing {}", recording.display()))?;
+    rows.extend([rates, cpu]);
     Ok(())
 }
 
@@ -196,12 +227,13 @@ fn consume(setup: &Setup, topic: &str) -> anyhow::Result<Measured> {
     Ok(Measured::of(&used, messages, messages as f64 * 1e3 / ms, 0))
 }
 
-fn replay(setup: &Setup, topic: &str, target: &str, recording: &Path) -> anyhow::Result<Measured> {
+fn replay(setup: &Setup, topic: &str, target: &str, recording: &Path, rule: Option<&Path>) -> anyhow::Result<Measured> {
     let dir = setup.scratch.join("run");
     let mut command = Command::new(&setup.dejaq);
     command.arg("replay").arg(recording).args(["--to", &format!("kafka://{}", setup.staging), "--max", "--mark", "off"]);
     command.args(["--map", &format!("{topic}={target}")]).arg("--run").arg(&dir);
     command.args(SHARED_PROPERTIES.iter().flat_map(|p| ["-X", p]));
+    command.args(rule.iter().flat_map(|rule| [Path::new("--expand"), rule]));
     let used = run(&mut command, &[0], LIMIT)?;
     let path = dir.join("run.json");
     let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
+mod expansion;
 mod kafka;
 mod mcap_side;
 mod payloads;
@@ -36,10 +37,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum What {
-    /// Segments, then Kafka
+    /// Segments, expansion, then Kafka
     All(kafka::Setup),
     /// Segments against the mcap crate
     Segments,
+    /// What a rule costs, by format
+    Expansion,
     /// Kafka capture and replay against rdkafka_performance
     Kafka(kafka::Setup),
     /// One thing over and over, for a profiler
@@ -66,10 +69,11 @@ fn main() -> anyhow::Result<()> {
     talk(&format!("load before: {before}"));
     let mut rows = Vec::new();
     let rounds = arguments.rounds.max(1);
-    let (segments, kafka) = match &arguments.what {
-        What::All(setup) => (true, Some(setup)),
-        What::Segments => (true, None),
-        What::Kafka(setup) => (false, Some(setup)),
+    let (segments, expansion, kafka) = match &arguments.what {
+        What::All(setup) => (true, true, Some(setup)),
+        What::Segments => (true, false, None),
+        What::Expansion => (false, true, None),
+        What::Kafka(setup) => (false, false, Some(setup)),
         What::Profile { pass, cut } => {
             let rate = segments::profile(*pass, &payloads.cut(*cut), rounds)?;
             talk(&format!("{rate:.0} records/s"));
@@ -79,6 +83,9 @@ fn main() -> anyhow::Result<()> {
     if segments {
         segments::measure(&payloads.cut(100), true, rounds, &mut rows)?;
         segments::measure(&payloads, false, rounds, &mut rows)?;
+    }
+    if expansion {
+        expansion::measure(rounds, &mut rows)?;
     }
     if let Some(setup) = kafka {
         kafka::measure(setup, &payloads.cut(200), rounds, &mut rows)?;

@@ -172,8 +172,11 @@ impl Format for OtlpJson {
                 if !keeps {
                     out.extend_from_slice(b"\"stringValue\":");
                 }
-                if quoted || !keeps { said(write_string(value, out)) } else { Ok(out.extend_from_slice(value)) }
-                    .map_err(|what| Malformed { offset, what })
+                if quoted || !keeps {
+                    return said(write_string(value, out)).map_err(|what| Malformed { offset, what });
+                }
+                out.extend_from_slice(value);
+                Ok(())
             })?;
         }
         self.patches.add(edits, &self.sites, ",", |name, value, out| {
