@@ -31,6 +31,7 @@ use crate::run::report::RunReport;
 use crate::schedule::Pace;
 use crate::testing::{MemoryFeed, Said};
 use crate::timestamps::TimestampMode;
+use crate::transform::TransformJob;
 
 const MS: u64 = 1_000_000;
 const S: u64 = 1_000 * MS;
@@ -145,6 +146,8 @@ struct InlineBatches {
     world: Arc<Mutex<World>>,
     read_ns: u64,
     empty: bool,
+    /// The values that rules wrote into what was sent.
+    shown: Vec<u64>,
 }
 
 impl Batches for InlineBatches {
@@ -165,6 +168,7 @@ impl Batches for InlineBatches {
     }
 
     fn recycle(&mut self, mut batch: Batch) {
+        self.shown.extend(batch.shown_and_sent().map(|shown| shown.value));
         batch.clear();
         self.planner.reuse(batch);
     }
@@ -200,6 +204,7 @@ pub(crate) struct Simulation {
     by_key: Option<NonZeroU32>,
     timestamps: TimestampMode,
     copies: Copies,
+    transform: TransformJob,
     origin_ns: i64,
     capacity: usize,
     script: Script,
@@ -218,6 +223,7 @@ pub(crate) struct Outcome {
     sent_at: Vec<u64>,
     pub(crate) said: Vec<Said>,
     marked: usize,
+    pub(crate) shown: Vec<u64>,
 }
 
 impl Simulation {
@@ -236,6 +242,7 @@ impl Simulation {
             by_key: None,
             timestamps: TimestampMode::Now,
             copies: Copies::default(),
+            transform: TransformJob::None,
             origin_ns: 0,
             capacity: 1_000_000,
             script: Box::new(|sent, _| Some((sent + MS, Fate::Acked))),
@@ -252,7 +259,18 @@ impl Simulation {
         let options = PlannerOptions::of_streams(self.streams);
         let by_key = self.by_key;
         let routes = options.routes.iter().map(|route| route.map(|route| Route { by_key, ..route })).collect();
-        Planner::new(PlannerOptions { routes, elsewhere, pace, repeat, run_ns, marks, timestamps, copies: self.copies.clone(), ..options })
+        Planner::new(PlannerOptions {
+            routes,
+            elsewhere,
+            pace,
+            repeat,
+            run_ns,
+            marks,
+            timestamps,
+            copies: self.copies.clone(),
+            transform: self.transform.clone(),
+            ..options
+        })
     }
 
     fn pacer_options(&mut self) -> PacerOptions {
@@ -268,6 +286,18 @@ impl Simulation {
             classes: vec![0],
             stamping: self.timestamps.stamping(self.origin_ns),
         }
+    }
+
+    /// Lets the run follow rules.
+    pub(crate) fn follow(mut self, transform: TransformJob) -> Self {
+        self.transform = transform;
+        self
+    }
+
+    /// Lets the client refuse every tenth message.
+    pub(crate) fn refuse_tenths(mut self) -> Self {
+        self.refuse = |number| (number % 10 == 0).then_some("too large");
+        self
     }
 
     pub(crate) fn run(mut self) -> Outcome {
@@ -289,8 +319,15 @@ impl Simulation {
         let recorder = Rc::new(RefCell::new(Recorder::new(Arc::clone(&slots), T0, scheduled, self.streams, 1)));
         let hands = |oversleep, tick_ns| SimulatedHands { world: Arc::clone(&world), recorder: Rc::clone(&recorder), oversleep, tick_ns };
         let log = SimulatedLog { recorder: Rc::clone(&recorder), buckets: Rc::default() };
-        let mut batches =
-            InlineBatches { planner, feed: self.feed, more: true, world: Arc::clone(&world), read_ns: self.read_ns, empty: false };
+        let mut batches = InlineBatches {
+            planner,
+            feed: self.feed,
+            more: true,
+            world: Arc::clone(&world),
+            read_ns: self.read_ns,
+            empty: false,
+            shown: Vec::new(),
+        };
         let mut sink = SimulatedSink(Arc::clone(&world));
         let stop = AtomicBool::new(false);
         let live = Arc::new(Live::default());
@@ -301,7 +338,16 @@ impl Simulation {
         let (report, ledger) = finished(&identity, &ended);
         let world = world.lock().expect("one thread");
         let buckets = log.buckets.borrow().clone();
-        Outcome { report, ledger, closed, buckets, sent_at: world.sent_at.clone(), said: world.said.clone(), marked: world.marked }
+        Outcome {
+            report,
+            ledger,
+            closed,
+            buckets,
+            sent_at: world.sent_at.clone(),
+            said: world.said.clone(),
+            marked: world.marked,
+            shown: batches.shown,
+        }
     }
 }
 

@@ -280,3 +280,14 @@ fn a_sketch_never_takes_a_recurring_key_for_a_single_one() {
     let wrong = (100_000..300_000).filter(|n| !sketch.has(key(*n))).count();
     assert!(wrong < 100, "{wrong} of 200,000 single keys are taken for recurring ones");
 }
+
+#[test]
+fn a_recorded_key_that_ends_as_a_copy_s_would_is_known() {
+    let keys = CopyKeys::new("~");
+    for taken in ["a~1", "~0", "a~12", "a~1p2", "~3p4"] {
+        assert!(keys.is_taken(taken.as_bytes()), "{taken}");
+    }
+    for free in ["a", "a~", "~", "a~b1", "a1", "1~b", "ap1", "a~1p", "a~p1", ""] {
+        assert!(!keys.is_taken(free.as_bytes()), "{free}");
+    }
+}

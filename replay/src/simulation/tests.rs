@@ -136,9 +136,7 @@ fn the_unanswered_are_in_the_denominator() {
 
 #[test]
 fn the_client_s_refusals_are_skipped_with_their_reason() {
-    let mut simulation = steady(1);
-    simulation.refuse = |number| (number % 10 == 0).then_some("too large");
-    let outcome = simulation.run();
+    let outcome = steady(1).refuse_tenths().run();
     assert_eq!(outcome.ledger.imbalances(), vec![]);
     assert_eq!(outcome.report.ledger.reasons["skipped"]["too large"], 100);
     assert_eq!(outcome.report.latency.response.expect("scheduled").unanswered, 100);

@@ -12,6 +12,7 @@ use crate::cardinality::Cardinality;
 use crate::copies::Copies;
 use crate::expanding::{Expanded, ExpandingError, expand};
 use crate::planner::{Planner, PlannerOptions};
+use crate::simulation::Simulation;
 use crate::testing::{MemoryFeed, stream};
 
 const SECOND_NS: i64 = 1_000_000_000;
@@ -286,4 +287,18 @@ fn fewer_values_than_recorded_are_said() {
     let (expanded, batches) = run(&rule("tag = \"host\"\ndistinct = 3"), PlannerOptions::of_streams(2), 1, feed(100, 1_000, 50));
     assert_eq!(hosts(&sent(&batches)).len(), 3);
     assert!(expanded.notes.iter().any(|n| n.contains("host")), "{:?}", expanded.notes);
+}
+
+#[test]
+fn what_the_client_did_not_take_is_not_counted_as_sent() {
+    let options = PlannerOptions::of_streams(2);
+    let rules = rule("tag = \"host\"\ndistinct = 500\npattern = \"{n}\"");
+    let (transform, _) = follow(&rules, &options, 3, &mut feed(500, 1_000_000, 7)).expect("rules");
+    let outcome = Simulation::of(feed(500, 1_000_000, 7), 2).follow(transform).refuse_tenths().run();
+    let received: Vec<u64> = outcome
+        .said
+        .iter()
+        .map(|said| tag(std::str::from_utf8(said.value.as_deref().expect("a value")).expect("text"), "host").parse().expect("a number"))
+        .collect();
+    assert_eq!((received.len(), outcome.shown), (450, received));
 }
