@@ -30,6 +30,7 @@ use crate::broker::endpoint::KafkaEndpoint;
 use crate::broker::source::{Notice, ReadFrom, Source, SourceHandler, StartAt, TopicInfo, TopicSelection, TopicSettings};
 use crate::record::{HeadersBuf, StreamIx};
 
+mod epochs;
 mod troubles;
 mod withheld;
 
@@ -38,9 +39,6 @@ use withheld::Withheld;
 
 /// Up to so many named topics are asked for one by one, which also tells of missing permissions; else all are.
 const ASK_ONE_BY_ONE_MAX: usize = 16;
-
-/// How long starting may wait for the client to begin, before epochs can be checked.
-const EPOCH_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 const OFFSET_BEGINNING: i64 = -2;
 const OFFSET_END: i64 = -1;
@@ -98,35 +96,6 @@ impl KafkaSource {
     #[must_use]
     pub fn describe(&self) -> Vec<(String, String)> {
         self.properties.describe()
-    }
-
-    /// Has the broker check the epochs of positions that were reached under a known one.
-    fn check_epochs(&self, lanes: &[ReadFrom]) -> Result<(), BrokerError> {
-        let deadline = Instant::now() + EPOCH_CHECK_TIMEOUT;
-        let mut unchecked: Vec<&ReadFrom> = lanes.iter().filter(|lane| lane.leader_epoch >= 0 && lane.position > 0).collect();
-        while !unchecked.is_empty() {
-            let mut list = PartitionList::with_capacity(unchecked.len())?;
-            for lane in &unchecked {
-                list.add(&lane.topic, lane.partition, lane.position, lane.leader_epoch)?;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            let codes = self.client.seek(&list, left.max(Duration::from_millis(1)))?;
-            // A partition that was assigned a moment ago may not have begun yet.
-            let not_yet = |code: &Code| matches!(*code, Code::STATE | Code::PREVIOUS_IN_PROGRESS | Code::UNKNOWN_PARTITION);
-            let mut failed = codes.iter().copied().find(|code| *code != Code::NONE && !not_yet(code));
-            let mut each = codes.iter();
-            unchecked.retain(|_| each.next().is_some_and(not_yet));
-            if left.is_zero() && failed.is_none() {
-                failed = codes.iter().copied().find(not_yet);
-            }
-            if let Some(code) = failed {
-                return Err(code.request_error("having the leader epochs of partitions checked".to_owned()));
-            }
-            if !unchecked.is_empty() {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
-        Ok(())
     }
 
     /// What the cluster says about one topic.

@@ -15,7 +15,7 @@ use crate::broker::source::{Notice, SourceHandler};
 use crate::record::{EPOCH_UNKNOWN, StreamIx};
 
 /// How long a poll may wait for the watermarks of a partition whose position is not in the log.
-const WATERMARKS_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const WATERMARKS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Errors after which a partition is not to be had.
 const GONE: [Code; 6] = [
