@@ -399,7 +399,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         }
         if p.starts_in_ns > 0 {
             let left = format_duration_ns(p.starts_in_ns.next_multiple_of(1_000_000_000));
-            return progress.show(format_args!("ready: the first message is sent in {left} (--start-at)"));
+            return progress.show(format_args!("ready: the first message is sent in {left}"));
         }
         progress.show(format_args!(
             "{}  {} scheduled  {} sent  {} in flight  held by the target {}",
