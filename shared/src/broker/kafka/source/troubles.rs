@@ -1,6 +1,6 @@
 //! What a source does about errors: of a partition, of the consumer, and those that stand in a log line only.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use super::{KafkaSource, OFFSET_BEGINNING, OFFSET_END};
@@ -14,8 +14,8 @@ use crate::broker::kafka::rights::Right;
 use crate::broker::source::{Notice, SourceHandler};
 use crate::record::{EPOCH_UNKNOWN, StreamIx};
 
-/// How long a poll may wait for the watermarks of a partition whose position is not in the log.
-pub(super) const WATERMARKS_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long one question for where logs begin or end may take.
+const WATERMARKS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Errors after which a partition is not to be had.
 const GONE: [Code; 6] = [
@@ -83,7 +83,10 @@ impl KafkaSource {
             }
             code if is_gone(code) => {
                 self.end_lane(stream)?;
-                let detail = if code == Code::TOPIC_AUTHORIZATION_FAILED { self.may_not_read(&topic.unwrap_or_default()) } else { text };
+                let detail = match topic {
+                    Some(topic) if code == Code::TOPIC_AUTHORIZATION_FAILED => self.may_not_read(&topic),
+                    _ => text,
+                };
                 handler.notice(Notice::Gone { stream, detail });
             }
             Code::BAD_MESSAGE | Code::BAD_COMPRESSION | Code::CORRUPT_MESSAGE | Code::NOT_IMPLEMENTED | Code::MESSAGE_TOO_LARGE => {
@@ -102,27 +105,33 @@ impl KafkaSource {
         Ok(())
     }
 
-    /// Asks for the watermarks of one partition whose position is not in the log.
+    /// From which position to which next one each of these partitions' logs goes; `None`: not all of them were told.
+    pub(super) fn logs(&self, partitions: &[(&str, i32)]) -> Option<Vec<RangeInclusive<i64>>> {
+        let ask = |what| {
+            let wanted: Vec<_> = partitions.iter().map(|(topic, partition)| (*topic, *partition, what)).collect();
+            self.checked(&wanted, self.client.list_offsets(&wanted, WATERMARKS_TIMEOUT)?)
+        };
+        let (lows, highs) = (ask(OFFSET_BEGINNING).ok()?, ask(OFFSET_END).ok()?);
+        Some(lows.into_iter().zip(highs).map(|(low, high)| low..=high).collect())
+    }
+
+    /// Asks for the log of one partition whose position is said not to be in it.
     pub(super) fn settle_out_of_range<H: SourceHandler>(&mut self, handler: &mut H) -> Result<(), BrokerError> {
         let Some(stream) = self.out_of_range.pop_front() else { return Ok(()) };
         let Some(lane) = self.lanes.by_stream(stream) else { return Ok(()) };
         let (topic, partition, next) = (lane.topic.clone(), lane.partition, lane.next);
-        let wanted = [(topic.as_str(), partition, OFFSET_BEGINNING)];
-        let low = self.client.list_offsets(&wanted, WATERMARKS_TIMEOUT).map(|answers| answers.first().copied());
-        let wanted = [(topic.as_str(), partition, OFFSET_END)];
-        let high = self.client.list_offsets(&wanted, WATERMARKS_TIMEOUT).map(|answers| answers.first().copied());
-        let (Ok(Some((low, Code::NONE))), Ok(Some((high, Code::NONE)))) = (low, high) else {
+        let Some(log) = self.logs(&[(topic.as_str(), partition)]).and_then(|logs| logs.into_iter().next()) else {
             // No answer: ask again at the next poll.
             self.out_of_range.push_back(stream);
             return Ok(());
         };
-        if (low..=high).contains(&next) {
+        if log.contains(&next) {
             // A leader that was behind for a moment.
             self.house.warn("in range", format!("{topic}/{partition}: position {next} was out of range for a moment; reading on from it"));
             return self.restart(stream, next);
         }
         self.end_lane(stream)?;
-        handler.notice(Notice::OutOfRange { stream, low, high });
+        handler.notice(Notice::OutOfRange { stream, low: *log.start(), high: *log.end() });
         Ok(())
     }
 
