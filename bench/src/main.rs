@@ -105,10 +105,12 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The machine's load averages, as the kernel says them.
+/// The machine's load averages, as the kernel says them; only Linux does so.
 fn load() -> String {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
+    match std::fs::read_to_string("/proc/loadavg") {
+        Ok(text) => text.split(' ').take(3).collect::<Vec<_>>().join(" "),
+        Err(_) => "not known".to_owned(),
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "the table is the data that this program makes")]

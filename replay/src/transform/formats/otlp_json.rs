@@ -322,6 +322,7 @@ impl OtlpJson {
         let bytes = &payload[token.text()];
         let start = parsed.text.len();
         let refused = |what| Err(Malformed { offset: token.start, what });
+        // Only numbers are read from it, and what is not UTF-8 is none: it is refused as an empty one is.
         let text = std::str::from_utf8(bytes).unwrap_or_default();
         let value = match (kind, token.kind) {
             (Kind::Text, TokenKind::String) => text_of(payload, token, &mut parsed.text),
