@@ -313,7 +313,7 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
                     self.taken(batch.pass, item, now, error_ns, late_ns);
                     return Tried::Taken;
                 }
-                Err(Refusal::QueueFull) => {
+                Err(Refusal::QueueFull | Refusal::Blocked) => {
                     let _ = self.slots.take(tag);
                     now = self.hold_for_room(now);
                 }
@@ -391,5 +391,6 @@ fn outgoing<'a>(batch: &'a Batch, item: &Item, options: &'a PacerOptions, tag: u
         mark: item.mark.then_some(options.mark.as_slice()),
         timestamp_ms: options.stamping.timestamp_ms(item.stamp),
         tag,
+        ..Outgoing::EMPTY
     }
 }

@@ -19,9 +19,8 @@ use dejaq_replay::run::dir::RunDir;
 use dejaq_replay::summary::summary;
 use dejaq_shared::broker::AnyTarget;
 use dejaq_shared::broker::endpoint::Endpoint;
-use dejaq_shared::broker::kafka::config::SinkOptions;
 use dejaq_shared::broker::kafka::settings;
-use dejaq_shared::broker::sink::{NewTopic, TargetTopic};
+use dejaq_shared::broker::sink::{NewTopic, SinkOptions, TargetTopic};
 use dejaq_shared::clock::{SystemClock, wall_now_ns};
 use dejaq_shared::outcome::Outcome;
 use dejaq_shared::segment::ordered::SortCost;
@@ -270,7 +269,8 @@ fn ready(choices: &Choices, create: bool, scratch: &Path) -> anyhow::Result<Read
     let wanted = rekey || !create;
     let partitioners = if wanted { partitioner::sample(&recording, &|t| source.get(t).map(|t| t.partitions))? } else { Vec::new() };
 
-    let client = SinkOptions { queue: queue_limits(&facts, &options), profile: options.client, user: options.properties.clone() };
+    let client =
+        SinkOptions { queue: queue_limits(&facts, &options), profile: options.client, connections: 1, user: options.properties.clone() };
     let target = AnyTarget::connect(&endpoint, &client, TIMEOUT)?;
     let names: Vec<String> = plan.topics.iter().map(|t| t.name.clone()).collect();
     let ask = || -> anyhow::Result<TargetFacts> {

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use super::BrokerError;
 use super::endpoint::Endpoint;
-use super::kafka::config::SinkOptions;
 use super::kafka::sink::{KafkaCompletions, KafkaSink, KafkaTarget};
-use super::sink::{Completion, Completions, NewTopic, Outgoing, Refusal, Sink, TargetTopic};
+use super::sink::{Completion, Completions, NewTopic, Outgoing, Refusal, Sink, SinkOptions, TargetTopic};
 
 /// A connected target of any broker, before the first message.
 #[non_exhaustive]

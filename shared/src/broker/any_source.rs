@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::BrokerError;
 use super::endpoint::Endpoint;
-use super::kafka::config::SourceOptions;
-use super::source::{ReadFrom, Source, SourceHandler, StartAt, TopicInfo, TopicSelection, TopicSettings};
+use super::source::{ReadFrom, Source, SourceHandler, SourceOptions, StartAt, TopicInfo, TopicSelection, TopicSettings};
 use crate::record::StreamIx;
 
 /// A source of any broker.

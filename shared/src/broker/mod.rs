@@ -14,6 +14,8 @@ pub mod secret;
 mod any_sink;
 #[cfg(all(feature = "source", feature = "kafka"))]
 mod any_source;
+#[cfg(feature = "source")]
+pub mod mirror;
 #[cfg(feature = "sink")]
 pub mod sink;
 #[cfg(feature = "source")]

@@ -3,18 +3,51 @@
 use std::time::Duration;
 
 use super::BrokerError;
+use crate::amqp::Properties;
 use crate::record::Headers;
 
-/// A topic of the target, as an index into the list that the sink was opened with.
+/// A destination at the target, as an index into the list that the sink was opened with.
 pub type TargetIx = u32;
+
+/// Which broker a target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetKind {
+    /// Kafka: topics with partitions, keys, headers of bytes.
+    Kafka,
+    /// RabbitMQ: exchanges, routing keys, properties.
+    RabbitMq,
+}
+
+/// What messages are published to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Destination {
+    /// RabbitMQ: the virtual host; `None` is the one that the target's URL names (Kafka: always).
+    pub vhost: Option<String>,
+    /// The topic's or the exchange's name; empty is RabbitMQ's default exchange.
+    pub name: String,
+}
+
+impl Destination {
+    /// A Kafka topic, or an exchange of the URL's virtual host.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { vhost: None, name: name.into() }
+    }
+}
 
 /// One message for the client. Borrowed for the length of the call: the client copies.
 #[derive(Debug, Clone, Copy)]
 pub struct Outgoing<'a> {
-    /// The topic.
+    /// The topic or exchange.
     pub target: TargetIx,
-    /// The partition.
+    /// Kafka: the partition.
     pub partition: i32,
+    /// RabbitMQ: which of the target's connections carries it, from 0.
+    pub connection: u32,
+    /// RabbitMQ: the routing key.
+    pub routing_key: Option<&'a [u8]>,
+    /// RabbitMQ: the basic properties, the header table among them.
+    pub properties: Properties<'a>,
     /// The key; `None` is null.
     pub key: Option<&'a [u8]>,
     /// The value; `None` is null.
@@ -29,11 +62,30 @@ pub struct Outgoing<'a> {
     pub tag: usize,
 }
 
+impl Outgoing<'_> {
+    /// A message with nothing in it: what to take the fields from that do not matter.
+    pub const EMPTY: Self = Self {
+        target: 0,
+        partition: 0,
+        connection: 0,
+        routing_key: None,
+        properties: Properties::EMPTY,
+        key: None,
+        value: None,
+        headers: Headers::EMPTY,
+        mark: None,
+        timestamp_ms: None,
+        tag: 0,
+    };
+}
+
 /// Why the client did not take a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// Its queue is full: poll for completions, then try again.
     QueueFull,
+    /// The broker has asked everybody to hold (RabbitMQ: `connection.blocked`): try again.
+    Blocked,
     /// Never going to be sent; a short stable word for the ledger's reasons ("too large", "unknown partition", …).
     Final(&'static str),
 }
@@ -116,6 +168,19 @@ impl ClientProfile {
             Self::ProdLike => "prod-like",
         }
     }
+}
+
+/// How a sink sends.
+#[derive(Debug, Clone)]
+pub struct SinkOptions {
+    /// The limits of the client's queue.
+    pub queue: QueueLimits,
+    /// Kafka: whose batching.
+    pub profile: ClientProfile,
+    /// RabbitMQ: how many connections share the streams.
+    pub connections: u32,
+    /// What a person set (`-X`), in order; a later one wins.
+    pub user: Vec<(String, String)>,
 }
 
 /// Limits of a client's own queue.

@@ -19,6 +19,23 @@ pub struct TopicInfo {
 /// A topic's name, and its own settings as `(name, value)`.
 pub type TopicSettings = (String, Vec<(String, String)>);
 
+/// How a source reads.
+#[derive(Debug, Clone)]
+pub struct SourceOptions {
+    /// Bytes of memory that messages may take between the network and [`Source::poll`].
+    pub memory_budget_bytes: usize,
+    /// The mean size of key and value that is expected: small messages cost more than their payload.
+    pub message_bytes_expected: usize,
+    /// What a person set (`-X`), in order; a later one wins.
+    pub user: Vec<(String, String)>,
+}
+
+impl Default for SourceOptions {
+    fn default() -> Self {
+        Self { memory_budget_bytes: 64 << 20, message_bytes_expected: 64, user: Vec::new() }
+    }
+}
+
 /// Where to begin in a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartAt {

@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use dejaq_shared::broker::endpoint::Endpoint;
-use dejaq_shared::broker::kafka::config::{SinkOptions, SourceOptions};
 use dejaq_shared::broker::kafka::embedded::EmbeddedKafka;
-use dejaq_shared::broker::sink::{ClientProfile, Completion, Completions as _, Outgoing, QueueLimits, Refusal, Sink as _};
-use dejaq_shared::broker::source::{Notice, ReadFrom, Source as _, SourceHandler, StartAt};
+use dejaq_shared::broker::sink::{ClientProfile, Completion, Completions as _, Outgoing, QueueLimits, Refusal, Sink as _, SinkOptions};
+use dejaq_shared::broker::source::{Notice, ReadFrom, Source as _, SourceHandler, SourceOptions, StartAt};
 use dejaq_shared::broker::{AnyCompletions, AnySink, AnySource, AnyTarget};
-use dejaq_shared::record::{BrokerTime, Headers, Record};
+use dejaq_shared::record::{BrokerTime, Record};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -22,7 +21,7 @@ pub(crate) fn pairs(user: &[(&str, &str)]) -> Vec<(String, String)> {
 
 pub(crate) fn sink_options(user: &[(&str, &str)]) -> SinkOptions {
     let queue = QueueLimits { messages_max: 100_000, bytes_max: 96 << 20 };
-    SinkOptions { queue, profile: ClientProfile::Precise, user: pairs(user) }
+    SinkOptions { queue, profile: ClientProfile::Precise, connections: 1, user: pairs(user) }
 }
 
 pub(crate) fn connect_target(kafka: &EmbeddedKafka, user: &[(&str, &str)]) -> AnyTarget {
@@ -31,7 +30,7 @@ pub(crate) fn connect_target(kafka: &EmbeddedKafka, user: &[(&str, &str)]) -> An
 
 /// A message of which only the value matters.
 pub(crate) fn plain(target: u32, partition: i32, value: &[u8], tag: usize) -> Outgoing<'_> {
-    Outgoing { target, partition, key: None, value: Some(value), headers: Headers::EMPTY, mark: None, timestamp_ms: None, tag }
+    Outgoing { target, partition, value: Some(value), tag, ..Outgoing::EMPTY }
 }
 
 /// An open target and the answers so far.

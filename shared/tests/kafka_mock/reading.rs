@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use dejaq_shared::broker::endpoint::Endpoint;
-use dejaq_shared::broker::kafka::config::SourceOptions;
 use dejaq_shared::broker::kafka::embedded::{Api, EmbeddedKafka};
+use dejaq_shared::broker::source::SourceOptions;
 use dejaq_shared::broker::source::{Notice, ReadFrom, Source as _, StartAt, TopicSelection};
 use dejaq_shared::broker::{AnySource, BrokerError};
 

@@ -33,9 +33,9 @@ fn there_and_back(messages: &[Message]) -> Vec<Vec<crate::common::Owned>> {
             key: m.key.as_deref(),
             value: m.value.as_deref(),
             headers: headers.as_headers(),
-            mark: None,
             timestamp_ms: m.timestamp_ms,
             tag,
+            ..Outgoing::EMPTY
         };
         sending.submit(&out).expect("taken");
     }

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use dejaq_shared::broker::AnyTarget;
 use dejaq_shared::broker::endpoint::Endpoint;
-use dejaq_shared::broker::kafka::config::SinkOptions;
-use dejaq_shared::broker::sink::{ClientProfile, Completions as _, Outgoing, QueueLimits, Refusal, Sink as _};
+use dejaq_shared::broker::sink::{ClientProfile, Completions as _, Outgoing, QueueLimits, Refusal, Sink as _, SinkOptions};
 use dejaq_shared::record::HeadersBuf;
 
 /// Topics and their partitions.
@@ -21,7 +20,7 @@ const TICK: Duration = Duration::from_millis(5);
 /// Sends traffic to the cluster at `url` for `duration`; returns the number of messages.
 pub(super) fn send(url: &str, seed: u64, duration: Duration) -> anyhow::Result<u64> {
     let queue = QueueLimits { messages_max: 100_000, bytes_max: 32 << 20 };
-    let options = SinkOptions { queue, profile: ClientProfile::Precise, user: Vec::new() };
+    let options = SinkOptions { queue, profile: ClientProfile::Precise, connections: 1, user: Vec::new() };
     let target = AnyTarget::connect(&Endpoint::parse(url)?, &options, Duration::from_secs(10))?;
     let names: Vec<String> = TOPICS.iter().map(|(name, _)| (*name).to_owned()).collect();
     let (mut sink, mut completions) = target.open(&names, Duration::from_secs(10))?;
@@ -42,14 +41,12 @@ pub(super) fn send(url: &str, seed: u64, duration: Duration) -> anyhow::Result<u
                 key: Some(message.key.as_bytes()),
                 value: Some(message.value.as_bytes()),
                 headers: headers.as_headers(),
-                mark: None,
-                timestamp_ms: None,
-                tag: 0,
+                ..Outgoing::EMPTY
             };
             match sink.submit(&outgoing) {
                 Ok(()) => sent += 1,
                 // This service drops what it cannot send at once; what is recorded is what was sent.
-                Err(Refusal::QueueFull) => {}
+                Err(Refusal::QueueFull | Refusal::Blocked) => {}
                 Err(Refusal::Final(why)) => anyhow::bail!("the demo's traffic was refused: {why}"),
             }
         }

@@ -15,7 +15,9 @@ use crate::broker::BrokerError;
 use crate::broker::endpoint::KafkaEndpoint;
 use crate::broker::secret::{HIDDEN, is_secret};
 #[cfg(feature = "sink")]
-use crate::broker::sink::{ClientProfile, QueueLimits};
+use crate::broker::sink::{ClientProfile, SinkOptions};
+#[cfg(feature = "source")]
+use crate::broker::source::SourceOptions;
 
 /// What every group id of a source begins with, so that one ACL with a prefix covers them.
 pub const GROUP_PREFIX: &str = "dejaq-";
@@ -122,35 +124,6 @@ impl fmt::Debug for Properties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.describe()).finish()
     }
-}
-
-/// How a source reads.
-#[derive(Debug, Clone)]
-pub struct SourceOptions {
-    /// Bytes of memory that messages may take between the network and [`Source::poll`](crate::broker::source::Source::poll).
-    pub memory_budget_bytes: usize,
-    /// The mean size of key and value that is expected: small messages cost more than their payload.
-    pub message_bytes_expected: usize,
-    /// What a person set, in order; a later one wins.
-    pub user: Vec<(String, String)>,
-}
-
-impl Default for SourceOptions {
-    fn default() -> Self {
-        Self { memory_budget_bytes: 64 << 20, message_bytes_expected: 64, user: Vec::new() }
-    }
-}
-
-/// How a sink sends.
-#[derive(Debug, Clone)]
-#[cfg(feature = "sink")]
-pub struct SinkOptions {
-    /// The limits of the client's queue.
-    pub queue: QueueLimits,
-    /// Whose batching.
-    pub profile: ClientProfile,
-    /// What a person set, in order; a later one wins.
-    pub user: Vec<(String, String)>,
 }
 
 /// A source's properties.
@@ -298,6 +271,7 @@ fn shown<'a>(name: &str, value: &'a str) -> &'a str {
 mod tests {
     use super::*;
     use crate::broker::endpoint::Endpoint;
+    use crate::broker::sink::QueueLimits;
 
     fn endpoint(url: &str) -> KafkaEndpoint {
         let Endpoint::Kafka(kafka) = Endpoint::parse(url).expect(url);
@@ -385,7 +359,7 @@ mod tests {
         let sink = |profile, user: &[(&str, &str)]| {
             let user = user.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
             let queue = QueueLimits { messages_max: 1000, bytes_max: 96 << 20 };
-            sink_properties(&endpoint("kafka://h"), &SinkOptions { queue, profile, user }).expect("properties")
+            sink_properties(&endpoint("kafka://h"), &SinkOptions { queue, profile, connections: 1, user }).expect("properties")
         };
         let p = sink(ClientProfile::Precise, &[]);
         assert_eq!((p.get("enable.idempotence"), p.get("linger.ms"), p.get("acks")), (Some("true"), Some("0"), Some("all")));

@@ -13,7 +13,7 @@ use std::ffi::CString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::config::{self, Properties, SourceOptions};
+use super::config::{self, Properties};
 use super::connect::{Connected, connect};
 use super::convert;
 use super::ffi::admin::{About, MetadataTopic};
@@ -27,7 +27,7 @@ use super::rights::{Right, Who};
 use super::token::TokenKeeper;
 use crate::broker::BrokerError;
 use crate::broker::endpoint::KafkaEndpoint;
-use crate::broker::source::{Notice, ReadFrom, Source, SourceHandler, StartAt, TopicInfo, TopicSelection, TopicSettings};
+use crate::broker::source::{Notice, ReadFrom, Source, SourceHandler, SourceOptions, StartAt, TopicInfo, TopicSelection, TopicSettings};
 use crate::record::{HeadersBuf, StreamIx};
 
 mod epochs;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::config::{self, Properties, SinkOptions};
+use super::config::{self, Properties};
 use super::connect::{Connected, connect};
 use super::ffi::admin::{About, Created};
 use super::ffi::topics::Operation;
@@ -14,7 +14,7 @@ use super::settings;
 use super::sink::{KafkaCompletions, KafkaSink};
 use crate::broker::BrokerError;
 use crate::broker::endpoint::KafkaEndpoint;
-use crate::broker::sink::{NewTopic, TargetTopic, TopicTimes};
+use crate::broker::sink::{NewTopic, SinkOptions, TargetTopic, TopicTimes};
 
 /// The properties that shape what the target sees, by the names that the client gives back.
 const SHAPING: [&str; 7] = [

@@ -213,7 +213,8 @@ mod tests {
     #[test]
     fn a_token_is_wanted_where_the_mechanism_says_so_and_nowhere_else() {
         use crate::broker::endpoint::Endpoint;
-        use crate::broker::kafka::config::{SourceOptions, source_properties};
+        use crate::broker::kafka::config::source_properties;
+        use crate::broker::source::SourceOptions;
 
         let endpoint = |url: &str| {
             let Endpoint::Kafka(kafka) = Endpoint::parse(url).expect(url);
