@@ -3,6 +3,8 @@
 //! To add a broker: one folder with the same file names, an arm in [`AnySource`] and [`AnySink`], a column in the
 //! contract tests. Source, sink and their conversions live together, since the conversions must be inverses.
 
+#[cfg(feature = "amqp")]
+pub mod amqp;
 pub mod endpoint;
 #[cfg(feature = "kafka")]
 pub mod kafka;

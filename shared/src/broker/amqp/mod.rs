@@ -1,0 +1,5 @@
+//! RabbitMQ, through lapin.
+//!
+//! `topology` what stands at a broker, as a file of a recording.
+
+pub mod topology;
