@@ -34,6 +34,14 @@ pub enum BrokerError {
     /// The address cannot be understood.
     #[error("{0}")]
     Endpoint(#[from] endpoint::EndpointError),
+    /// The address is understood, and this is not to be had there.
+    #[error("{endpoint}: {reason}")]
+    Unsupported {
+        /// The URL, without its password.
+        endpoint: String,
+        /// What is not to be had, and what is.
+        reason: &'static str,
+    },
     /// A property that the client refuses.
     #[error("the Kafka client refuses {property}={value}: {reason}")]
     Property {
