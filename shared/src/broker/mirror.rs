@@ -88,6 +88,29 @@ pub trait MirrorHandler {
     fn notice(&mut self, notice: MirrorNotice);
 }
 
+/// Which exchanges to mirror.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExchangeSelection {
+    /// Their names; empty is the default exchange.
+    pub names: Vec<String>,
+    /// The virtual hosts to look for them in; none: the endpoint's.
+    pub vhosts: Vec<String>,
+    /// How.
+    pub by: MirrorBy,
+}
+
+/// How messages come into a queue of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MirrorBy {
+    /// By copies of the bindings that are there: what some queue gets.
+    #[default]
+    Bindings,
+    /// By bindings that take all: what is routed nowhere too.
+    CatchAll,
+    /// By the broker's trace: everything that is published, the default exchange included.
+    Firehose,
+}
+
 /// What a capture knows when it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MirrorBegin {
