@@ -176,6 +176,7 @@ impl AmqpMirror {
             bound: Default::default(),
             looked_ns: good_ns,
             good_ns,
+            governed: false,
             alone: false,
             nodes: None,
             session: None,
