@@ -16,7 +16,7 @@ mod shell;
 mod warnings;
 
 // Without any broker there is nothing to choose from.
-#[cfg(all(feature = "sink", feature = "kafka"))]
+#[cfg(all(feature = "sink", any(feature = "kafka", feature = "amqp")))]
 mod any_sink;
 #[cfg(all(feature = "source", feature = "kafka"))]
 mod any_source;
@@ -27,7 +27,7 @@ pub mod sink;
 #[cfg(feature = "source")]
 pub mod source;
 
-#[cfg(all(feature = "sink", feature = "kafka"))]
+#[cfg(all(feature = "sink", any(feature = "kafka", feature = "amqp")))]
 pub use any_sink::{AnyCompletions, AnySink, AnyTarget};
 #[cfg(all(feature = "source", feature = "kafka"))]
 pub use any_source::AnySource;

@@ -1,6 +1,5 @@
 //! Capture of RabbitMQ's exchanges.
 
-mod backoff;
 mod bonds;
 mod canary;
 mod check;
