@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use crate::broker::amqp::topology::{Exchange, OWN_PREFIX, VirtualHost, canonical};
+use crate::broker::mirror::MirrorBy;
 use crate::broker::source::TopicSelection;
 
 /// The exchange to which the firehose publishes.
@@ -22,18 +23,7 @@ const TRACE_KEY: &str = "publish.#";
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub(super) exchanges: TopicSelection,
-    pub(super) mode: Mode,
-}
-
-/// How.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
-    /// By copies of the bindings that are there.
-    Copies,
-    /// By bindings that take everything, where the exchange's type has such a thing.
-    CatchAll,
-    /// From the broker's own trace.
-    Firehose,
+    pub(super) mode: MirrorBy,
 }
 
 /// A binding of our queue.
@@ -108,15 +98,15 @@ pub(super) fn asked_for(wanted: &Wanted, exchange: &Exchange) -> bool {
 
 /// The bindings that our queue should have.
 pub(super) fn wanted_bonds(wanted: &Wanted, vhost: &VirtualHost) -> BTreeSet<Bond> {
-    if wanted.mode == Mode::Firehose {
+    if wanted.mode == MirrorBy::Firehose {
         return BTreeSet::from([Bond::new(TRACE_EXCHANGE, TRACE_KEY, &Map::new())]);
     }
     let of_exchange = |exchange: &Exchange| {
         let kind = Kind::of(exchange).ok()?;
         Some(match (wanted.mode, kind) {
-            (Mode::CatchAll, Kind::Topic) => vec![Bond::new(&exchange.name, "#", &Map::new())],
-            (Mode::CatchAll, Kind::Fanout) => vec![Bond::new(&exchange.name, "", &Map::new())],
-            (Mode::CatchAll, Kind::Headers) => {
+            (MirrorBy::CatchAll, Kind::Topic) => vec![Bond::new(&exchange.name, "#", &Map::new())],
+            (MirrorBy::CatchAll, Kind::Fanout) => vec![Bond::new(&exchange.name, "", &Map::new())],
+            (MirrorBy::CatchAll, Kind::Headers) => {
                 let everything = Map::from_iter([("x-match".to_owned(), json!("all"))]);
                 vec![Bond::new(&exchange.name, "", &everything)]
             }
@@ -198,11 +188,11 @@ mod tests {
         }
     }
 
-    fn wanted(list: &[&str], mode: Mode) -> Wanted {
+    fn wanted(list: &[&str], mode: MirrorBy) -> Wanted {
         Wanted { exchanges: TopicSelection::parse(list.iter().copied()).expect("patterns"), mode }
     }
 
-    fn bonds(list: &[&str], mode: Mode) -> Vec<(String, String, Value)> {
+    fn bonds(list: &[&str], mode: MirrorBy) -> Vec<(String, String, Value)> {
         let found = wanted_bonds(&wanted(list, mode), &production());
         found.into_iter().map(|b| (b.source.clone(), b.routing_key.clone(), Value::Object(b.arguments()))).collect()
     }
@@ -220,16 +210,16 @@ mod tests {
             ("h", "", json!({"kind": "a", "x-match": "any"})),
             ("t", "orders.*", json!({})),
         ];
-        assert_eq!(bonds(&["^."], Mode::Copies), expected(&all), "a pattern takes neither amq.* nor a type that must not be bound to");
-        assert_eq!(bonds(&["amq.topic"], Mode::Copies), expected(&[("amq.topic", "#", json!({}))]));
-        assert_eq!(bonds(&["f"], Mode::Copies), expected(&[("f", "", json!({}))]));
+        assert_eq!(bonds(&["^."], MirrorBy::Bindings), expected(&all), "a pattern takes neither amq.* nor a type that must not be bound to");
+        assert_eq!(bonds(&["amq.topic"], MirrorBy::Bindings), expected(&[("amq.topic", "#", json!({}))]));
+        assert_eq!(bonds(&["f"], MirrorBy::Bindings), expected(&[("f", "", json!({}))]));
     }
 
     #[test]
     fn catch_all_takes_everything_that_can_be_taken_and_the_firehose_its_own() {
         let all = [("d", "eu", json!({})), ("d", "us", json!({})), ("h", "", json!({"x-match": "all"})), ("t", "#", json!({}))];
-        assert_eq!(bonds(&["d", "h", "t"], Mode::CatchAll), expected(&all));
-        assert_eq!(bonds(&["d"], Mode::Firehose), expected(&[("amq.rabbitmq.trace", "publish.#", json!({}))]));
+        assert_eq!(bonds(&["d", "h", "t"], MirrorBy::CatchAll), expected(&all));
+        assert_eq!(bonds(&["d"], MirrorBy::Firehose), expected(&[("amq.rabbitmq.trace", "publish.#", json!({}))]));
     }
 
     #[test]
@@ -251,7 +241,7 @@ mod tests {
     #[test]
     fn our_own_bindings_are_read_back_as_they_were_made() {
         let mut vhost = production();
-        let should = wanted_bonds(&wanted(&["h", "t"], Mode::Copies), &vhost);
+        let should = wanted_bonds(&wanted(&["h", "t"], MirrorBy::Bindings), &vhost);
         let ours = |bond: &Bond| binding(&bond.source, "dejaq.1", &bond.routing_key, Value::Object(bond.arguments()));
         vhost.bindings.extend(should.iter().map(ours).collect::<Vec<_>>());
         vhost.bindings.push(binding("", "dejaq.1", "dejaq.1", Value::Null));

@@ -3,10 +3,11 @@
 //! Refused: an exchange that is not there, one whose type shares messages out, the firehose where tracing is off, a policy that
 //! our queue cannot live with. Said: what the capture changes for production, and what it cannot see.
 
-use super::bonds::{Kind, Mode, Wanted, asked_for, wanted_bonds};
+use super::bonds::{Kind, Wanted, asked_for, wanted_bonds};
 use super::ours::OurQueue;
 use crate::broker::BrokerError;
 use crate::broker::amqp::topology::{Exchange, Policy, VirtualHost};
+use crate::broker::mirror::MirrorBy;
 
 /// The most names that one text lists.
 const NAMED_MAX: usize = 20;
@@ -40,11 +41,11 @@ pub(super) fn check(wanted: &Wanted, ours: &OurQueue, standing: &[Standing]) -> 
             }));
         }
         match wanted.mode {
-            Mode::Firehose => firehose(there, &mut warnings)?,
-            Mode::CatchAll => catch_all(wanted, there, &mut warnings),
-            Mode::Copies => {}
+            MirrorBy::Firehose => firehose(there, &mut warnings)?,
+            MirrorBy::CatchAll => catch_all(wanted, there, &mut warnings),
+            MirrorBy::Bindings => {}
         }
-        if wanted.mode != Mode::Firehose {
+        if wanted.mode != MirrorBy::Firehose {
             particulars(wanted, there, &mut warnings);
         }
     }
@@ -58,7 +59,7 @@ fn exchanges(wanted: &Wanted, standing: &[Standing], warnings: &mut Vec<String>)
         if found.peek().is_none() && !name.is_empty() {
             return Err(refused(format!("finding exchange {name:?}"), format!("there is none of that name{}", there_are(standing))));
         }
-        if wanted.mode == Mode::Firehose {
+        if wanted.mode == MirrorBy::Firehose {
             continue;
         }
         if name.is_empty() {
@@ -74,13 +75,13 @@ fn exchanges(wanted: &Wanted, standing: &[Standing], warnings: &mut Vec<String>)
     let mut taken = 0;
     for (vhost, exchange) in asked.filter(|(_, exchange)| asked_for(wanted, exchange)) {
         match Kind::of(exchange) {
-            Err(why) if wanted.mode != Mode::Firehose => {
+            Err(why) if wanted.mode != MirrorBy::Firehose => {
                 warnings.push(format!("virtual host {vhost:?}: exchange {:?} is left out: {why}", exchange.name));
             }
             _ => taken += 1,
         }
     }
-    if taken == 0 && wanted.mode != Mode::Firehose {
+    if taken == 0 && wanted.mode != MirrorBy::Firehose {
         return Err(refused(
             "finding the exchanges".to_owned(),
             format!("no pattern takes one that can be recorded{}", there_are(standing)),
@@ -202,7 +203,7 @@ mod tests {
         Standing { vhost, tracing: Some(false), ..Standing::default() }
     }
 
-    fn asked(list: &[&str], mode: Mode, standing: &Standing) -> Result<Vec<String>, String> {
+    fn asked(list: &[&str], mode: MirrorBy, standing: &Standing) -> Result<Vec<String>, String> {
         let wanted = Wanted { exchanges: TopicSelection::parse(list.iter().copied()).expect("patterns"), mode };
         let ours = OurQueue { name: OurQueue::name_of("1"), messages_max: 10, bytes_max: 10, expires: Duration::from_secs(60) };
         check(&wanted, &ours, std::slice::from_ref(standing)).map_err(|e| e.to_string())
@@ -210,7 +211,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_recorded_is_refused_with_the_reason() {
-        let refused = |list: &[&str]| asked(list, Mode::Copies, &standing()).expect_err("refused");
+        let refused = |list: &[&str]| asked(list, MirrorBy::Bindings, &standing()).expect_err("refused");
         let missing = refused(&["order"]);
         assert!(missing.contains("there is none of that name; in virtual host \"/\" there are orders, direct, shared"), "{missing}");
         assert!(refused(&["shared"]).contains("shares messages out"));
@@ -221,32 +222,32 @@ mod tests {
 
     #[test]
     fn a_pattern_leaves_out_what_it_must_not_take_and_says_so() {
-        let warnings = asked(&["^."], Mode::Copies, &standing()).expect("fine");
+        let warnings = asked(&["^."], MirrorBy::Bindings, &standing()).expect("fine");
         assert_eq!(warnings.len(), 2, "{warnings:?}");
         assert!(warnings[0].contains("\"shared\" is left out") && warnings[1].contains("nothing is bound to exchange \"direct\""));
-        assert_eq!(asked(&["orders"], Mode::Copies, &standing()), Ok(vec![]), "copies change nothing for anybody");
+        assert_eq!(asked(&["orders"], MirrorBy::Bindings, &standing()), Ok(vec![]), "copies change nothing for anybody");
     }
 
     #[test]
     fn catch_all_names_those_for_whom_it_changes_something() {
-        let warnings = asked(&["orders"], Mode::CatchAll, &standing()).expect("fine").join("\n");
+        let warnings = asked(&["orders"], MirrorBy::CatchAll, &standing()).expect("fine").join("\n");
         assert!(warnings.contains("mandatory") && warnings.contains("alternate exchange \"unrouted\""), "{warnings}");
         let mut by_policy = standing();
         by_policy.vhost.exchanges[1].arguments.clear();
         let definition = json!({"alternate-exchange": "lost"}).as_object().cloned().expect("an object");
         let policy = Policy { name: "p".into(), pattern: "^ord".into(), apply_to: "exchanges".into(), priority: 0, definition };
         by_policy.vhost.policies.push(policy);
-        let warnings = asked(&["orders"], Mode::CatchAll, &by_policy).expect("fine").join("\n");
+        let warnings = asked(&["orders"], MirrorBy::CatchAll, &by_policy).expect("fine").join("\n");
         assert!(warnings.contains("alternate exchange \"lost\""), "{warnings}");
-        assert!(asked(&["direct"], Mode::CatchAll, &standing()).expect("fine")[0].contains("its bindings are copied"));
+        assert!(asked(&["direct"], MirrorBy::CatchAll, &standing()).expect("fine")[0].contains("its bindings are copied"));
     }
 
     #[test]
     fn the_firehose_is_refused_where_it_is_off_and_its_cost_is_said() {
-        assert!(asked(&["^."], Mode::Firehose, &standing()).expect_err("off").contains("rabbitmqctl trace_on -p '/'"));
+        assert!(asked(&["^."], MirrorBy::Firehose, &standing()).expect_err("off").contains("rabbitmqctl trace_on -p '/'"));
         let on = Standing { tracing: Some(true), ..standing() };
-        assert!(asked(&["^."], Mode::Firehose, &on).expect("on")[0].contains("costs CPU"));
-        assert!(asked(&["order"], Mode::Firehose, &on).expect_err("missing").contains("none of that name"));
+        assert!(asked(&["^."], MirrorBy::Firehose, &on).expect("on")[0].contains("costs CPU"));
+        assert!(asked(&["order"], MirrorBy::Firehose, &on).expect_err("missing").contains("none of that name"));
     }
 
     #[test]
@@ -255,6 +256,6 @@ mod tests {
         let definition = json!({"message-ttl": 5}).as_object().cloned().expect("an object");
         let policy = Policy { name: "ttl".into(), pattern: "".into(), apply_to: "queues".into(), priority: 1, definition };
         there.operator_policies.push(policy);
-        assert!(asked(&["orders"], Mode::Copies, &there).expect_err("refused").contains("policy \"ttl\""));
+        assert!(asked(&["orders"], MirrorBy::Bindings, &there).expect_err("refused").contains("policy \"ttl\""));
     }
 }
