@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{self, Sender};
 
-use super::backoff::Backoff;
 use super::bonds::{self, Bond};
 use super::canary::Canaries;
 use super::drops::{Drops, Look, Reading};
@@ -23,6 +22,7 @@ use super::session::{Session, Site, Step};
 use super::snapshots::Snapshots;
 use super::survey::{self, Nodes};
 use crate::broker::BrokerError;
+use crate::broker::amqp::backoff::Backoff;
 use crate::broker::mirror::{Loss, MirrorNotice};
 use crate::record::GapReason;
 
