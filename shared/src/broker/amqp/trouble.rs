@@ -72,7 +72,8 @@ impl Asked {
 
     fn sign_in(&self, words: &str) -> BrokerError {
         let hint = if self.who.user() == "guest" {
-            "guest may only sign in from the broker's own machine, unless the broker is told otherwise: put USER@ into the URL"
+            "guest may only sign in from the broker's own machine, unless the broker is told otherwise, and often is no user at all: put \
+             another USER:PASSWORD@ into the URL"
         } else {
             "the user does not exist at this broker, or the password is another one (the broker does not say which)"
         };
