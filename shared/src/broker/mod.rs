@@ -16,6 +16,9 @@ mod shell;
 mod warnings;
 
 // Without any broker there is nothing to choose from.
+#[cfg(feature = "source")]
+#[cfg_attr(not(feature = "amqp"), expect(unused_variables, reason = "without a broker that is mirrored nothing is asked of one"))]
+mod any_mirror;
 #[cfg(all(feature = "sink", any(feature = "kafka", feature = "amqp")))]
 mod any_sink;
 #[cfg(all(feature = "source", feature = "kafka"))]
@@ -27,6 +30,8 @@ pub mod sink;
 #[cfg(feature = "source")]
 pub mod source;
 
+#[cfg(feature = "source")]
+pub use any_mirror::AnyMirror;
 #[cfg(all(feature = "sink", any(feature = "kafka", feature = "amqp")))]
 pub use any_sink::{AnyCompletions, AnySink, AnyTarget};
 #[cfg(all(feature = "source", feature = "kafka"))]

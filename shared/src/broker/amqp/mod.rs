@@ -1,6 +1,7 @@
 //! RabbitMQ, through lapin.
 //!
-//! `config` what may be set · `connect` connections, and waiting for answers · `trouble` why the broker does not take us · `rights`
+//! `arguments` AMQP's tables from the management API's JSON · `config` what may be set · `connect` connections, and waiting for answers ·
+//! `trouble` why the broker does not take us · `rights`
 //! what a user lacks and the command that grants it · `http` `management` `prometheus` what stands at the broker, and `identity` which
 //! cluster it is · `convert` lapin's properties and ours · `backoff` how long to wait before connecting again · `topology` what stands at
 //! a broker, as a file of a recording.
@@ -10,6 +11,8 @@
 //! `sink` publishing, `target` what is asked before, `making` what a recording's topology has (cargo feature `sink` only) · `publishing`
 //! the connections of a run, `link` one of them, kept up · `bell` how the completing thread is woken · `returns` which messages came back.
 
+#[cfg(any(feature = "source", feature = "sink"))]
+mod arguments;
 #[cfg(any(feature = "source", feature = "sink"))]
 mod backoff;
 #[cfg(feature = "sink")]

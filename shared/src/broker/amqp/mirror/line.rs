@@ -14,15 +14,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{self, Sender};
 
-use super::backoff::Backoff;
 use super::bonds::{self, Bond};
 use super::canary::Canaries;
 use super::drops::{Drops, Look, Reading};
-use super::pump::{self, Event, End, Pump, Signal, Tally};
+use super::pump::{self, End, Event, Pump, Signal, Tally};
 use super::session::{Session, Site, Step};
 use super::snapshots::Snapshots;
 use super::survey::{self, Nodes};
 use crate::broker::BrokerError;
+use crate::broker::amqp::backoff::Backoff;
 use crate::broker::mirror::{Loss, MirrorNotice};
 use crate::record::GapReason;
 
@@ -33,6 +33,8 @@ const LOOK_WHILE_DROPPING: Duration = Duration::from_secs(1);
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
 /// So many canaries may be on their way when the queue is caught up with.
 const ON_THEIR_WAY_MAX: u64 = 3;
+/// How long the broker may take to show which policy holds for a new queue.
+const POLICY_SHOWS: Duration = Duration::from_secs(6);
 /// Nothing is known of how many wait.
 pub(super) const UNKNOWN: u64 = u64::MAX;
 
@@ -56,6 +58,8 @@ pub(super) struct Line {
     pub(super) looked_ns: i64,
     /// Up to when nothing can have been missed, where no canary tells.
     pub(super) good_ns: i64,
+    /// Whether there are policies at all.
+    pub(super) governed: bool,
     /// Whether only our queue can have thrown something away.
     pub(super) alone: bool,
     pub(super) nodes: Option<Nodes>,
@@ -91,9 +95,9 @@ impl Line {
             self.bound.clear();
         }
         self.session = Some(session);
-        self.resync(found.is_some())?;
         let nodes = survey::nodes(&site.management, site.now_ns()).ok();
         self.nodes = nodes;
+        self.resync(found.is_some())?;
         self.canary = None;
         self.keep_canary()?;
         Ok(Opened { found, started_ns: nodes.map(|nodes| nodes.started_ns) })
@@ -118,6 +122,7 @@ impl Line {
             self.lost(exchange.clone(), self.looked_ns, bound_ns, GapReason::FilterChange, detail);
         }
         self.looked_ns = looked_ns;
+        self.governed = !standing.vhost.policies.is_empty() || !standing.operator_policies.is_empty();
         if let Some(snapshot) = self.snapshots.seen(standing.vhost) {
             self.notice(MirrorNotice::Snapshot(snapshot));
         }
@@ -202,7 +207,9 @@ impl Line {
                 look = now + if self.drops.is_open() { LOOK_WHILE_DROPPING } else { LOOK };
             }
             if now >= resync {
-                if let Err(error) = self.resync(true) {
+                // Where the connection is gone its end is told soon, and another one looks.
+                let stands = self.session.as_ref().is_some_and(|session| session.connection.status().connected());
+                if stands && let Err(error) = self.resync(true) {
                     self.warn(format!("looking for new bindings: {error}"));
                 }
                 resync = Instant::now() + self.site.resync;
@@ -292,5 +299,59 @@ impl Line {
     pub(super) fn notice(&self, notice: MirrorNotice) {
         // Nobody listens any more: then nobody records either.
         let _ = self.events.blocking_send(Event::Notice(notice));
+    }
+}
+
+/// At the beginning only.
+impl Line {
+    /// What policies say of our queue, as the broker sees it. Where there are none there is nothing to wait for.
+    ///
+    /// # Errors
+    /// When one is in force that the queue must not have.
+    pub(super) fn bears_policies(&mut self) -> Result<(), BrokerError> {
+        let site = Arc::clone(&self.site);
+        let deadline = Instant::now() + POLICY_SHOWS;
+        while self.governed {
+            let status = site.management.queue(&site.vhost, &site.ours.name)?.unwrap_or_default();
+            if let Some(says) = status.effective_policy_definition {
+                let policy = status.policy.or(status.operator_policy).unwrap_or_default();
+                let says = says.as_object().cloned().unwrap_or_default();
+                if !matches!(status.kind.as_str(), "" | "classic") {
+                    return Err(BrokerError::Fatal(format!(
+                        "our queue in virtual host {:?} became one of type {}",
+                        site.vhost, status.kind
+                    )));
+                }
+                let warnings = site.ours.bears(&site.vhost, &policy, 0, &says)?;
+                warnings.into_iter().for_each(|text| self.warn(text));
+                return Ok(());
+            }
+            // The broker shows it with the queue's first statistics.
+            if Instant::now() > deadline {
+                break;
+            }
+            let _ = self.signal(Duration::from_millis(200));
+        }
+        Ok(())
+    }
+
+    /// A queue that is found full has thrown away what did not fit.
+    pub(super) fn tell_if_full(&mut self, opened: Opened) {
+        let site = Arc::clone(&self.site);
+        let bytes = survey::bytes_waiting(&site.management, &site.vhost, &site.ours.name).ok().flatten().unwrap_or(0);
+        let full = opened.found.is_some_and(|found| u64::from(found) >= site.ours.messages_max / 20 * 19)
+            || bytes >= site.ours.bytes_max / 20 * 19;
+        if full {
+            let detail = "our queue was found full: what came before what is in it was thrown away".to_owned();
+            self.lost(format!("virtual host {}", site.vhost), self.good_ns, site.now_ns(), GapReason::Drop, detail);
+        }
+    }
+
+    /// Leaves nothing behind of a beginning that failed.
+    pub(super) fn undo(&mut self, remove: bool) {
+        if let (true, Some(session)) = (remove, &self.session) {
+            // The error that led here says more.
+            let _ = self.site.remove(&session.connection);
+        }
     }
 }
