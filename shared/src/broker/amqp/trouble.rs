@@ -12,15 +12,10 @@ use crate::broker::BrokerError;
 
 /// AMQP's codes.
 pub(super) mod code {
-    /// A message is larger than the broker takes (RabbitMQ before 3.9 and after 4.0).
-    #[cfg(feature = "sink")]
-    pub(in crate::broker::amqp) const CONTENT_TOO_LARGE: u16 = 311;
     /// The user may not.
     pub(in crate::broker::amqp) const ACCESS_REFUSED: u16 = 403;
     /// It is not there.
     pub(in crate::broker::amqp) const NOT_FOUND: u16 = 404;
-    /// It is there and is another one, or something in a message cannot be.
-    pub(in crate::broker::amqp) const PRECONDITION_FAILED: u16 = 406;
     /// The virtual host: it is not there, or the user may not enter it.
     pub(in crate::broker::amqp) const NOT_ALLOWED: u16 = 530;
 }
@@ -67,21 +62,22 @@ impl Asked {
             (Some(code::NOT_ALLOWED), _) if words.contains("refused") => self.who.lacks_vhost(vhost, &self.needs),
             (Some(code::NOT_ALLOWED), _) if words.contains("not found") => {
                 let hint = "it is the part of the URL after the host (a '/' in it is written %2F); to make it: rabbitmqctl add_vhost NAME";
-                self.failed(format!("entering virtual host {vhost:?}"), format!("it does not exist at this broker; {hint}"))
+                self.failed(&format!("entering virtual host {vhost:?}"), format!("it does not exist at this broker; {hint}"))
             }
-            (Some(_), _) => self.failed(format!("connecting to virtual host {vhost:?}"), words),
+            (Some(_), _) => self.failed(&format!("connecting to virtual host {vhost:?}"), words),
             (None, ErrorKind::IOError(error)) => self.network(error),
-            (None, _) => self.failed("connecting".to_owned(), words),
+            (None, _) => self.failed("connecting", words),
         }
     }
 
     fn sign_in(&self, words: &str) -> BrokerError {
         let hint = if self.who.user() == "guest" {
-            "guest may only sign in from the broker's own machine, unless the broker is told otherwise: put USER@ into the URL"
+            "guest may only sign in from the broker's own machine, unless the broker is told otherwise, and often is no user at all: put \
+             another USER:PASSWORD@ into the URL"
         } else {
             "the user does not exist at this broker, or the password is another one (the broker does not say which)"
         };
-        self.failed(format!("signing in as user {:?}", self.who.user()), format!("{words}; {hint}"))
+        self.failed(&format!("signing in as user {:?}", self.who.user()), format!("{words}; {hint}"))
     }
 
     fn network(&self, error: &io::Error) -> BrokerError {
@@ -99,7 +95,7 @@ impl Asked {
         } else {
             return self.unreachable(0, &words);
         };
-        self.failed("setting up TLS".to_owned(), format!("{words}; {hint}"))
+        self.failed("setting up TLS", format!("{words}; {hint}"))
     }
 
     /// Nobody answered in so many seconds.
@@ -108,7 +104,7 @@ impl Asked {
         BrokerError::Unreachable { addresses: self.address.clone(), waited_s, last }
     }
 
-    fn failed(&self, what: String, reason: String) -> BrokerError {
+    fn failed(&self, what: &str, reason: String) -> BrokerError {
         BrokerError::Request { request: format!("{what} at {}", self.address), reason, retryable: false }
     }
 }
