@@ -22,8 +22,8 @@ pub(super) fn send(url: &str, seed: u64, duration: Duration) -> anyhow::Result<u
     let queue = QueueLimits { messages_max: 100_000, bytes_max: 32 << 20 };
     let options = SinkOptions { queue, profile: ClientProfile::Precise, connections: 1, user: Vec::new() };
     let target = AnyTarget::connect(&Endpoint::parse(url)?, &options, Duration::from_secs(10))?;
-    let names: Vec<String> = TOPICS.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let (mut sink, mut completions) = target.open(&names, Duration::from_secs(10))?;
+    let destinations = TOPICS.map(|(name, _)| Destination::named(name));
+    let (mut sink, mut completions) = target.open(&destinations, Duration::from_secs(10))?;
     let mut source = Traffic::new(seed);
     let began = Instant::now();
     let mut sent = 0u64;
