@@ -21,6 +21,8 @@ mod text;
 
 use secrets::{AMQP_PASSWORD, Environment, KAFKA_PASSWORD, token_place};
 pub use secrets::{Secret, TOKEN_FILE_VARIABLE, TOKEN_VARIABLE, TokenPlace};
+#[cfg(feature = "amqp")]
+pub(crate) use text::split_userinfo;
 use text::{decode, parse_address, parse_userinfo};
 pub use text::{percent_encode, redact};
 

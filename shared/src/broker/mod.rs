@@ -10,9 +10,13 @@ pub mod endpoint;
 pub mod kafka;
 pub mod mark;
 pub mod secret;
+#[cfg(all(any(feature = "source", feature = "sink"), any(feature = "kafka", feature = "amqp")))]
+mod shell;
+#[cfg(all(any(feature = "source", feature = "sink"), any(feature = "kafka", feature = "amqp")))]
+mod warnings;
 
 // Without any broker there is nothing to choose from.
-#[cfg(all(feature = "sink", feature = "kafka"))]
+#[cfg(all(feature = "sink", any(feature = "kafka", feature = "amqp")))]
 mod any_sink;
 #[cfg(all(feature = "source", feature = "kafka"))]
 mod any_source;
@@ -23,7 +27,7 @@ pub mod sink;
 #[cfg(feature = "source")]
 pub mod source;
 
-#[cfg(all(feature = "sink", feature = "kafka"))]
+#[cfg(all(feature = "sink", any(feature = "kafka", feature = "amqp")))]
 pub use any_sink::{AnyCompletions, AnySink, AnyTarget};
 #[cfg(all(feature = "source", feature = "kafka"))]
 pub use any_source::AnySource;
@@ -43,7 +47,7 @@ pub enum BrokerError {
         reason: &'static str,
     },
     /// A property that the client refuses.
-    #[error("the Kafka client refuses {property}={value}: {reason}")]
+    #[error("the client refuses {property}={value}: {reason}")]
     Property {
         /// Its name.
         property: String,
@@ -54,7 +58,7 @@ pub enum BrokerError {
     },
     /// Nobody answered.
     #[error(
-        "no broker answered at {addresses} within {waited_s} s{last}: check the address, the listener's protocol (kafka:// or kafkas://) and the network"
+        "no broker answered at {addresses} within {waited_s} s{last}: check the address, whether the listener wants TLS (kafkas://, amqps://) and the network"
     )]
     Unreachable {
         /// The addresses that were tried.

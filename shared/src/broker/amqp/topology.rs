@@ -155,13 +155,13 @@ fn arguments<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Map<St
 #[derive(Debug, thiserror::Error)]
 pub enum BadTopology {
     /// It is no JSON, or does not say what is expected.
-    #[error("{}: {0}", Topology::NAME)]
+    #[error("{name}: {0}", name = Topology::NAME)]
     Json(#[from] serde_json::Error),
     /// It is of a later dejaq.
-    #[error("{}: version {0} is of a later dejaq; this one reads version {}", Topology::NAME, Topology::VERSION)]
+    #[error("{name}: version {0} is of a later dejaq; this one reads version {own}", name = Topology::NAME, own = Topology::VERSION)]
     Version(u32),
     /// It is too large.
-    #[error("{}: {0} bytes, at most {} are read", Topology::NAME, Topology::BYTES_MAX)]
+    #[error("{name}: {0} bytes, at most {most} are read", name = Topology::NAME, most = Topology::BYTES_MAX)]
     Size(usize),
 }
 

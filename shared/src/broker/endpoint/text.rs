@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+#[cfg(feature = "amqp")]
+use super::EndpointError;
 use super::{Address, Secret};
 
 /// A URL without its password, whatever else is wrong with it.
@@ -103,4 +105,19 @@ pub fn percent_encode(text: &str) -> String {
         }
     }
     out
+}
+
+/// A URL of another service without its user and password, and these, percent-decoded.
+///
+/// # Errors
+/// [`EndpointError`] when user or password cannot be read.
+#[cfg(feature = "amqp")]
+pub(crate) fn split_userinfo(url: &str) -> Result<(String, Option<(String, Option<Secret>)>), EndpointError> {
+    let whole = || Ok((url.to_owned(), None));
+    let Some((scheme, rest)) = url.split_once("://") else { return whole() };
+    let Some((info, hosts)) = rest.rsplit_once('@') else { return whole() };
+    match parse_userinfo(info, "expected USER:PASSWORD@ before the host") {
+        Ok(parsed) => Ok((format!("{scheme}://{hosts}"), Some(parsed))),
+        Err(problem) => Err(EndpointError { url: redact(url), problem }),
+    }
 }
