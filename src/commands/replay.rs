@@ -16,6 +16,7 @@ use crate::progress::{Progress, talk};
 use crate::stop;
 
 mod choices;
+mod making;
 mod ready;
 
 use choices::Choices;

@@ -9,7 +9,7 @@ use crate::remap::PartitionMode;
 use crate::schedule::Pace;
 
 /// More connections than this are not one generator's.
-const CONNECTIONS_MAX: u32 = 256;
+const CONNECTIONS_MAX: u32 = 64;
 
 const EXPIRATIONS: [(&str, ExpirationMode); 3] =
     [("keep", ExpirationMode::Keep), ("scale", ExpirationMode::Scale), ("strip", ExpirationMode::Strip)];
@@ -19,7 +19,7 @@ impl RawOptions {
         match self.connections {
             None => Ok(1),
             Some(number) if (1..=CONNECTIONS_MAX).contains(&number) => Ok(number),
-            Some(number) => Err(ConfigError::Value { option: "connections", found: number.to_string(), expected: "1 to 256" }),
+            Some(number) => Err(ConfigError::Value { option: "connections", found: number.to_string(), expected: "1 to 64" }),
         }
     }
 

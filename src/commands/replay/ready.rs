@@ -1,6 +1,5 @@
 //! A recording and a target brought together: everything that can be refused before anything is sent.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +10,11 @@ use dejaq_replay::copies::survey;
 use dejaq_replay::engine::RunSetup;
 use dejaq_replay::partitioner::{self, TopicPartitioner};
 use dejaq_replay::prepare::{RecordingFacts, TargetFacts, prepare, queue_limits, topics};
-use dejaq_replay::recorded::{RecordedFeed, SourceTopic, facts, incomplete, source_topics, window};
-use dejaq_replay::remap::{self, PartitionMode, Target, TopicPlan};
+use dejaq_replay::recorded::{RecordedFeed, facts, incomplete, source_topics, window};
+use dejaq_replay::remap::{PartitionMode, Target, TopicPlan};
 use dejaq_shared::broker::AnyTarget;
 use dejaq_shared::broker::endpoint::Endpoint;
-use dejaq_shared::broker::kafka::settings;
-use dejaq_shared::broker::sink::{Destination, NewTopic, SinkOptions, TargetKind, TargetTopic};
+use dejaq_shared::broker::sink::{Destination, SinkOptions, TargetKind, TargetTopic};
 use dejaq_shared::clock::wall_now_ns;
 use dejaq_shared::record::{Lane, Stream};
 use dejaq_shared::segment::ordered::SortCost;
@@ -25,6 +23,7 @@ use dejaq_shared::segment::timeline::{TimeStatistics, measure};
 use dejaq_shared::units::{duration_ns, format_bytes, format_count, format_ns};
 
 use super::choices::Choices;
+use super::making::Making;
 use crate::commands::Usage;
 use crate::commands::following::Following;
 use crate::commands::sort::show_sorting;
@@ -69,23 +68,23 @@ pub(super) fn ready(choices: &Choices, create: bool, scratch: &Path) -> anyhow::
     let queue = queue_limits(&facts, &options, &plan, place.kind);
     let client = SinkOptions { queue, profile: options.client, connections: options.connections, user: options.properties.clone() };
     let target = AnyTarget::connect(&endpoint, &client, TIMEOUT)?;
-    let mut at_target = ask(&target, &plan)?;
     // Before the target is asked for anything more: the guard must have spoken.
-    dejaq_replay::guard::check(&facts.clusters, &facts.ancestors, &at_target.cluster, options.allow_unknown_source)?;
-    let (missing, made_notes) = missing_topics(&options, &source, &plan, &at_target.topics, &target)?;
-    at_target.topics.retain(|t| !missing.iter().any(|m| m.name == t.name));
-    at_target.topics.extend(missing.iter().map(settings::planned));
+    dejaq_replay::guard::check(&facts.clusters, &facts.ancestors, target.cluster(), options.allow_unknown_source)?;
+    let mut at_target = ask(&target, &plan)?;
+    let making = Making::of(&options, &recording, &source, &plan, &at_target.topics, &target)?;
+    making.plan(&plan, &mut at_target.topics);
     // What is refused is refused before topics are made.
     let run_id = crate::commands::new_id();
     let mut setup = prepare(&facts, &options, &plan, &at_target, &decision, run_id.clone())?;
-    if create && !missing.is_empty() {
-        target.create_topics(&missing, CREATE_TIMEOUT)?;
+    let made = if create { making.make(&target, CREATE_TIMEOUT)? } else { None };
+    if made.is_some() {
         at_target = ask(&target, &plan)?;
         setup = prepare(&facts, &options, &plan, &at_target, &decision, run_id)?;
     }
     setup.identity.notes.extend(incomplete(&recording));
     setup.identity.notes.extend(target.notes());
-    setup.identity.notes.extend(made_notes);
+    setup.identity.notes.extend(making.notes());
+    setup.identity.notes.extend(made.into_iter().flatten());
     setup.identity.notes.extend(partitioner::words(&partitioners, rekey));
     // Sorting may take a while: only when the target has nothing left to refuse. If it fails (no room), topics that were made stay.
     let window = window(options.from_time_ns, options.to_time_ns);
@@ -173,26 +172,4 @@ fn decide(options: &Options, facts: &RecordingFacts, plan: &TopicPlan, statistic
         clocks[ix] = clock;
     }
     Ok(ClockDecision { clocks, reasons: decision.reasons })
-}
-
-/// The topics that are to be made, as the target can have them, and what of them is not as at the source.
-fn missing_topics(
-    options: &Options,
-    source: &BTreeMap<String, SourceTopic>,
-    plan: &TopicPlan,
-    at_target: &[TargetTopic],
-    target: &AnyTarget,
-) -> anyhow::Result<(Vec<NewTopic>, Vec<String>)> {
-    if !options.create_topics {
-        return Ok((Vec::new(), Vec::new()));
-    }
-    let own = |topic: &str| source.get(topic).map(|t| t.settings.clone().into_iter().collect()).unwrap_or_default();
-    let mut missing = remap::to_create(plan, at_target, &|topic| source.get(topic).map(|t| t.partitions), &own);
-    if missing.is_empty() {
-        return Ok((missing, Vec::new()));
-    }
-    let replicas = target.default_replicas(TIMEOUT)?;
-    let notes = missing.iter_mut().flat_map(|topic| settings::fit(topic, replicas)).collect();
-    target.would_create(&missing, TIMEOUT)?;
-    Ok((missing, notes))
 }
