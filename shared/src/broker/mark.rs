@@ -100,11 +100,11 @@ mod tests {
         assert_eq!(marks(headers.as_headers(), Properties::EMPTY).collect::<Vec<_>>(), [Some(b"1;k;".as_slice()), None]);
 
         let mut table = TableBuf::default();
-        table.push(b"other", Value::String(b"x")).expect("fits");
-        table.push(MARK_HEADER, Value::String(b"1;r;")).expect("fits");
-        table.push(MARK_HEADER, Value::Bool(true)).expect("fits");
+        table.name(b"other").value(Value::String(b"x"));
+        table.name(MARK_HEADER).value(Value::String(b"1;r;"));
+        table.name(MARK_HEADER).value(Value::Bool(true));
         let mut bytes = Vec::new();
-        Basic { headers: Some(table.as_table()), ..Basic::default() }.write(&mut bytes).expect("fits");
+        Basic { headers: Some(table.as_table().expect("whole")), ..Basic::default() }.write(&mut bytes).expect("fits");
         let properties = Properties::from_checked(&bytes);
         assert_eq!(marks(Headers::EMPTY, properties).collect::<Vec<_>>(), [Some(b"1;r;".as_slice()), None]);
     }
