@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use dejaq_shared::broker::AnyTarget;
 use dejaq_shared::broker::endpoint::Endpoint;
-use dejaq_shared::broker::sink::{ClientProfile, Completions as _, Outgoing, QueueLimits, Refusal, Sink as _, SinkOptions};
+use dejaq_shared::broker::sink::{ClientProfile, Completions as _, Destination, Outgoing, QueueLimits, Refusal, Sink as _, SinkOptions};
 use dejaq_shared::record::HeadersBuf;
 
 /// Topics and their partitions.
