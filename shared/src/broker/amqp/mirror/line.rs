@@ -324,6 +324,14 @@ impl Line {
         }
     }
 
+    /// The capture ends while no session stands.
+    pub(super) fn tell_away(&mut self) {
+        self.doubt = None;
+        let from_ns = self.canaries.last_ns().unwrap_or(self.good_ns).max(self.good_ns);
+        let detail = "the capture ended while it was not connected".to_owned();
+        self.lost(format!("virtual host {}", self.site.vhost), from_ns, self.site.now_ns(), GapReason::Disconnect, detail);
+    }
+
     fn lost(&self, scope: String, from_ns: i64, to_ns: i64, reason: GapReason, detail: String) {
         self.notice(MirrorNotice::Loss(loss(scope, from_ns, to_ns, reason, detail)));
     }
