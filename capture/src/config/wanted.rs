@@ -54,9 +54,10 @@ impl Wanted {
         }
         // A scheme that is not known is the endpoint's to refuse.
         match (from.split_once("://").map(|(scheme, _)| scheme), wanted.broker()) {
-            (Some("kafka" | "kafkas"), "rabbitmq") => {
-                contradiction(key, "goes with amqp:// or amqps://, and from is a Kafka cluster: what is recorded there is topics".to_owned())
-            }
+            (Some("kafka" | "kafkas"), "rabbitmq") => contradiction(
+                key,
+                "goes with amqp:// or amqps://, and from is a Kafka cluster: what is recorded there is topics".to_owned(),
+            ),
             (Some("amqp" | "amqps"), "kafka") => contradiction(
                 key,
                 "goes with kafka:// or kafkas://, and from is RabbitMQ: what is recorded there is exchanges, or a stream_queue".to_owned(),
@@ -82,19 +83,6 @@ impl Wanted {
             (None, Some(_), Some(_)) => {
                 contradiction("exchanges", "and stream_queue are both given, a recording has one of them".to_owned())
             }
-        }
-    }
-
-    /// The settings' lists as they would be typed: topics, exchanges, virtual hosts.
-    pub(super) fn lists(&self) -> (Option<Vec<String>>, Option<Vec<String>>, Option<Vec<String>>) {
-        match self {
-            Self::Topics(topics) => (Some(topics.as_typed()), None, None),
-            Self::Exchanges(selection) => {
-                let shown = |name: &String| if name.is_empty() { DEFAULT_EXCHANGE.to_owned() } else { name.clone() };
-                let vhosts = (!selection.vhosts.is_empty()).then(|| selection.vhosts.clone());
-                (None, Some(selection.names.iter().map(shown).collect()), vhosts)
-            }
-            Self::StreamQueue(_) => (None, None, None),
         }
     }
 }
