@@ -6,13 +6,16 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "sink")]
+use lapin::Channel;
 use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
-use lapin::{Channel, Connection, ConnectionProperties};
+use lapin::{Connection, ConnectionProperties};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
 use super::config::Settings;
+use super::greeting;
 use super::http::Http;
 use super::identity::identify;
 use super::management::Management;
@@ -84,11 +87,13 @@ impl Connector {
     }
 
     /// What holds of the client.
+    #[cfg(feature = "sink")]
     pub(super) fn settings(&self) -> &Settings {
         &self.settings
     }
 
     /// Where to go, as it was given.
+    #[cfg(feature = "sink")]
     pub(super) fn endpoint(&self) -> &AmqpEndpoint {
         &self.endpoint
     }
@@ -138,6 +143,7 @@ impl Connector {
     ///
     /// # Errors
     /// As [`Connector::wait`].
+    #[cfg(feature = "sink")]
     pub(super) fn channel(&self, connection: &Connection, timeout: Duration) -> Result<Channel, BrokerError> {
         self.wait(timeout, || "opening a channel".to_owned(), connection.create_channel())
     }
@@ -165,7 +171,7 @@ impl Connector {
     /// # Errors
     /// When it cannot be read: what each said that was asked, and what is needed.
     pub(super) fn cluster(&self) -> Result<String, BrokerError> {
-        identify(&self.prometheus()?, &self.management()?, None)
+        identify(&self.prometheus()?, &self.management()?, greeting::cluster_name(&self.endpoint).as_deref())
     }
 }
 
