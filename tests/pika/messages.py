@@ -1,5 +1,6 @@
 """Messages made from a seed: the same arguments give the same messages, on any machine."""
 
+import itertools
 import random
 import struct
 import subprocess
@@ -89,11 +90,12 @@ class Messages:
         return properties
 
 
-def lines_of(path):
-    """The lines of a file, decompressed when its name says so."""
-    if path.endswith(".zst"):
-        content = subprocess.run(["zstd", "-dc", path], check=True, stdout=subprocess.PIPE).stdout
-    else:
+def lines_of(path, most):
+    """The first lines of a file, decompressed when its name says so."""
+    if not path.endswith(".zst"):
         with open(path, "rb") as file:
-            content = file.read()
-    return content.splitlines()
+            return [line.rstrip(b"\n") for line in itertools.islice(file, most)]
+    with subprocess.Popen(["zstd", "-dc", path], stdout=subprocess.PIPE) as decompressing:
+        lines = [line.rstrip(b"\n") for line in itertools.islice(decompressing.stdout, most)]
+        decompressing.kill()
+    return lines

@@ -44,21 +44,26 @@ def topology(args):
     return {}
 
 
+def made(args):
+    """The messages that the arguments describe, each printed when it is asked for."""
+    lines = lines_of(args.data, args.count) if args.data else None
+    row = Messages(args.seed, args.routes, lines, tuple(args.size), args.properties, not args.no_ids, args.persistent)
+    for n in range(args.count):
+        message = exchange, key, properties, body = row.make(n)
+        if args.show:
+            line = {"exchange": exchange, "routing_key": wire.shown(key.encode()), "properties": properties, "value": wire.shown(body)}
+            sys.stdout.write(json.dumps(line) + "\n")
+        yield message
+
+
 def publish(args):
-    made = Messages(args.seed, args.routes, lines_of(args.data) if args.data else None, tuple(args.size), args.properties, not args.no_ids,
-                    args.persistent)
-
-    def messages():
-        for n in range(args.count):
-            message = made.make(n)
-            if args.show:
-                exchange, key, properties, body = message
-                sys.stdout.write(json.dumps({"exchange": exchange, "routing_key": wire.shown(key.encode()), "properties": properties,
-                                             "value": wire.shown(body)}) + "\n")
-            yield message
-
-    return Publisher(parameters(args.url), messages(), confirms=not args.no_confirms, mandatory=args.mandatory, rate=args.rate,
+    return Publisher(parameters(args.url), made(args), confirms=not args.no_confirms, mandatory=args.mandatory, rate=args.rate,
                      window=args.window).run()
+
+
+def make(args):
+    args.show = True
+    return {"made": sum(1 for _ in made(args))}
 
 
 def send(args, properties, body=b"odd"):
@@ -99,6 +104,14 @@ def given_offset(offset):
     return int(offset) if offset and offset.isdigit() else offset
 
 
+def depth(args):
+    """How many messages a queue has ready, and how many consumers: by AMQP, which does not lag."""
+    connection = pika.BlockingConnection(parameters(args.url))
+    found = connection.channel().queue_declare(args.queue, passive=True).method
+    connection.close()
+    return {"ready": found.message_count, "consumers": found.consumer_count}
+
+
 def api(args):
     return world.api(args.management, args.method, args.path, args.body)
 
@@ -121,20 +134,21 @@ def arguments():
     made.add_argument("world", type=given_json, help="JSON or @FILE: see world.py")
 
     sent = command(publish, "publishes messages made from a seed")
-    sent.add_argument("--routes", type=given_json, required=True,
-                      help='where to, at random: [{"exchange": "e", "keys": ["a.b"], "headers": [["k", {"utf8": "v"}]]}]')
-    sent.add_argument("--count", type=int, required=True)
-    sent.add_argument("--seed", default="1")
-    sent.add_argument("--data", help="bodies are the lines of this file (.zst: decompressed)")
-    sent.add_argument("--size", type=int, nargs=2, default=[20, 200], help="else made-up bodies of so many bytes")
-    sent.add_argument("--properties", choices=["none", "typical", "every"], default="typical")
-    sent.add_argument("--no-ids", action="store_true", help="no message-id; else SEED-N")
-    sent.add_argument("--persistent", action="store_true")
     sent.add_argument("--mandatory", action="store_true")
     sent.add_argument("--no-confirms", action="store_true")
     sent.add_argument("--rate", type=float, default=0.0, help="messages per second; default: as fast as they are confirmed")
     sent.add_argument("--window", type=int, default=2000, help="so many unconfirmed at a time")
     sent.add_argument("--show", action="store_true", help="prints every message")
+    for added in (sent, command(make, "prints what `publish` would send", url=False)):
+        added.add_argument("--routes", type=given_json, required=True,
+                           help='where to, at random: [{"exchange": "e", "keys": ["a.b"], "headers": [[{"utf8": "k"}, {"utf8": "v"}]]}]')
+        added.add_argument("--count", type=int, required=True)
+        added.add_argument("--seed", default="1")
+        added.add_argument("--data", help="bodies are the lines of this file (.zst: decompressed)")
+        added.add_argument("--size", type=int, nargs=2, default=[20, 200], help="else made-up bodies of so many bytes")
+        added.add_argument("--properties", choices=["none", "typical", "every"], default="typical")
+        added.add_argument("--no-ids", action="store_true", help="no message-id; else SEED-N")
+        added.add_argument("--persistent", action="store_true")
 
     one = command(message, "publishes one message")
     one.add_argument("--properties", type=given_json, default={}, help="as `export` writes them")
@@ -153,6 +167,9 @@ def arguments():
     took.add_argument("--timeout", type=float, default=150.0, help="fails when the count has not come within so many seconds")
     took.add_argument("--prefetch", type=int, default=1000)
     took.add_argument("--offset", help="of a stream: first, last, next, or a number")
+
+    looked = command(depth, "says how many messages and consumers a queue has")
+    looked.add_argument("--queue", required=True)
 
     asked = command(api, "asks the management API and prints what it answers", url=False)
     asked.add_argument("--management", required=True)
