@@ -3,17 +3,32 @@
 use std::collections::BTreeMap;
 
 use dejaq_shared::broker::endpoint::redact;
+use dejaq_shared::broker::mirror::MirrorBy;
 use dejaq_shared::broker::secret::{HIDDEN, is_secret};
 use dejaq_shared::broker::source::StartAt;
 use dejaq_shared::units::format_time_ns;
 use serde::Serialize;
 
-use super::{CapturePlan, Compress};
+use super::{CapturePlan, Compress, Wanted};
+
+/// Deliveries that RabbitMQ sends ahead of acknowledgements when nothing else is set.
+const PREFETCH: u64 = 20_000;
 
 #[derive(Serialize)]
 struct Described<'a> {
     from: String,
-    topics: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topics: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exchanges: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vhosts: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    catch_all: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    firehose: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_queue: Option<&'a str>,
     out: String,
     start: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,9 +59,19 @@ impl CapturePlan {
     #[must_use]
     pub fn describe(&self) -> String {
         let bytes_per_s = |rate: u64| format!("{rate}B/s");
+        let (topics, exchanges, vhosts) = self.wanted.lists();
+        let by = |by: MirrorBy| matches!(&self.wanted, Wanted::Exchanges(selection) if selection.by == by).then_some(true);
         let described = Described {
             from: redact(&self.from),
-            topics: self.topics.as_typed(),
+            topics,
+            exchanges,
+            vhosts,
+            catch_all: by(MirrorBy::CatchAll),
+            firehose: by(MirrorBy::Firehose),
+            stream_queue: match &self.wanted {
+                Wanted::StreamQueue(queue) => Some(queue),
+                Wanted::Topics(_) | Wanted::Exchanges(_) => None,
+            },
             out: self.out.display().to_string(),
             start: match self.start {
                 StartAt::End => "end".to_owned(),
@@ -80,8 +105,18 @@ impl CapturePlan {
     pub fn describe_memory(&self) -> String {
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
         let (m, threads) = (&self.memory, self.compress_threads);
+        let client = match &self.wanted {
+            Wanted::Exchanges(_) => {
+                let prefetch = self.properties.get("prefetch").and_then(|n| n.parse().ok()).unwrap_or(PREFETCH);
+                let size = m.source_queue / prefetch.max(1);
+                format!(
+                    "deliveries of the client's prefetch: {prefetch} of {size} bytes each (RabbitMQ counts them only: with larger messages lower -X prefetch, or they take more)"
+                )
+            }
+            Wanted::Topics(_) | Wanted::StreamQueue(_) => "the client's queue".to_owned(),
+        };
         format!(
-            "memory at most {} MiB of {} MiB:\n  {} MiB {} blocks ({threads} being compressed, one filled, one written)\n  {} MiB compression\n  {} MiB the client's queue\n  the rest program, stacks and streams",
+            "memory at most {} MiB of {} MiB:\n  {} MiB {} blocks ({threads} being compressed, one filled, one written)\n  {} MiB compression\n  {} MiB {client}\n  the rest program, stacks and streams",
             mib(m.total()),
             mib(self.memory_budget),
             mib(m.blocks),

@@ -10,6 +10,8 @@ pub mod mark;
 pub mod secret;
 
 // Without any broker there is nothing to choose from.
+#[cfg(feature = "source")]
+mod any_mirror;
 #[cfg(all(feature = "sink", feature = "kafka"))]
 mod any_sink;
 #[cfg(all(feature = "source", feature = "kafka"))]
@@ -21,6 +23,8 @@ pub mod sink;
 #[cfg(feature = "source")]
 pub mod source;
 
+#[cfg(feature = "source")]
+pub use any_mirror::AnyMirror;
 #[cfg(all(feature = "sink", feature = "kafka"))]
 pub use any_sink::{AnyCompletions, AnySink, AnyTarget};
 #[cfg(all(feature = "source", feature = "kafka"))]
