@@ -39,6 +39,10 @@ impl AnyTarget {
     pub fn connect(endpoint: &Endpoint, options: &SinkOptions, timeout: Duration) -> Result<Self, BrokerError> {
         match endpoint {
             Endpoint::Kafka(endpoint) => KafkaTarget::connect(endpoint, options, timeout).map(|target| Self::Kafka(Box::new(target))),
+            Endpoint::Amqp(_) => Err(BrokerError::Unsupported {
+                endpoint: endpoint.to_string(),
+                reason: "this build of dejaq cannot replay into RabbitMQ yet",
+            }),
         }
     }
 
