@@ -178,12 +178,13 @@ fn the_firehose_records_what_no_binding_could() {
     let scratch = tempfile::tempdir().expect("temporary directory");
     let dir = scratch.path().join("rec");
     let world = World::new(Node::Prod, "hose", &shop());
-    let refused = capture(&world, &dir, &["--firehose", "--exchanges", SHOP]).expect(1);
+    let all = format!("{SHOP},(default)");
+    let refused = capture(&world, &dir, &["--firehose", "--exchanges", &all]).expect(1);
     says(&refused.stderr, &["rabbitmqctl trace_on -p", &world.vhost]);
     assert!(!dir.exists());
 
     world.node.ctl(&["trace_on", "-p", &world.vhost]);
-    let running = capturing(&world, &dir, &["--firehose"]);
+    let running = capturing(&world, &dir, &["--firehose", "--exchanges", &all]);
     let routes = json!([
         {"exchange": "orders", "keys": ["order.new.eu", "nobody.wants.this"]},
         {"exchange": "", "keys": ["mail", "no-such-queue"]},
