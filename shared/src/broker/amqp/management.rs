@@ -188,7 +188,11 @@ impl Management {
         self.find(path)?.ok_or_else(|| self.http.unexpected(path, "there is no such thing (status 404)"))
     }
 
-    fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, BrokerError> {
+    /// Any other thing; `None`: it is not there.
+    ///
+    /// # Errors
+    /// As [`Management::overview`].
+    pub(super) fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, BrokerError> {
         match self.http.get(path, BYTES_MAX)? {
             Answer::Body(body) => {
                 serde_json::from_str(&body).map(Some).map_err(|e| self.http.unexpected(path, &format!("the answer is not understood: {e}")))

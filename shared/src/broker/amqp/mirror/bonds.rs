@@ -210,7 +210,11 @@ mod tests {
             ("h", "", json!({"kind": "a", "x-match": "any"})),
             ("t", "orders.*", json!({})),
         ];
-        assert_eq!(bonds(&["^."], MirrorBy::Bindings), expected(&all), "a pattern takes neither amq.* nor a type that must not be bound to");
+        assert_eq!(
+            bonds(&["^."], MirrorBy::Bindings),
+            expected(&all),
+            "a pattern takes neither amq.* nor a type that must not be bound to"
+        );
         assert_eq!(bonds(&["amq.topic"], MirrorBy::Bindings), expected(&[("amq.topic", "#", json!({}))]));
         assert_eq!(bonds(&["f"], MirrorBy::Bindings), expected(&[("f", "", json!({}))]));
     }

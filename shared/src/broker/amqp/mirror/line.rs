@@ -18,7 +18,7 @@ use super::backoff::Backoff;
 use super::bonds::{self, Bond};
 use super::canary::Canaries;
 use super::drops::{Drops, Look, Reading};
-use super::pump::{self, Event, End, Pump, Signal, Tally};
+use super::pump::{self, End, Event, Pump, Signal, Tally};
 use super::session::{Session, Site, Step};
 use super::snapshots::Snapshots;
 use super::survey::{self, Nodes};
@@ -33,6 +33,8 @@ const LOOK_WHILE_DROPPING: Duration = Duration::from_secs(1);
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
 /// So many canaries may be on their way when the queue is caught up with.
 const ON_THEIR_WAY_MAX: u64 = 3;
+/// How long the broker may take to show which policy holds for a new queue.
+const POLICY_SHOWS: Duration = Duration::from_secs(6);
 /// Nothing is known of how many wait.
 pub(super) const UNKNOWN: u64 = u64::MAX;
 
@@ -91,9 +93,9 @@ impl Line {
             self.bound.clear();
         }
         self.session = Some(session);
-        self.resync(found.is_some())?;
         let nodes = survey::nodes(&site.management, site.now_ns()).ok();
         self.nodes = nodes;
+        self.resync(found.is_some())?;
         self.canary = None;
         self.keep_canary()?;
         Ok(Opened { found, started_ns: nodes.map(|nodes| nodes.started_ns) })
@@ -292,5 +294,58 @@ impl Line {
     pub(super) fn notice(&self, notice: MirrorNotice) {
         // Nobody listens any more: then nobody records either.
         let _ = self.events.blocking_send(Event::Notice(notice));
+    }
+}
+
+/// At the beginning only.
+impl Line {
+    /// What policies say of our queue, as the broker sees it.
+    ///
+    /// # Errors
+    /// When one is in force that the queue must not have.
+    pub(super) fn bears_policies(&mut self) -> Result<(), BrokerError> {
+        let site = Arc::clone(&self.site);
+        let deadline = Instant::now() + POLICY_SHOWS;
+        loop {
+            let status = site.management.queue(&site.vhost, &site.ours.name)?.unwrap_or_default();
+            if let Some(says) = status.effective_policy_definition {
+                let policy = status.policy.or(status.operator_policy).unwrap_or_default();
+                let says = says.as_object().cloned().unwrap_or_default();
+                if !matches!(status.kind.as_str(), "" | "classic") {
+                    return Err(BrokerError::Fatal(format!(
+                        "our queue in virtual host {:?} became one of type {}",
+                        site.vhost, status.kind
+                    )));
+                }
+                let warnings = site.ours.bears(&site.vhost, &policy, 0, &says)?;
+                warnings.into_iter().for_each(|text| self.warn(text));
+                return Ok(());
+            }
+            // The broker shows it with the queue's first statistics.
+            if Instant::now() > deadline {
+                return Ok(());
+            }
+            let _ = self.signal(Duration::from_millis(200));
+        }
+    }
+
+    /// A queue that is found full has thrown away what did not fit.
+    pub(super) fn tell_if_full(&mut self, opened: Opened) {
+        let site = Arc::clone(&self.site);
+        let bytes = survey::bytes_waiting(&site.management, &site.vhost, &site.ours.name).ok().flatten().unwrap_or(0);
+        let full = opened.found.is_some_and(|found| u64::from(found) >= site.ours.messages_max / 20 * 19)
+            || bytes >= site.ours.bytes_max / 20 * 19;
+        if full {
+            let detail = "our queue was found full: what came before what is in it was thrown away".to_owned();
+            self.lost(format!("virtual host {}", site.vhost), self.good_ns, site.now_ns(), GapReason::Drop, detail);
+        }
+    }
+
+    /// Leaves nothing behind of a beginning that failed.
+    pub(super) fn undo(&mut self, remove: bool) {
+        if let (true, Some(session)) = (remove, &self.session) {
+            // The error that led here says more.
+            let _ = self.site.remove(&session.connection);
+        }
     }
 }

@@ -84,15 +84,16 @@ impl OurQueue {
     /// priority. The second list has the names of those whose pattern cannot be read here (Erlang knows more than this).
     pub(super) fn policy_for<'p>(&self, policies: &'p [Policy]) -> (Option<&'p Policy>, Vec<&'p str>) {
         let mut unread = Vec::new();
-        let holds = |policy: &&Policy| {
-            let applies = matches!(policy.apply_to.as_str(), "queues" | "all" | "classic_queues");
-            applies
-                && regex::Regex::new(&policy.pattern).map(|pattern| pattern.is_match(&self.name)).unwrap_or_else(|_| {
-                    unread.push(policy.name.as_str());
-                    false
-                })
-        };
-        let found = policies.iter().filter(holds).max_by_key(|policy| policy.priority);
+        let mut found: Option<&Policy> = None;
+        for policy in policies.iter().filter(|policy| matches!(policy.apply_to.as_str(), "queues" | "all" | "classic_queues")) {
+            match regex::Regex::new(&policy.pattern) {
+                Ok(pattern) if pattern.is_match(&self.name) && found.is_none_or(|found| policy.priority > found.priority) => {
+                    found = Some(policy)
+                }
+                Ok(_) => {}
+                Err(_) => unread.push(policy.name.as_str()),
+            }
+        }
         (found, unread)
     }
 

@@ -1,6 +1,7 @@
 //! What runs beside the line's thread while a session is up: the pump takes deliveries from the client, the acknowledger sends
 //! acknowledgements in order, the canary's sender sends. They decide nothing.
 
+use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -68,17 +69,17 @@ pub(super) enum End {
     Unwanted,
 }
 
-/// What a pump knows of its deliveries, for who looks at it when it has ended.
+/// What became of a session's deliveries.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// The newest delivery's tag.
+    /// How many came: the newest one's tag.
     delivered: AtomicU64,
-    /// Up to which tag everything is acknowledged.
+    /// How many are acknowledged.
     acknowledged: AtomicU64,
 }
 
 impl Tally {
-    /// How many deliveries may be unacknowledged: at least as many as are.
+    /// How many deliveries are not acknowledged.
     pub(super) fn unacknowledged(&self) -> u64 {
         self.delivered().saturating_sub(self.acknowledged.load(Ordering::Acquire))
     }
@@ -86,6 +87,34 @@ impl Tally {
     /// How many deliveries came.
     pub(super) fn delivered(&self) -> u64 {
         self.delivered.load(Ordering::Acquire)
+    }
+}
+
+/// Which tags are acknowledged: all up to one, and single ones after it. Pure.
+#[derive(Debug, Default)]
+struct Acknowledged {
+    up_to: u64,
+    single: BTreeSet<u64>,
+}
+
+impl Acknowledged {
+    fn note(&mut self, tags: Acknowledge) {
+        match tags {
+            Acknowledge::One(tag) => {
+                self.single.insert(tag);
+            }
+            Acknowledge::UpTo(tag) => {
+                self.up_to = self.up_to.max(tag);
+                self.single = self.single.split_off(&(tag + 1));
+            }
+        }
+        while self.single.remove(&(self.up_to + 1)) {
+            self.up_to += 1;
+        }
+    }
+
+    fn count(&self) -> u64 {
+        self.up_to + self.single.len() as u64
     }
 }
 
@@ -176,6 +205,7 @@ fn canary_of(delivery: &Delivery, queue: &str) -> Option<String> {
 /// Sends acknowledgements, one after the other: one that overtook another would acknowledge twice, which closes the channel. Ends
 /// with the channel (its pump tells) or with the last sender.
 pub(super) async fn acknowledge(channel: Channel, mut wanted: UnboundedReceiver<Acknowledge>, tally: Arc<Tally>) {
+    let mut acknowledged = Acknowledged::default();
     while let Some(next) = wanted.recv().await {
         let (tag, multiple) = match next {
             Acknowledge::One(tag) => (tag, false),
@@ -184,9 +214,8 @@ pub(super) async fn acknowledge(channel: Channel, mut wanted: UnboundedReceiver<
         if channel.basic_ack(tag, BasicAckOptions { multiple }).await.is_err() {
             return;
         }
-        if multiple {
-            tally.acknowledged.store(tag, Ordering::Release);
-        }
+        acknowledged.note(next);
+        tally.acknowledged.store(acknowledged.count(), Ordering::Release);
     }
 }
 
@@ -218,8 +247,27 @@ async fn publish_canary(
 ) -> lapin::Result<PublisherConfirm> {
     let number = next.load(Ordering::Acquire);
     let id = Canaries::token(nonce, number, clock());
-    let properties = BasicProperties::default().with_kind(KIND.into()).with_message_id(id.into()).with_delivery_mode(TRANSIENT);
+    let properties = BasicProperties::default().with_type(KIND.into()).with_message_id(id.into()).with_delivery_mode(TRANSIENT);
     let sent = channel.basic_publish("".into(), queue.into(), BasicPublishOptions::default(), b"", properties).await?;
     next.store(number + 1, Ordering::Release);
     Ok(sent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acknowledged_deliveries_are_counted_once_whichever_way_they_were() {
+        let mut acknowledged = Acknowledged::default();
+        let mut after = |tags| {
+            acknowledged.note(tags);
+            (acknowledged.count(), acknowledged.single.len())
+        };
+        assert_eq!(after(Acknowledge::One(1)), (1, 0));
+        assert_eq!(after(Acknowledge::One(4)), (2, 1));
+        assert_eq!(after(Acknowledge::One(7)), (3, 2));
+        assert_eq!(after(Acknowledge::UpTo(3)), (5, 1), "4 is next to it");
+        assert_eq!(after(Acknowledge::UpTo(6)), (7, 0));
+    }
 }

@@ -95,18 +95,8 @@ impl Site {
             Step::Canary => ("write", "the default exchange (for the canary, which goes into our queue only)".to_owned()),
             Step::Channel | Step::Look | Step::Consume => ("read", ours),
         };
-        self.connector.opener().asked().who.lacks(operation, resource, &self.vhost, &self.needs())
-    }
-
-    /// What the user must be allowed.
-    fn needs(&self) -> Needs {
-        let own = r"dejaq\..*";
-        let read = match self.wanted.mode {
-            MirrorBy::Firehose => exactly([TRACE_EXCHANGE]),
-            _ if self.wanted.exchanges.has_patterns() => ".*".to_owned(),
-            _ => exactly(self.wanted.exchanges.names().iter().map(String::as_str)),
-        };
-        Needs { configure: format!("^{own}$"), write: format!("^({own}|amq\\.default)$"), read: format!("^{own}$|{read}") }
+        let asked = self.connector.opener().asked();
+        asked.who.lacks(operation, resource, &self.vhost, &asked.needs)
     }
 
     /// How many messages wait in our queue; `None`: it is not there.
@@ -160,7 +150,10 @@ impl Site {
         let queue = || self.ours.name.as_str().into();
         for bond in bind {
             let (source, key) = (bond.source.as_str().into(), bond.routing_key.as_str().into());
-            self.wait(Step::Bind(&bond.source), channel.queue_bind(queue(), source, key, QueueBindOptions::default(), arguments::table(&bond.arguments())))?;
+            self.wait(
+                Step::Bind(&bond.source),
+                channel.queue_bind(queue(), source, key, QueueBindOptions::default(), arguments::table(&bond.arguments())),
+            )?;
             bound.insert(bond.clone());
         }
         for bond in unbind {
@@ -199,6 +192,17 @@ impl Site {
             retryable: false,
         }
     }
+}
+
+/// What a user must be allowed, to record what is wanted.
+pub(super) fn needs(wanted: &Wanted) -> Needs {
+    let own = r"dejaq\..*";
+    let read = match wanted.mode {
+        MirrorBy::Firehose => exactly([TRACE_EXCHANGE]),
+        _ if wanted.exchanges.has_patterns() => ".*".to_owned(),
+        _ => exactly(wanted.exchanges.names().iter().map(String::as_str)),
+    };
+    Needs { configure: format!("^{own}$"), write: format!("^({own}|amq\\.default)$"), read: format!("^{own}$|{read}") }
 }
 
 /// The consumer's tag.

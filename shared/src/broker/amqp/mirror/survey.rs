@@ -37,6 +37,19 @@ pub(super) fn standing(management: &Management, name: &str) -> Result<Standing, 
     Ok(Standing { vhost, operator_policies: operator_policies.unwrap_or_default(), tracing: traced.and_then(|traced| traced.tracing) })
 }
 
+/// How many bytes of bodies wait in a queue, as statistics say that lag some seconds.
+///
+/// # Errors
+/// When the API does not answer or refuses.
+pub(super) fn bytes_waiting(management: &Management, vhost: &str, queue: &str) -> Result<Option<u64>, BrokerError> {
+    #[derive(Deserialize)]
+    struct Filled {
+        message_bytes_ready: Option<u64>,
+    }
+    let filled: Option<Filled> = management.find(&format!("/api/queues/{}/{}", percent_encode(vhost), percent_encode(queue)))?;
+    Ok(filled.and_then(|filled| filled.message_bytes_ready))
+}
+
 /// The nodes of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Nodes {

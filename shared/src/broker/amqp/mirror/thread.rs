@@ -137,7 +137,9 @@ impl Line {
                 count: Some(1),
                 exact: got == Got::Bad,
                 reason: GapReason::Unparseable,
-                detail: "a short string in it is not UTF-8, or its header table is malformed; RabbitMQ takes such bytes, the client does not".to_owned(),
+                detail:
+                    "a short string in it is not UTF-8, or its header table is malformed; RabbitMQ takes such bytes, the client does not"
+                        .to_owned(),
             }));
         }
         Ok(())
