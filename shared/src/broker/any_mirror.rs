@@ -20,10 +20,6 @@ impl AnyMirror {
     ///
     /// # Errors
     /// [`BrokerError::Unreachable`] when nobody answered in `timeout`; others at once.
-    #[cfg_attr(
-        not(feature = "amqp"),
-        expect(unused_variables, reason = "without a broker that is mirrored there is nothing to connect to")
-    )]
     pub fn connect(
         endpoint: &Endpoint,
         selection: &ExchangeSelection,
@@ -37,14 +33,16 @@ impl AnyMirror {
             #[cfg(not(feature = "amqp"))]
             Endpoint::Amqp(_) => Err(BrokerError::Unsupported {
                 endpoint: endpoint.to_string(),
-                reason: "this build of dejaq has no RabbitMQ (feature amqp)",
+                reason: "this build of dejaq has no RabbitMQ (cargo feature amqp)",
             }),
-            Endpoint::Kafka(_) => Err(BrokerError::Fatal("Kafka has no exchanges: give an amqp:// or amqps:// URL".to_owned())),
+            Endpoint::Kafka(_) => Err(BrokerError::Unsupported {
+                endpoint: endpoint.to_string(),
+                reason: "Kafka has no exchanges: give an amqp:// or amqps:// URL",
+            }),
         }
     }
 }
 
-#[cfg_attr(not(feature = "amqp"), expect(unused_variables, reason = "there is no mirror to pass them to"))]
 impl Mirror for AnyMirror {
     fn cluster(&self) -> &str {
         match *self {

@@ -17,8 +17,9 @@ mod warnings;
 
 // Without any broker there is nothing to choose from.
 #[cfg(feature = "source")]
+#[cfg_attr(not(feature = "amqp"), expect(unused_variables, reason = "without a broker that is mirrored nothing is asked of one"))]
 mod any_mirror;
-#[cfg(all(feature = "sink", feature = "kafka"))]
+#[cfg(all(feature = "sink", any(feature = "kafka", feature = "amqp")))]
 mod any_sink;
 #[cfg(all(feature = "source", feature = "kafka"))]
 mod any_source;
@@ -31,7 +32,7 @@ pub mod source;
 
 #[cfg(feature = "source")]
 pub use any_mirror::AnyMirror;
-#[cfg(all(feature = "sink", feature = "kafka"))]
+#[cfg(all(feature = "sink", any(feature = "kafka", feature = "amqp")))]
 pub use any_sink::{AnyCompletions, AnySink, AnyTarget};
 #[cfg(all(feature = "source", feature = "kafka"))]
 pub use any_source::AnySource;

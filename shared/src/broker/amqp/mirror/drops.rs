@@ -53,13 +53,24 @@ pub(super) struct Drops {
     ours_alone: bool,
     /// Canaries that did not come, since then.
     canaries: u64,
-    last: Option<(u64, i64)>,
+    last: Option<u64>,
+    /// Up to when all is told.
+    told_ns: Option<i64>,
     was_nearly_full: bool,
 }
 
 impl Drops {
     pub(super) fn new(vhost: &str) -> Self {
-        Self { vhost: vhost.to_owned(), span: None, base: None, ours_alone: true, canaries: 0, last: None, was_nearly_full: false }
+        Self {
+            vhost: vhost.to_owned(),
+            span: None,
+            base: None,
+            ours_alone: true,
+            canaries: 0,
+            last: None,
+            told_ns: None,
+            was_nearly_full: false,
+        }
     }
 
     /// Canaries did not come. Told at once, as open, unless that is told already.
@@ -86,27 +97,23 @@ impl Drops {
     pub(super) fn look(&mut self, look: Look) -> Option<Loss> {
         let nearly_full = std::mem::replace(&mut self.was_nearly_full, look.nearly_full) || look.nearly_full;
         let count = self.count(look.reading);
-        let rose = self.rose(look.reading);
-        if let (Some((_, before_ns)), None, true) = (self.last, self.span, rose.unwrap_or(false))
-            && (count.is_some_and(|count| count > 0 && look.caught_up) || (count.is_none() && nearly_full))
-        {
-            // No canary was among them.
-            self.span = Some(Span { from_ns: Some(before_ns), to_ns: look.now_ns });
+        let rose = self.last.zip(look.reading).is_some_and(|(last, reading)| reading.thrown_away > last);
+        self.last = look.reading.map(|reading| reading.thrown_away).or(self.last);
+        // Without a canary among them.
+        let unseen = count.map_or(rose && nearly_full, |count| count > 0 && look.caught_up);
+        if unseen && self.span.is_none() {
+            self.span = Some(Span { from_ns: self.told_ns, to_ns: look.now_ns });
         }
-        self.last = look.reading.map(|reading| (reading.thrown_away, look.now_ns)).or(self.last);
         if !look.caught_up {
             return None;
         }
         // All is told up to here.
+        self.told_ns = Some(look.now_ns);
         if let Some(reading) = look.reading {
             (self.base, self.ours_alone, self.canaries) = (Some(reading.thrown_away), true, 0);
         }
         let span = self.span.take()?;
         Some(self.loss(span.from_ns, Some(span.to_ns), count, count.is_some()))
-    }
-
-    fn rose(&self, reading: Option<Reading>) -> Option<bool> {
-        Some(reading?.thrown_away > self.last?.0)
     }
 
     /// Messages that were thrown away and not told yet; `None`: not known.
@@ -165,6 +172,7 @@ mod tests {
     fn what_is_told_adds_up_when_a_canary_is_counted_before_it_is_missed() {
         let mut drops = Drops::new("/");
         assert_eq!(drops.look(at(0, 0)), None);
+        assert_eq!(shown(drops.look(Look { caught_up: false, ..at(3, 9) })), None, "a canary may still show it");
         assert_eq!(shown(drops.look(at(5, 11))), Some((Some(0), Some(5), Some(11), true)), "no canary was missed");
         let _ = drops.missing(missing(4, 6, 1));
         assert_eq!(shown(drops.look(at(7, 21))), Some((Some(4), Some(6), Some(9), true)), "20 in all");

@@ -94,7 +94,9 @@ mod tests {
 
     fn table(entries: &[(&str, AMQPValue)]) -> FieldTable {
         let mut table = FieldTable::default();
-        entries.iter().for_each(|(name, value)| table.insert((*name).into(), value.clone()));
+        entries.iter().for_each(|(name, value)| {
+            table.insert((*name).into(), value.clone());
+        });
         table
     }
 

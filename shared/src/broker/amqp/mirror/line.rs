@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{self, Sender};
 
-use super::backoff::Backoff;
 use super::bonds::{self, Bond};
 use super::canary::Canaries;
 use super::drops::{Drops, Look, Reading};
@@ -23,6 +22,7 @@ use super::session::{Session, Site, Step};
 use super::snapshots::Snapshots;
 use super::survey::{self, Nodes};
 use crate::broker::BrokerError;
+use crate::broker::amqp::backoff::Backoff;
 use crate::broker::mirror::{Loss, MirrorNotice};
 use crate::record::GapReason;
 
@@ -58,6 +58,8 @@ pub(super) struct Line {
     pub(super) looked_ns: i64,
     /// Up to when nothing can have been missed, where no canary tells.
     pub(super) good_ns: i64,
+    /// Whether there are policies at all.
+    pub(super) governed: bool,
     /// Whether only our queue can have thrown something away.
     pub(super) alone: bool,
     pub(super) nodes: Option<Nodes>,
@@ -120,6 +122,7 @@ impl Line {
             self.lost(exchange.clone(), self.looked_ns, bound_ns, GapReason::FilterChange, detail);
         }
         self.looked_ns = looked_ns;
+        self.governed = !standing.vhost.policies.is_empty() || !standing.operator_policies.is_empty();
         if let Some(snapshot) = self.snapshots.seen(standing.vhost) {
             self.notice(MirrorNotice::Snapshot(snapshot));
         }
@@ -204,7 +207,9 @@ impl Line {
                 look = now + if self.drops.is_open() { LOOK_WHILE_DROPPING } else { LOOK };
             }
             if now >= resync {
-                if let Err(error) = self.resync(true) {
+                // Where the connection is gone its end is told soon, and another one looks.
+                let stands = self.session.as_ref().is_some_and(|session| session.connection.status().connected());
+                if stands && let Err(error) = self.resync(true) {
                     self.warn(format!("looking for new bindings: {error}"));
                 }
                 resync = Instant::now() + self.site.resync;
@@ -299,14 +304,14 @@ impl Line {
 
 /// At the beginning only.
 impl Line {
-    /// What policies say of our queue, as the broker sees it.
+    /// What policies say of our queue, as the broker sees it. Where there are none there is nothing to wait for.
     ///
     /// # Errors
     /// When one is in force that the queue must not have.
     pub(super) fn bears_policies(&mut self) -> Result<(), BrokerError> {
         let site = Arc::clone(&self.site);
         let deadline = Instant::now() + POLICY_SHOWS;
-        loop {
+        while self.governed {
             let status = site.management.queue(&site.vhost, &site.ours.name)?.unwrap_or_default();
             if let Some(says) = status.effective_policy_definition {
                 let policy = status.policy.or(status.operator_policy).unwrap_or_default();
@@ -323,10 +328,11 @@ impl Line {
             }
             // The broker shows it with the queue's first statistics.
             if Instant::now() > deadline {
-                return Ok(());
+                break;
             }
             let _ = self.signal(Duration::from_millis(200));
         }
+        Ok(())
     }
 
     /// A queue that is found full has thrown away what did not fit.

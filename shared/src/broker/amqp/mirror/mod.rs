@@ -11,9 +11,8 @@
 //!
 //! `ours` our queue · `bonds` its bindings · `check` what is refused · `survey` what stands at the broker · `snapshots` that as a
 //! file · `session` connections and questions · `pump` deliveries, acknowledgements, canaries · `line`, `thread` keeping one virtual
-//! host up · `trouble`, `backoff` how · `canary`, `drops` what was thrown away · `firehose` the broker's trace · `records` what is handed over
+//! host up · `trouble` how · `canary`, `drops` what was thrown away · `firehose` the broker's trace · `records` what is handed over
 
-mod backoff;
 mod bonds;
 mod canary;
 mod check;
@@ -176,6 +175,7 @@ impl AmqpMirror {
             bound: Default::default(),
             looked_ns: good_ns,
             good_ns,
+            governed: false,
             alone: false,
             nodes: None,
             session: None,

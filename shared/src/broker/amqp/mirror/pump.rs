@@ -208,8 +208,10 @@ pub(super) async fn acknowledge(channel: Channel, mut wanted: UnboundedReceiver<
     let mut acknowledged = Acknowledged::default();
     while let Some(next) = wanted.recv().await {
         let (tag, multiple) = match next {
-            Acknowledge::One(tag) => (tag, false),
+            // What is acknowledged already must not be again: the broker would close the channel.
+            Acknowledge::UpTo(tag) if tag <= acknowledged.up_to => continue,
             Acknowledge::UpTo(tag) => (tag, true),
+            Acknowledge::One(tag) => (tag, false),
         };
         if channel.basic_ack(tag, BasicAckOptions { multiple }).await.is_err() {
             return;

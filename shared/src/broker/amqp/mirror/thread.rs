@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use lapin::options::{BasicCancelOptions, BasicGetOptions};
 
-use super::backoff::Backoff;
 use super::line::{CONNECT, Line, Served};
 use super::pump::{self, End, Signal};
 use super::session::{CONSUMER, Session, Step};
 use super::trouble::{Trouble, trouble};
 use crate::broker::BrokerError;
+use crate::broker::amqp::backoff::Backoff;
 use crate::broker::mirror::{Loss, MirrorNotice};
 use crate::record::GapReason;
 

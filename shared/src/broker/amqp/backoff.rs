@@ -5,6 +5,7 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(100);
 const MOST: Duration = Duration::from_secs(10);
 
+/// The waits between attempts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Backoff {
     next: Duration,
