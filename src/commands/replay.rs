@@ -20,7 +20,7 @@ use dejaq_replay::summary::summary;
 use dejaq_shared::broker::AnyTarget;
 use dejaq_shared::broker::endpoint::Endpoint;
 use dejaq_shared::broker::kafka::settings;
-use dejaq_shared::broker::sink::{NewTopic, SinkOptions, TargetTopic};
+use dejaq_shared::broker::sink::{Destination, NewTopic, SinkOptions, TargetTopic};
 use dejaq_shared::clock::{SystemClock, wall_now_ns};
 use dejaq_shared::outcome::Outcome;
 use dejaq_shared::segment::ordered::SortCost;
@@ -272,9 +272,9 @@ fn ready(choices: &Choices, create: bool, scratch: &Path) -> anyhow::Result<Read
     let client =
         SinkOptions { queue: queue_limits(&facts, &options), profile: options.client, connections: 1, user: options.properties.clone() };
     let target = AnyTarget::connect(&endpoint, &client, TIMEOUT)?;
-    let names: Vec<String> = plan.topics.iter().map(|t| t.name.clone()).collect();
+    let destinations: Vec<Destination> = plan.topics.iter().map(|t| Destination::named(t.name.as_str())).collect();
     let ask = || -> anyhow::Result<TargetFacts> {
-        let topics = target.topics(&names, TIMEOUT)?;
+        let topics = target.topics(&destinations, TIMEOUT)?;
         Ok(TargetFacts { cluster: target.cluster().to_owned(), topics, asked_at_ns: wall_now_ns() })
     };
     let mut at_target = ask()?;
@@ -388,8 +388,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         talk(format_args!("note: {note}"));
     }
     talk(format_args!("replaying into cluster {}", setup.identity.target_cluster));
-    let names: Vec<String> = topics.topics.iter().map(|t| t.name.clone()).collect();
-    let (mut sink, mut completions) = target.open(&names, TIMEOUT)?;
+    let destinations: Vec<Destination> = topics.topics.iter().map(|t| Destination::named(t.name.as_str())).collect();
+    let (mut sink, mut completions) = target.open(&destinations, TIMEOUT)?;
     let stop = stop::on_signal()?;
     let clock = Arc::new(SystemClock::new());
     let mut progress = Progress::new();

@@ -152,3 +152,21 @@ impl Drop for Alarm {
         assert!(ended || std::thread::panicking(), "the alarm at {:?} stays", self.0);
     }
 }
+
+/// A node that is stopped, until this is dropped.
+struct Stopped(Node);
+
+impl Stopped {
+    fn stop(node: Node) -> Self {
+        let stopped = Self(node);
+        node.ctl(&["stop_app"]);
+        stopped
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let ended = self.0.try_ctl(&["start_app"]);
+        assert!(ended || std::thread::panicking(), "{:?} does not start again", self.0);
+    }
+}

@@ -158,9 +158,9 @@ fn a_target_that_is_restarted_leaves_books_that_balance() {
     let dir = recording(scratch.path(), "shop", &messages, 3_000);
     let mut running = Background::start(&strs(&args(&world, &dir, &run, &["--mark", "off"])));
     eventually("under way", || Pika::depth(&world.url, "feed").0 > 500);
-    world.node.ctl(&["stop_app"]);
+    let stopped = Stopped::stop(world.node);
     running.wait_for("connection");
-    world.node.ctl(&["start_app"]);
+    drop(stopped);
     let ended = running.wait().expect(3);
     let report = report(&run);
     assert_books_balance(&report);

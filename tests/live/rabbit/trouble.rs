@@ -86,9 +86,9 @@ fn a_node_that_is_stopped_and_started_is_captured_again() {
     let mut running = capturing(&world, &dir, &["--exchanges", SHOP]);
     let before = Pika::publish(&world.url, &shop_routes(), &["--count", "200", "--seed", "before", "--persistent"]).lines;
     wait_until(&dir, "the first part", |r| count(r) >= 200);
-    world.node.ctl(&["stop_app"]);
-    running.wait_for("again in");
-    world.node.ctl(&["start_app"]);
+    let stopped = Stopped::stop(world.node);
+    running.wait_for("connecting again");
+    drop(stopped);
     // Published as soon as anybody can: our queue outlived the node, so what comes before the capture is back is there, too.
     let after = Pika::publish(&world.url, &shop_routes(), &["--count", "200", "--seed", "after", "--persistent"]).lines;
     wait_until(&dir, "the second part", |r| count(r) >= 400);
@@ -107,7 +107,7 @@ fn a_binding_that_production_adds_is_a_gap_until_ours_is_there() {
     let world = World::new(Node::Prod, "bound", &shop());
     let mut running = capturing(&world, &dir, &["--exchanges", SHOP, "-X", "resync=1s"]);
     world.declare(&json!({"bindings": [{"source": "jobs", "destination": "mail", "routing_key": "letter"}]}));
-    running.wait_for("letter");
+    running.wait_for("gap in jobs");
     let routes = json!([{"exchange": "jobs", "keys": ["letter"]}]);
     let sent = Pika::publish(&world.url, &routes, &["--count", "100"]).lines;
     wait_until(&dir, "following", |r| count(r) >= 100);

@@ -189,9 +189,9 @@ impl Link {
             missing.store(now, Ordering::Relaxed);
             match (before, now) {
                 (false, true) => {
-                    self.tell("missing", format!("exchange {name:?} is not at the target any more: messages to it are left out"))
+                    self.tell("missing", format!("exchange {:?} is not at the target any more: messages to it are left out", name.as_str()))
                 }
-                (true, false) => self.tell("found", format!("exchange {name:?} is at the target again")),
+                (true, false) => self.tell("found", format!("exchange {:?} is at the target again", name.as_str())),
                 _ => {}
             }
         }
@@ -204,7 +204,7 @@ impl Link {
         }
     }
 
-    /// Whether all is well, or could be made so; else the connection is lost.
+    /// Whether all is well, or could be made so; else the connection is lost. `last` is what the broker said last.
     async fn mend(&self, connection: &Connection, last: &str) -> bool {
         if !connection.status().connected() {
             return false;
@@ -218,7 +218,10 @@ impl Link {
         self.open_channel(connection).await.is_ok()
     }
 
-    /// Keeps the channel up as long as the connection lives. Returns whether it was ended by us, or else the last words.
+    /// Keeps the channel up until it is ended.
+    ///
+    /// # Errors
+    /// The last words of a connection that is lost.
     async fn serve(&self, connection: &Connection) -> Result<(), String> {
         let mut events = pin!(connection.events_listener());
         let mut last = String::new();
@@ -284,7 +287,7 @@ pub(super) async fn keep(link: Arc<Link>, opener: Opener, mut connection: Connec
 }
 
 /// The largest size that the broker takes, from its words about a message that was larger.
-fn size_in(words: &str) -> Option<usize> {
+pub(super) fn size_in(words: &str) -> Option<usize> {
     let (_, after) = words.split_once(SIZE_WORDS)?;
     let digits = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
     after[..digits].parse().ok()

@@ -27,10 +27,11 @@ use lapin::{BasicProperties, Channel, Confirmation};
 
 use super::bell::{Bell, Wakers};
 use super::convert;
-use super::link::{Link, Told};
+use super::link::{Link, Told, size_in};
 use super::publishing::Publishing;
 use super::returns::{Fingerprint, Returns, fingerprint};
 pub use super::target::AmqpTarget;
+use super::trouble::words_of;
 use crate::broker::BrokerError;
 use crate::broker::sink::{Completion, Completions, Fate, Outgoing, QueueLimits, Refusal, Sink};
 use crate::broker::warnings::Limiter;
@@ -295,6 +296,8 @@ impl AmqpCompletions {
                 Fate::Failed("refused by the broker")
             }
             Ok(Confirmation::NotRequested) => Fate::Unknown("not confirmed"),
+            // The broker closed the channel for this one; what was behind it is not known.
+            Err(error) if size_in(&words_of(&error)).is_some_and(|max| bytes > max) => Fate::Failed("too large"),
             Err(error) if error.is_amqp_soft_error() => Fate::Unknown("channel closed by the broker"),
             Err(_) => Fate::Unknown("connection lost"),
         };

@@ -12,15 +12,10 @@ use crate::broker::BrokerError;
 
 /// AMQP's codes.
 pub(super) mod code {
-    /// A message is larger than the broker takes (RabbitMQ before 3.9 and after 4.0).
-    #[cfg(feature = "sink")]
-    pub(in crate::broker::amqp) const CONTENT_TOO_LARGE: u16 = 311;
     /// The user may not.
     pub(in crate::broker::amqp) const ACCESS_REFUSED: u16 = 403;
     /// It is not there.
     pub(in crate::broker::amqp) const NOT_FOUND: u16 = 404;
-    /// It is there and is another one, or something in a message cannot be.
-    pub(in crate::broker::amqp) const PRECONDITION_FAILED: u16 = 406;
     /// The virtual host: it is not there, or the user may not enter it.
     pub(in crate::broker::amqp) const NOT_ALLOWED: u16 = 530;
 }
@@ -77,7 +72,8 @@ impl Asked {
 
     fn sign_in(&self, words: &str) -> BrokerError {
         let hint = if self.who.user() == "guest" {
-            "guest may only sign in from the broker's own machine, unless the broker is told otherwise: put USER@ into the URL"
+            "guest may only sign in from the broker's own machine, unless the broker is told otherwise, and often is no user at all: put \
+             another USER:PASSWORD@ into the URL"
         } else {
             "the user does not exist at this broker, or the password is another one (the broker does not say which)"
         };
