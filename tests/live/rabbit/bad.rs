@@ -168,7 +168,11 @@ fn options_of_the_other_broker_are_refused() {
     let world = World::new(Node::Prod, "options", &shop());
     let scratch = tempfile::tempdir().expect("temporary directory");
     let out = scratch.path().join("rec");
-    let wrong: [(&[&str], &str); 3] = [(&["--topics", "t"], "topics"), (&["--exchanges", SHOP, "--start", "beginning"], "start"), (&["--exchanges", SHOP, "--until", "end"], "until")];
+    let wrong: [(&[&str], &str); 3] = [
+        (&["--topics", "t"], "topics"),
+        (&["--exchanges", SHOP, "--start", "beginning"], "start"),
+        (&["--exchanges", SHOP, "--until", "end"], "until"),
+    ];
     for (more, word) in wrong {
         let ended = capture(&world, &out, more);
         assert!(matches!(ended.code, Some(1 | 2)), "{ended:?}");
