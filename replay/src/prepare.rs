@@ -160,25 +160,16 @@ pub fn prepare(
     let mark_clusters: Vec<String> = recording.clusters.iter().chain(&recording.ancestors).filter(|c| !c.is_empty()).cloned().collect();
     // The mark's value: run id and clusters, escaped threefold at worst.
     let mark_max = MARK_HEADER.len() + 3 * (run_id.len() + mark_clusters.iter().map(|c| c.len() + 1).sum::<usize>()) + 4;
-    let shards = options.shard.map_or(1, |shard| u64::from(shard.of()));
-    // A ceiling is that of the run: each shard has its part.
-    let max_rate = options.max_rate.and_then(|rate| Ratio::new(rate.num(), rate.den().saturating_mul(shards)));
-    let max_bytes = options.max_bytes.map(|bytes| bytes / shards);
-    let ceilings = Ceilings::new(max_rate, max_bytes, chosen_max.saturating_add((mark_max + options.copies.key_growth_max()) as u64))?;
+    let fit = fit(recording, options, plan, target.kind);
+    let growth = mark_max + options.copies.key_growth_max() + fit.growth_bytes();
+    let ceilings = ceilings(options, chosen_max.saturating_add(growth as u64))?;
     let (elsewhere, shard_note) = elsewhere(recording, options, plan)?;
     let (classes, class_of_target) = classes(plan, &recording.records, options.measure_topics as usize);
     let class_of_stream = plan.of_stream.iter().map(|t| t.and_then(|t| class_of_target.get(t as usize).copied())).collect();
     let mut notes = clock.reasons.clone();
     notes.extend(remap::too_large(plan, &recording.streams, &target.topics, &recording.record_bytes_max));
     notes.extend(order_notes(recording, options, plan, target.kind));
-    let asked = Asked {
-        mode: options.timestamps,
-        origin_ns: options.origin_ns,
-        start_ns: options.start_at_ns.unwrap_or(target.asked_at_ns),
-        window_ns: (options.from_time_ns, options.to_time_ns),
-        times: &recording.times,
-    };
-    notes.extend(timestamps::check(&asked, plan, &target.topics)?);
+    notes.extend(timestamps::check(&asked(recording, options, target), plan, &target.topics)?);
     notes.extend(shard_note);
     let identity = RunIdentity {
         run_id,
@@ -203,7 +194,7 @@ pub fn prepare(
         copies: Copies { jitter_ns: options.copy_jitter_ns.unwrap_or(0), ..options.copies.clone() },
         marks: options.mark,
         transform: TransformJob::None,
-        fit: Arc::new(fit(recording, options, plan, target.kind)),
+        fit: Arc::new(fit),
         timestamps: options.timestamps,
         record_bytes_max: usize::try_from(largest).unwrap_or(usize::MAX),
     };
@@ -224,6 +215,24 @@ pub fn prepare(
         expanded: Expanded::default(),
         queue: queue_limits(recording, options, plan, target.kind),
     })
+}
+
+/// A ceiling is that of the run: each shard has its part.
+fn ceilings(options: &Options, record_bytes_max: u64) -> Result<Ceilings, CeilingError> {
+    let shards = options.shard.map_or(1, |shard| u64::from(shard.of()));
+    let max_rate = options.max_rate.and_then(|rate| Ratio::new(rate.num(), rate.den().saturating_mul(shards)));
+    Ceilings::new(max_rate, options.max_bytes.map(|bytes| bytes / shards), record_bytes_max)
+}
+
+/// What the time stamps are held against.
+fn asked<'a>(recording: &'a RecordingFacts, options: &Options, target: &TargetFacts) -> Asked<'a> {
+    Asked {
+        mode: options.timestamps,
+        origin_ns: options.origin_ns,
+        start_ns: options.start_at_ns.unwrap_or(target.asked_at_ns),
+        window_ns: (options.from_time_ns, options.to_time_ns),
+        times: &recording.times,
+    }
 }
 
 /// For each stream the connection that carries it, from 0: as even by records as whole streams allow.

@@ -31,6 +31,9 @@ use strip::Stripping;
 /// The most bytes of AMQP's short strings, routing keys and names of headers among them.
 pub const SHORT_BYTES_MAX: usize = 255;
 
+/// See [`Fit::growth_bytes`]. A record that grows more can exceed `--max-bytes` by itself, no other with it.
+const ACROSS_BYTES: usize = 512;
+
 /// From which broker to which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Way {
@@ -93,6 +96,14 @@ impl Fit {
             skip_dead_lettered: dead_lettered == DeadLettered::Skip,
             stripping: Stripping { expiration: options.expiration, speed, reply_to: options.strip_reply_to },
         }
+    }
+
+    /// By how many bytes a record grows on its way to another broker, where it has a dozen headers: names of properties, lengths of
+    /// headers.
+    #[must_use]
+    pub fn growth_bytes(&self) -> usize {
+        let across = |stream: &StreamFit| matches!(stream.way, Way::RabbitToKafka | Way::KafkaToRabbit);
+        if self.streams.iter().any(across) { ACROSS_BYTES } else { 0 }
     }
 
     /// Which broker the messages are for.

@@ -200,8 +200,8 @@ fn records_of_kafka_become_messages_of_rabbitmq() {
             table.iter().map(|(_, value)| value).collect::<Vec<_>>(),
             [Value::String(b"text"), Value::Void, Value::Bytes(b"\xff\x00")]
         );
-        let names: Vec<String> = lost(fitter.counts()).into_iter().map(|(what, _)| what).collect();
-        (fitted.routing_key.map(|key| String::from_utf8_lossy(key).into_owned()), names)
+        let routing_key = fitted.routing_key.map(|key| String::from_utf8_lossy(key).into_owned());
+        (routing_key, lost(fitter.counts()).into_iter().map(|(what, _)| what).collect::<Vec<_>>())
     };
     let losses = |key: bool| -> Vec<String> {
         let key = if key { Some("key") } else { None };

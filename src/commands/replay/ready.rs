@@ -53,7 +53,7 @@ pub(super) fn ready(choices: &Choices, create: bool, scratch: &Path) -> anyhow::
     let recording = Arc::new(Recording::open(&choices.dir)?);
     let rules = rules.map(|rules| rules.bind(&recording)).transpose()?;
     let mut facts = facts(&recording);
-    let place = place_of(&endpoint);
+    let place = place_of(&endpoint)?;
     let plan = topics(&facts, &options, place)?;
     check_brokers(&options, &facts, &plan, place.kind)?;
     let statistics = measure(&recording)?;
@@ -105,10 +105,11 @@ pub(super) fn ready(choices: &Choices, create: bool, scratch: &Path) -> anyhow::
 }
 
 /// What names at the target depend on.
-fn place_of(endpoint: &Endpoint) -> Target {
+fn place_of(endpoint: &Endpoint) -> anyhow::Result<Target> {
     match endpoint {
-        Endpoint::Kafka(_) => Target::KAFKA,
-        Endpoint::Amqp(amqp) => Target { kind: TargetKind::RabbitMq, vhost_given: amqp.vhost.is_some() },
+        Endpoint::Kafka(_) => Ok(Target::KAFKA),
+        Endpoint::Amqp(amqp) => Ok(Target { kind: TargetKind::RabbitMq, vhost_given: amqp.vhost.is_some() }),
+        other => Err(Usage::error(format!("--to {other}: replay does not know this broker"))),
     }
 }
 
