@@ -22,8 +22,9 @@ fn refused(world: &World, url: &str, more: &[&str]) -> String {
 fn a_wrong_password_or_virtual_host_says_which_it_is() {
     let _nodes = beside();
     let world = World::new(Node::Prod, "who", &shop());
-    let said = refused(&world, &world.node.url_as("guest", "wrong-secret", &world.vhost), &["--exchanges", SHOP]);
-    says(&said, &["guest", "password"]);
+    let (user, _) = nobody(&world);
+    let said = refused(&world, &world.node.url_as(&user, "wrong-secret", &world.vhost), &["--exchanges", SHOP]);
+    says(&said, &[&user, "password"]);
     assert!(!said.contains("wrong-secret"), "{said}");
     says(&refused(&world, &world.node.url("no-such-vhost"), &["--exchanges", SHOP]), &["virtual host", "no-such-vhost"]);
 }

@@ -105,11 +105,11 @@ fn stalled(what: &str, heartbeat: &str, until: impl Fn(&World, &str)) {
 #[test]
 fn a_capture_that_stands_still_shorter_than_the_heartbeat_keeps_its_books() {
     let _nodes = alone();
-    stalled("short-stall", "60", |world, own| assert_eq!(Pika::depth(&world.url, own).1, 1, "its connection stands"));
+    stalled("short-stall", "60s", |world, own| assert_eq!(Pika::depth(&world.url, own).1, 1, "its connection stands"));
 }
 
 #[test]
 fn a_capture_that_stands_still_longer_than_the_heartbeat_keeps_its_books() {
     let _nodes = alone();
-    stalled("long-stall", "1", |world, own| eventually("given up by the node", || Pika::depth(&world.url, own).1 == 0));
+    stalled("long-stall", "1s", |world, own| eventually("given up by the node", || Pika::depth(&world.url, own).1 == 0));
 }

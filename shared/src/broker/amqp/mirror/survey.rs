@@ -31,10 +31,13 @@ pub(super) fn standing(management: &Management, name: &str) -> Result<Standing, 
     let operator_policies: Option<Vec<Policy>> = management.find(&format!("/api/operator-policies/{}", percent_encode(name)))?;
     #[derive(Deserialize)]
     struct Traced {
+        name: String,
         tracing: Option<bool>,
     }
-    let traced: Option<Traced> = management.find(&format!("/api/vhosts/{}", percent_encode(name)))?;
-    Ok(Standing { vhost, operator_policies: operator_policies.unwrap_or_default(), tracing: traced.and_then(|traced| traced.tracing) })
+    // One virtual host alone is shown to administrators only.
+    let all: Vec<Traced> = management.find("/api/vhosts?columns=name,tracing")?.unwrap_or_default();
+    let tracing = all.into_iter().find(|vhost| vhost.name == name).and_then(|vhost| vhost.tracing);
+    Ok(Standing { vhost, operator_policies: operator_policies.unwrap_or_default(), tracing })
 }
 
 /// How many bytes of bodies wait in a queue, as statistics say that lag some seconds.
