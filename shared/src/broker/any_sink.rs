@@ -37,7 +37,7 @@ pub enum AnySink {
 pub enum AnyCompletions {
     /// Kafka.
     #[cfg(feature = "kafka")]
-    Kafka(KafkaCompletions),
+    Kafka(Box<KafkaCompletions>),
     /// RabbitMQ.
     #[cfg(feature = "amqp")]
     Amqp(Box<AmqpCompletions>),
@@ -183,7 +183,7 @@ impl AnyTarget {
             #[cfg(feature = "kafka")]
             Self::Kafka(target) => {
                 let (sink, completions) = target.open(&names(destinations), timeout)?;
-                Ok((AnySink::Kafka(sink), AnyCompletions::Kafka(completions)))
+                Ok((AnySink::Kafka(sink), AnyCompletions::Kafka(Box::new(completions))))
             }
             #[cfg(feature = "amqp")]
             Self::Amqp(target) => {

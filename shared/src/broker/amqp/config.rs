@@ -91,7 +91,7 @@ impl Settings {
                     .ok_or("expected a number from 1 to 65535: without a bound it would eat memory")?;
             }
             "queue.messages" => {
-                self.queue_messages = value.parse().ok().filter(|n| *n > 0).ok_or("expected a number of messages, at least 1")?
+                self.queue_messages = value.parse().ok().filter(|n| *n > 0).ok_or("expected a number of messages, at least 1")?;
             }
             "queue.bytes" => self.queue_bytes = parse_size(value).ok().filter(|n| *n > 0).ok_or("expected a size, 1GiB")?,
             "queue.expires" => self.queue_expires = duration(value, Duration::from_millis(u32::MAX.into()))?,

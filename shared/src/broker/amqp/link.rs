@@ -189,7 +189,10 @@ impl Link {
             missing.store(now, Ordering::Relaxed);
             match (before, now) {
                 (false, true) => {
-                    self.tell("missing", format!("exchange {:?} is not at the target any more: messages to it are left out", name.as_str()))
+                    self.tell(
+                        "missing",
+                        format!("exchange {:?} is not at the target any more: messages to it are left out", name.as_str()),
+                    );
                 }
                 (true, false) => self.tell("found", format!("exchange {:?} is at the target again", name.as_str())),
                 _ => {}

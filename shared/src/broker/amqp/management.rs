@@ -29,17 +29,6 @@ pub(super) struct Overview {
     /// The name of the cluster.
     #[serde(default)]
     pub(super) cluster_name: String,
-    /// The version of RabbitMQ.
-    #[serde(default)]
-    pub(super) rabbitmq_version: String,
-}
-
-/// What the user is allowed at the API.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct WhoAmI {
-    /// `administrator`, `monitoring`, `policymaker`, `management`.
-    #[serde(deserialize_with = "tags")]
-    pub(super) tags: Vec<String>,
 }
 
 /// What holds of a queue right now.
@@ -48,15 +37,6 @@ pub(super) struct QueueStatus {
     /// `classic`, `quorum`, `stream`.
     #[serde(rename = "type", default)]
     pub(super) kind: String,
-    /// Messages that wait or are unacknowledged; the statistics lag some seconds.
-    #[serde(default)]
-    pub(super) messages: Option<u64>,
-    /// Messages that wait.
-    #[serde(default)]
-    pub(super) messages_ready: Option<u64>,
-    /// Messages that are delivered and not acknowledged.
-    #[serde(default)]
-    pub(super) messages_unacknowledged: Option<u64>,
     /// The policy that holds for it.
     #[serde(default)]
     pub(super) policy: Option<String>,
@@ -66,34 +46,6 @@ pub(super) struct QueueStatus {
     /// What the two say together.
     #[serde(default)]
     pub(super) effective_policy_definition: Option<serde_json::Value>,
-    /// Counters since the queue was made.
-    #[serde(default)]
-    pub(super) message_stats: Option<QueueCounters>,
-}
-
-/// Counters of a queue.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-pub(super) struct QueueCounters {
-    /// Messages that were routed to it.
-    #[serde(default)]
-    pub(super) publish: u64,
-    /// Messages that were acknowledged.
-    #[serde(default)]
-    pub(super) ack: u64,
-}
-
-/// RabbitMQ before 3.9 writes tags as one text.
-fn tags<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Tags {
-        List(Vec<String>),
-        Text(String),
-    }
-    Ok(match Tags::deserialize(deserializer)? {
-        Tags::List(list) => list,
-        Tags::Text(text) => text.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()).collect(),
-    })
 }
 
 impl Management {
@@ -107,14 +59,6 @@ impl Management {
     /// When nobody answers, or the user may not ask.
     pub(super) fn overview(&self) -> Result<Overview, BrokerError> {
         self.get("/api/overview")
-    }
-
-    /// What the user is allowed at the API.
-    ///
-    /// # Errors
-    /// As [`Management::overview`].
-    pub(super) fn whoami(&self) -> Result<WhoAmI, BrokerError> {
-        self.get("/api/whoami")
     }
 
     /// The id that was made with the cluster, and stays; `None` when the node tells none. It takes the tag `policymaker` or
@@ -218,7 +162,7 @@ impl Management {
             "User not authorised to access object" if path == CLUSTER_ID => lacks("policymaker"),
             "User not authorised to access virtual host" => {
                 // Names of virtual hosts are the last or the only part of what is asked of them.
-                let vhost = path.splitn(5, '/').nth(3).map_or("", |vhost| vhost);
+                let vhost = path.split('/').nth(3).unwrap_or_default();
                 let needs = Needs { read: ".*".to_owned(), ..Needs::default() };
                 self.who.lacks("see", resource.clone(), &vhost.replace("%2F", "/"), &needs)
             }
@@ -253,16 +197,5 @@ mod tests {
             let text = management().not_allowed(path, 401, &format!(r#"{{"error":"not_authorised","reason":"{reason}"}}"#)).to_string();
             assert!(text.contains(command) && !text.contains("hunter2"), "{text}");
         }
-    }
-
-    #[test]
-    fn answers_of_several_versions_are_read() {
-        let list: WhoAmI = serde_json::from_str(r#"{"name":"u","tags":["monitoring"]}"#).expect("a list");
-        let text: WhoAmI = serde_json::from_str(r#"{"name":"u","tags":"monitoring,management"}"#).expect("a text");
-        assert_eq!((list.tags.len(), text.tags.len()), (1, 2));
-        let queue: QueueStatus = serde_json::from_str(r#"{"type":"classic","messages":3,"message_stats":{"publish":9}}"#).expect("a queue");
-        assert_eq!(queue.message_stats.map(|stats| (stats.publish, stats.ack)), Some((9, 0)));
-        let fresh: QueueStatus = serde_json::from_str(r#"{"name":"just declared"}"#).expect("no statistics yet");
-        assert_eq!(fresh.messages, None);
     }
 }

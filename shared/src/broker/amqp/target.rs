@@ -20,7 +20,7 @@ use super::publishing::Publishing;
 use super::rights::{Needs, exactly};
 use super::sink::{AmqpCompletions, AmqpSink, Parts, halves};
 use super::topology::Topology;
-use super::trouble::{code, code_of, failed};
+use super::trouble::{code, code_of, failed, words_of};
 use crate::broker::BrokerError;
 use crate::broker::endpoint::AmqpEndpoint;
 use crate::broker::sink::{Destination, SinkOptions, TargetTopic, TopicTimes};
@@ -196,6 +196,8 @@ impl AmqpTarget {
         let request = || format!("trying to publish to exchange {:?}", destination.name);
         match self.connector.try_wait(timeout, &request, tried)? {
             Ok(()) => Ok(()),
+            // No right helps: clients never publish there.
+            Err(error) if words_of(&error).contains("internal exchange") => Err(failed(request(), &error)),
             Err(error) if code_of(&error) == Some(code::ACCESS_REFUSED) => {
                 let names = all.iter().filter(|other| self.vhost_of(other) == vhost).map(|other| other.name.as_str());
                 let needs = Needs { write: exactly(names), ..Needs::default() };

@@ -62,11 +62,11 @@ impl Asked {
             (Some(code::NOT_ALLOWED), _) if words.contains("refused") => self.who.lacks_vhost(vhost, &self.needs),
             (Some(code::NOT_ALLOWED), _) if words.contains("not found") => {
                 let hint = "it is the part of the URL after the host (a '/' in it is written %2F); to make it: rabbitmqctl add_vhost NAME";
-                self.failed(format!("entering virtual host {vhost:?}"), format!("it does not exist at this broker; {hint}"))
+                self.failed(&format!("entering virtual host {vhost:?}"), format!("it does not exist at this broker; {hint}"))
             }
-            (Some(_), _) => self.failed(format!("connecting to virtual host {vhost:?}"), words),
+            (Some(_), _) => self.failed(&format!("connecting to virtual host {vhost:?}"), words),
             (None, ErrorKind::IOError(error)) => self.network(error),
-            (None, _) => self.failed("connecting".to_owned(), words),
+            (None, _) => self.failed("connecting", words),
         }
     }
 
@@ -77,7 +77,7 @@ impl Asked {
         } else {
             "the user does not exist at this broker, or the password is another one (the broker does not say which)"
         };
-        self.failed(format!("signing in as user {:?}", self.who.user()), format!("{words}; {hint}"))
+        self.failed(&format!("signing in as user {:?}", self.who.user()), format!("{words}; {hint}"))
     }
 
     fn network(&self, error: &io::Error) -> BrokerError {
@@ -95,7 +95,7 @@ impl Asked {
         } else {
             return self.unreachable(0, &words);
         };
-        self.failed("setting up TLS".to_owned(), format!("{words}; {hint}"))
+        self.failed("setting up TLS", format!("{words}; {hint}"))
     }
 
     /// Nobody answered in so many seconds.
@@ -104,7 +104,7 @@ impl Asked {
         BrokerError::Unreachable { addresses: self.address.clone(), waited_s, last }
     }
 
-    fn failed(&self, what: String, reason: String) -> BrokerError {
+    fn failed(&self, what: &str, reason: String) -> BrokerError {
         BrokerError::Request { request: format!("{what} at {}", self.address), reason, retryable: false }
     }
 }

@@ -107,12 +107,16 @@ pub fn percent_encode(text: &str) -> String {
     out
 }
 
+/// A user and their password.
+#[cfg(feature = "amqp")]
+pub(crate) type UserInfo = (String, Option<Secret>);
+
 /// A URL of another service without its user and password, and these, percent-decoded.
 ///
 /// # Errors
 /// [`EndpointError`] when user or password cannot be read.
 #[cfg(feature = "amqp")]
-pub(crate) fn split_userinfo(url: &str) -> Result<(String, Option<(String, Option<Secret>)>), EndpointError> {
+pub(crate) fn split_userinfo(url: &str) -> Result<(String, Option<UserInfo>), EndpointError> {
     let whole = || Ok((url.to_owned(), None));
     let Some((scheme, rest)) = url.split_once("://") else { return whole() };
     let Some((info, hosts)) = rest.rsplit_once('@') else { return whole() };
