@@ -61,7 +61,8 @@ impl Capture<'_> {
         }
         let names: Vec<String> = cluster.topics.iter().map(|topic| topic.name.clone()).collect();
         source.check_rights(&names, REQUEST_TIMEOUT)?;
-        let origin = Origin { broker: plan.wanted.broker(), cluster: &cluster.name, filters: topics.as_typed(), isolation: source.isolation() };
+        let origin =
+            Origin { broker: plan.wanted.broker(), cluster: &cluster.name, filters: topics.as_typed(), isolation: source.isolation() };
         let opened = open(plan, origin, resumes).map_err(CaptureError::Recording)?;
         self.run_opened(source, topics, &cluster, opened, observer)
     }

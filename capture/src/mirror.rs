@@ -28,3 +28,6 @@ mod run;
 mod session;
 
 pub use deliveries::Deliveries;
+
+#[cfg(test)]
+mod tests;

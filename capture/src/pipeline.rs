@@ -206,6 +206,11 @@ impl Pipeline {
         self.next_number
     }
 
+    /// Whether it has ended early. Whoever waits for the disk and sends nothing meanwhile learns it here only.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.writer.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     /// Returns when everything that was sent is on stable storage.
     pub(crate) fn flush(&mut self) -> Result<(), Broken> {
         let (reply, answer) = bounded(1);

@@ -12,8 +12,8 @@ use dejaq_shared::record::{Stream, StreamIx};
 
 use crate::books::Books;
 use crate::config::CapturePlan;
-use crate::intake::{NewLane, Phase};
 use crate::gauge::{Gauge, nanos, room};
+use crate::intake::{NewLane, Phase};
 use crate::pipeline::Broken;
 use crate::report::Report;
 use crate::taker::{Cut, Taker, Todo};

@@ -54,9 +54,10 @@ impl Wanted {
         }
         // A scheme that is not known is the endpoint's to refuse.
         match (from.split_once("://").map(|(scheme, _)| scheme), wanted.broker()) {
-            (Some("kafka" | "kafkas"), "rabbitmq") => {
-                contradiction(key, "goes with amqp:// or amqps://, and from is a Kafka cluster: what is recorded there is topics".to_owned())
-            }
+            (Some("kafka" | "kafkas"), "rabbitmq") => contradiction(
+                key,
+                "goes with amqp:// or amqps://, and from is a Kafka cluster: what is recorded there is topics".to_owned(),
+            ),
             (Some("amqp" | "amqps"), "kafka") => contradiction(
                 key,
                 "goes with kafka:// or kafkas://, and from is RabbitMQ: what is recorded there is exchanges, or a stream_queue".to_owned(),

@@ -23,19 +23,20 @@ use crate::pipeline::recorder::Recorder;
 use crate::pipeline::{Figures, Pipeline, PipelineError};
 use crate::report::{CaptureError, CaptureSummary, Report};
 use crate::session::{Ended, REQUEST_TIMEOUT};
-use crate::takeup::KnownStream;
 use crate::taker::Taker;
+use crate::takeup::KnownStream;
 
 /// The books of a capture's deliveries, attached at its end.
 const DELIVERIES: &str = "deliveries.json";
 
 /// What the recording held before, and what of it may come again.
-struct Held {
-    id: String,
-    records: u64,
-    resumed: bool,
-    tail: Tail,
-    again: Again,
+pub(super) struct Held {
+    /// The recording's id.
+    pub(super) id: String,
+    pub(super) records: u64,
+    pub(super) resumed: bool,
+    pub(super) tail: Tail,
+    pub(super) again: Again,
 }
 
 impl Capture<'_> {
@@ -66,7 +67,7 @@ impl Capture<'_> {
     }
 
     /// The same with a recording that is open already.
-    fn mirror_into<M: Mirror, R: Recorder>(
+    pub(super) fn mirror_into<M: Mirror, R: Recorder>(
         &self,
         mirror: M,
         opened: Opened<R>,

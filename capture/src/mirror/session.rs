@@ -60,7 +60,7 @@ impl<'a, M: Mirror> Session<'a, M> {
             let lag = self.mirror.lag();
             self.gauge.measure(&mut self.counter.taker, lag, self.observer);
         }
-        if self.counter.taker.broken {
+        if self.counter.taker.broken || self.counter.taker.pipeline.has_ended() {
             return Err(Ended::Pipeline);
         }
         if let Some(reason) = self.gauge.reached(&self.counter.taker, stop.load(Ordering::Relaxed)) {

@@ -42,13 +42,7 @@ pub(super) struct Writer<R: Recorder> {
 }
 
 impl<R: Recorder> Writer<R> {
-    pub(super) fn new(
-        recorder: R,
-        books: Vec<LaneBooks>,
-        clock: Arc<dyn Clock>,
-        figures: Arc<Figures>,
-        sync_age: Duration,
-    ) -> Self {
+    pub(super) fn new(recorder: R, books: Vec<LaneBooks>, clock: Arc<dyn Clock>, figures: Arc<Figures>, sync_age: Duration) -> Self {
         figures.bytes_stored.store(recorder.bytes_stored(), Ordering::Relaxed);
         Self {
             recorder,
