@@ -4,23 +4,38 @@
 //! away, and the ones before and after it say when that was published. A canary carries its number and its time of sending
 //! itself: nothing is remembered but the last one that came.
 //!
+//! Canaries are transient, and the newest one that came is not acknowledged until the next one has. So one stands in the queue at
+//! any time, and an interruption after which it comes again was none that took transient messages: the node was not started anew.
+//!
 //! Limits: what was thrown away between two canaries (100 ms) without one of them is seen by the counters only (`drops`).
 
 /// The type that a canary's properties name.
 pub(super) const KIND: &str = "dejaq.canary";
 
-/// A canary, as its message id says it: `NONCE:NUMBER:NANOSECONDS`.
+/// A canary, as its message id says it: `NONCE:SERIES:NUMBER:NANOSECONDS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Token<'a> {
-    nonce: &'a str,
-    number: u64,
-    sent_ns: i64,
+pub(super) struct Token<'a> {
+    /// Tells a capture's canaries from those of an earlier one, which may still be in the queue.
+    pub(super) nonce: &'a str,
+    /// Canaries of one connection are one series: what a connection took with it when it ended is not missed.
+    pub(super) series: u64,
+    pub(super) number: u64,
+    /// When it was sent, nanoseconds since 1970.
+    pub(super) sent_ns: i64,
 }
 
 impl<'a> Token<'a> {
     fn parse(text: &'a str) -> Option<Self> {
-        let mut parts = text.splitn(3, ':');
-        Some(Self { nonce: parts.next()?, number: parts.next()?.parse().ok()?, sent_ns: parts.next()?.parse().ok()? })
+        let mut parts = text.split(':');
+        let nonce = parts.next()?;
+        let token =
+            Self { nonce, series: parts.next()?.parse().ok()?, number: parts.next()?.parse().ok()?, sent_ns: parts.next()?.parse().ok()? };
+        parts.next().is_none().then_some(token)
+    }
+
+    pub(super) fn message_id(self) -> String {
+        let Self { nonce, series, number, sent_ns } = self;
+        format!("{nonce}:{series}:{number}:{sent_ns}")
     }
 }
 
@@ -35,11 +50,24 @@ pub(super) struct Missing {
     pub(super) count: u64,
 }
 
+/// What a canary says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// It is the next one.
+    Next,
+    /// Some before it did not come.
+    After(Missing),
+    /// It is one from before: of an earlier series, an earlier capture, or it came already. The queue kept it.
+    Kept,
+    /// It is none.
+    Nothing,
+}
+
 /// What is known of the canaries of one queue.
 #[derive(Debug)]
 pub(super) struct Canaries {
-    /// Tells this capture's from those of an earlier one, which may still be in the queue.
     nonce: String,
+    series: u64,
     /// The number that the next one to come has.
     expected: u64,
     last_ns: Option<i64>,
@@ -47,27 +75,24 @@ pub(super) struct Canaries {
 
 impl Canaries {
     pub(super) fn new(nonce: String) -> Self {
-        Self { nonce, expected: 0, last_ns: None }
+        Self { nonce, series: 0, expected: 0, last_ns: None }
     }
 
-    /// The message id of a canary.
-    pub(super) fn token(nonce: &str, number: u64, sent_ns: i64) -> String {
-        format!("{nonce}:{number}:{sent_ns}")
-    }
-
-    /// One came. Those of earlier captures, and those that come again, say nothing.
-    pub(super) fn seen(&mut self, message_id: &str) -> Option<Missing> {
-        let token = Token::parse(message_id).filter(|token| token.nonce == self.nonce && token.number >= self.expected)?;
+    /// One came; its message id.
+    pub(super) fn seen(&mut self, message_id: &str) -> Seen {
+        let Some(token) = Token::parse(message_id) else { return Seen::Nothing };
+        let before = token.series < self.series || (token.series == self.series && token.number < self.expected);
+        if token.nonce != self.nonce || before {
+            return Seen::Kept;
+        }
+        if token.series > self.series {
+            (self.series, self.expected) = (token.series, 0);
+        }
         let count = token.number - self.expected;
         let missing = Missing { from_ns: self.last_ns, to_ns: token.sent_ns, count };
         self.expected = token.number + 1;
         self.last_ns = Some(token.sent_ns);
-        (count > 0).then_some(missing)
-    }
-
-    /// The queue is another one: what was sent to the earlier one, up to this number, does not come.
-    pub(super) fn start_anew(&mut self, next: u64) {
-        self.expected = self.expected.max(next);
+        if count > 0 { Seen::After(missing) } else { Seen::Next }
     }
 
     /// When the newest one that came was sent: all that was published before it has come.
@@ -75,9 +100,9 @@ impl Canaries {
         self.last_ns
     }
 
-    /// How many have not come, of those up to the number that is sent next.
-    pub(super) fn outstanding(&self, next: u64) -> u64 {
-        next.saturating_sub(self.expected)
+    /// How many have not come of a series of which so many are sent.
+    pub(super) fn outstanding(&self, series: u64, sent: u64) -> u64 {
+        if series == self.series { sent.saturating_sub(self.expected) } else { sent }
     }
 }
 
@@ -85,42 +110,45 @@ impl Canaries {
 mod tests {
     use super::*;
 
-    fn see(canaries: &mut Canaries, number: u64) -> Option<Missing> {
-        canaries.seen(&Canaries::token("n", number, i64::try_from(number).expect("small") * 100))
+    fn see(canaries: &mut Canaries, series: u64, number: u64) -> Seen {
+        let sent_ns = i64::try_from(series * 1_000 + number).expect("small");
+        canaries.seen(&Token { nonce: "n", series, number, sent_ns }.message_id())
     }
 
     #[test]
     fn a_number_that_does_not_come_says_what_time_was_lost() {
         let mut canaries = Canaries::new("n".to_owned());
-        assert_eq!((see(&mut canaries, 0), see(&mut canaries, 1)), (None, None));
-        assert_eq!(see(&mut canaries, 5), Some(Missing { from_ns: Some(100), to_ns: 500, count: 3 }));
-        assert_eq!(see(&mut canaries, 6), None);
-        assert_eq!((canaries.last_ns(), canaries.outstanding(9)), (Some(600), 2));
+        assert_eq!((see(&mut canaries, 1, 0), see(&mut canaries, 1, 1)), (Seen::Next, Seen::Next));
+        assert_eq!(see(&mut canaries, 1, 5), Seen::After(Missing { from_ns: Some(1_001), to_ns: 1_005, count: 3 }));
+        assert_eq!(see(&mut canaries, 1, 6), Seen::Next);
+        assert_eq!((canaries.last_ns(), canaries.outstanding(1, 9), canaries.outstanding(2, 4)), (Some(1_006), 2, 4));
     }
 
     #[test]
     fn the_first_one_that_comes_may_not_be_the_first_one_sent() {
         let mut canaries = Canaries::new("n".to_owned());
-        assert_eq!(see(&mut canaries, 2), Some(Missing { from_ns: None, to_ns: 200, count: 2 }));
+        assert_eq!(see(&mut canaries, 1, 2), Seen::After(Missing { from_ns: None, to_ns: 1_002, count: 2 }));
     }
 
     #[test]
-    fn those_that_come_again_and_those_of_others_say_nothing() {
+    fn what_a_connection_took_with_it_is_not_missed_and_what_the_next_one_lost_is() {
         let mut canaries = Canaries::new("n".to_owned());
-        assert_eq!((see(&mut canaries, 0), see(&mut canaries, 1), see(&mut canaries, 0), see(&mut canaries, 2)), (None, None, None, None));
-        for id in ["m:9:900", "n:x:1", "n:9", "", "n:99999999999999999999:1"] {
-            assert_eq!(canaries.seen(id), None, "{id}");
+        assert_eq!(see(&mut canaries, 1, 0), Seen::Next);
+        assert_eq!(see(&mut canaries, 2, 0), Seen::Next);
+        assert_eq!(see(&mut canaries, 3, 1), Seen::After(Missing { from_ns: Some(2_000), to_ns: 3_001, count: 1 }));
+    }
+
+    #[test]
+    fn those_that_come_again_and_those_of_earlier_captures_show_that_the_queue_kept_them() {
+        let mut canaries = Canaries::new("n".to_owned());
+        assert_eq!((see(&mut canaries, 1, 0), see(&mut canaries, 1, 1)), (Seen::Next, Seen::Next));
+        assert_eq!(see(&mut canaries, 1, 0), Seen::Kept);
+        assert_eq!(canaries.seen("m:1:9:900"), Seen::Kept);
+        assert_eq!(see(&mut canaries, 2, 0), Seen::Next);
+        assert_eq!(see(&mut canaries, 1, 2), Seen::Kept);
+        for id in ["n:1:x:1", "n:9", "", "n:1:99999999999999999999:1", "n:1:1:1:1"] {
+            assert_eq!(canaries.seen(id), Seen::Nothing, "{id}");
         }
-        assert_eq!(see(&mut canaries, 3), None, "nothing was taken for a canary");
-    }
-
-    #[test]
-    fn those_of_a_queue_that_is_gone_are_not_missed() {
-        let mut canaries = Canaries::new("n".to_owned());
-        assert_eq!(see(&mut canaries, 0), None);
-        canaries.start_anew(7);
-        assert_eq!(see(&mut canaries, 7), None);
-        canaries.start_anew(3);
-        assert_eq!(see(&mut canaries, 9), Some(Missing { from_ns: Some(700), to_ns: 900, count: 1 }));
+        assert_eq!(see(&mut canaries, 2, 1), Seen::Next, "nothing was taken for a canary");
     }
 }

@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{self, Sender};
 
 use super::bonds::{self, Bond};
-use super::canary::Canaries;
+use super::canary::{Canaries, Seen};
 use super::drops::{Drops, Look, Reading};
-use super::pump::{self, End, Event, Pump, Signal, Tally};
-use super::session::{Session, Site, Step};
+use super::pump::{self, End, Event, Pump, Series, Signal, Tally};
+use super::session::{REPLY_SUCCESS, Session, Site, Step};
 use super::snapshots::Snapshots;
 use super::survey::{self, Nodes};
 use crate::broker::BrokerError;
@@ -51,8 +51,11 @@ pub(super) struct Line {
     pub(super) generation: u32,
     pub(super) canaries: Canaries,
     pub(super) drops: Drops,
-    /// The number of the next canary.
-    pub(super) next: Arc<AtomicU64>,
+    /// The series of canaries, and how many of it are sent.
+    pub(super) series: u64,
+    pub(super) sent: Arc<AtomicU64>,
+    /// What was missed if the next canary is a new one: then the node was started anew.
+    pub(super) doubt: Option<Loss>,
     pub(super) bound: BTreeSet<Bond>,
     /// When production's bindings were looked at last.
     pub(super) looked_ns: i64,
@@ -73,7 +76,9 @@ pub(super) struct Line {
 pub(super) struct Opened {
     /// How many messages waited; `None`: there was no queue.
     pub(super) found: Option<u32>,
-    /// When the node was started that was started last.
+    /// The other connection stood all the time, so the node was not started anew.
+    pub(super) ran_on: bool,
+    /// When the node was started that was started last; `None`: not told.
     pub(super) started_ns: Option<i64>,
 }
 
@@ -98,9 +103,13 @@ impl Line {
         let nodes = survey::nodes(&site.management, site.now_ns()).ok();
         self.nodes = nodes;
         self.resync(found.is_some())?;
-        self.canary = None;
+        if let Some(canary) = self.canary.take_if(|_| found.is_none()) {
+            // What it sent while there was no queue went nowhere, and is not to be missed.
+            let _ = site.wait(Step::Channel, canary.connection.close(REPLY_SUCCESS, "".into()));
+        }
+        let ran_on = self.canary_stands();
         self.keep_canary()?;
-        Ok(Opened { found, started_ns: nodes.map(|nodes| nodes.started_ns) })
+        Ok(Opened { found, ran_on, started_ns: nodes.map(|nodes| nodes.started_ns) })
     }
 
     /// Binds what production bound, and tells what was missed until then. `told`: the queue was bound before, so that a binding
@@ -150,6 +159,7 @@ impl Line {
             acknowledge,
             events: self.events.clone(),
             signals: self.sender.clone(),
+            canary: None,
         };
         site.connector.opener().spawn(pump.run());
         if limit.is_some() {
@@ -159,22 +169,33 @@ impl Line {
         Ok(None)
     }
 
+    fn canary_stands(&self) -> bool {
+        self.canary.as_ref().is_some_and(|session| session.channel.status().connected())
+    }
+
     /// Sees to it that canaries are sent.
     fn keep_canary(&mut self) -> Result<(), BrokerError> {
-        if self.canary.as_ref().is_some_and(|session| session.channel.status().connected()) {
+        if self.canary_stands() {
             return Ok(());
         }
         let site = Arc::clone(&self.site);
         let session = site.connect("canary", CONNECT)?;
-        let (queue, number, clock) = (site.ours.name.clone(), Arc::clone(&self.next), site.clock);
+        self.series += 1;
+        self.sent = Arc::default();
+        let series = Series {
+            channel: session.channel.clone(),
+            queue: site.ours.name.clone(),
+            nonce: self.nonce.clone(),
+            series: self.series,
+            sent: Arc::clone(&self.sent),
+            clock: site.clock,
+        };
         // The first one is confirmed: a right that is missing shows now. Under a memory alarm there is no answer.
-        let channel = site.channel(&session.connection)?;
-        match site.wait(Step::Canary, pump::first_canary(&channel, &queue, &self.nonce, &number, clock)) {
+        match site.wait(Step::Canary, series.first()) {
             Err(error) if !error.is_retryable() => return Err(error),
             _ => {}
         }
-        let sender = pump::send_canaries(session.channel.clone(), queue, self.nonce.clone(), number, clock);
-        site.connector.opener().spawn(sender);
+        site.connector.opener().spawn(series.run());
         self.canary = Some(session);
         Ok(())
     }
@@ -184,10 +205,7 @@ impl Line {
         let deadline = Instant::now() + timeout;
         loop {
             match self.signals.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(Signal::Canary(id)) => {
-                    let open = self.canaries.seen(&id).and_then(|missing| self.drops.missing(missing));
-                    open.into_iter().for_each(|loss| self.notice(MirrorNotice::Loss(loss)));
-                }
+                Ok(Signal::Canary(id)) => self.canary_came(&id),
                 Ok(Signal::Ended { generation, .. }) if generation != self.generation => {}
                 Ok(signal) => return Some(signal),
                 Err(RecvTimeoutError::Timeout) => return None,
@@ -195,6 +213,17 @@ impl Line {
                 Err(RecvTimeoutError::Disconnected) => return Some(Signal::Stop { remove: false }),
             }
         }
+    }
+
+    fn canary_came(&mut self, message_id: &str) {
+        let seen = self.canaries.seen(message_id);
+        let doubt = self.doubt.take_if(|_| seen != Seen::Nothing);
+        let losses = match seen {
+            Seen::Nothing | Seen::Kept => [None, None],
+            Seen::Next => [doubt, None],
+            Seen::After(missing) => [doubt, self.drops.missing(missing)],
+        };
+        losses.into_iter().flatten().for_each(|loss| self.notice(MirrorNotice::Loss(loss)));
     }
 
     /// Serves until the session ends.
@@ -232,7 +261,7 @@ impl Line {
         let site = Arc::clone(&self.site);
         let waiting = self.session.as_ref().and_then(|session| site.waiting(&session.connection).ok().flatten()).map(u64::from);
         self.waiting.store(waiting.unwrap_or(UNKNOWN), Ordering::Release);
-        let caught_up = last || self.canaries.outstanding(self.next.load(Ordering::Acquire)) <= ON_THEIR_WAY_MAX;
+        let caught_up = last || self.canaries.outstanding(self.series, self.sent.load(Ordering::Acquire)) <= ON_THEIR_WAY_MAX;
         let thrown_away = site.prometheus.dropped().ok().flatten();
         let look = Look {
             now_ns: site.now_ns(),
@@ -275,21 +304,23 @@ impl Line {
     /// What can have been missed while no session stood.
     pub(super) fn tell(&mut self, opened: Opened, why: &str) {
         let from_ns = self.canaries.last_ns().unwrap_or(self.good_ns).max(self.good_ns);
-        let restarted = opened.started_ns.is_none_or(|started| started > from_ns);
-        let now_ns = self.site.now_ns();
-        let detail = match (opened.found, restarted) {
-            (Some(_), false) => return,
-            (None, _) => format!("our queue was gone, with what waited in it ({why})"),
-            (Some(_), true) => format!("the node was started anew, and with that transient messages went ({why})"),
+        let restarted = opened.started_ns.is_some_and(|started| started > from_ns);
+        let detail = match opened.found {
+            None => format!("our queue was gone, with what waited in it ({why})"),
+            Some(_) => format!("the node was started anew, and with that transient messages went ({why})"),
         };
-        self.canaries.start_anew(self.next.load(Ordering::Acquire));
-        self.good_ns = now_ns;
-        self.lost(format!("virtual host {}", self.site.vhost), from_ns, now_ns, GapReason::Disconnect, detail);
+        let scope = format!("virtual host {}", self.site.vhost);
+        let loss = loss(scope, from_ns, self.site.now_ns(), GapReason::Disconnect, detail);
+        if opened.found.is_none() || restarted {
+            self.good_ns = loss.to_time_ns.unwrap_or(self.good_ns);
+            self.notice(MirrorNotice::Loss(loss));
+        } else if !opened.ran_on {
+            self.doubt = Some(loss);
+        }
     }
 
     fn lost(&self, scope: String, from_ns: i64, to_ns: i64, reason: GapReason, detail: String) {
-        let (from_time_ns, to_time_ns) = (Some(from_ns), Some(to_ns));
-        self.notice(MirrorNotice::Loss(Loss { lane: None, scope, from_time_ns, to_time_ns, count: None, exact: false, reason, detail }));
+        self.notice(MirrorNotice::Loss(loss(scope, from_ns, to_ns, reason, detail)));
     }
 
     pub(super) fn warn(&self, text: String) {
@@ -300,6 +331,11 @@ impl Line {
         // Nobody listens any more: then nobody records either.
         let _ = self.events.blocking_send(Event::Notice(notice));
     }
+}
+
+fn loss(scope: String, from_ns: i64, to_ns: i64, reason: GapReason, detail: String) -> Loss {
+    let (from_time_ns, to_time_ns) = (Some(from_ns), Some(to_ns));
+    Loss { lane: None, scope, from_time_ns, to_time_ns, count: None, exact: false, reason, detail }
 }
 
 /// At the beginning only.

@@ -116,7 +116,7 @@ impl AmqpMirror {
         let connector = Arc::new(Connector::new(endpoint, settings.clone(), session::needs(&wanted))?);
         for vhost in &vhosts {
             let connection = connector.open(vhost, "check", timeout)?;
-            connector.wait(timeout, || "closing a connection".to_owned(), connection.close(200, "".into()))?;
+            connector.wait(timeout, || "closing a connection".to_owned(), connection.close(session::REPLY_SUCCESS, "".into()))?;
         }
         let cluster = connector.cluster()?;
         Ok(Self {
@@ -171,7 +171,9 @@ impl AmqpMirror {
             snapshots: Arc::clone(snapshots),
             nonce,
             generation: 0,
-            next: Arc::default(),
+            series: 0,
+            sent: Arc::default(),
+            doubt: None,
             bound: Default::default(),
             looked_ns: good_ns,
             good_ns,

@@ -15,7 +15,7 @@ use lapin::options::{BasicAckOptions, BasicPublishOptions, ConfirmSelectOptions}
 use lapin::{BasicProperties, Channel, Consumer, PublisherConfirm};
 use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender};
 
-use super::canary::{Canaries, KIND};
+use super::canary::{KIND, Token};
 use crate::broker::mirror::MirrorNotice;
 
 /// The most deliveries in one batch.
@@ -130,6 +130,8 @@ pub(super) struct Pump {
     pub(super) acknowledge: UnboundedSender<Acknowledge>,
     pub(super) events: Sender<Event>,
     pub(super) signals: std::sync::mpsc::Sender<Signal>,
+    /// The tag of the newest canary.
+    pub(super) canary: Option<u64>,
 }
 
 impl Pump {
@@ -183,12 +185,13 @@ impl Pump {
         (deliveries, end)
     }
 
-    fn without_canaries(&self, mut deliveries: Vec<Delivery>) -> Vec<Delivery> {
+    fn without_canaries(&mut self, mut deliveries: Vec<Delivery>) -> Vec<Delivery> {
         deliveries.retain(|delivery| {
             let Some(id) = canary_of(delivery, &self.queue) else { return true };
             let _ = self.signals.send(Signal::Canary(id));
-            // Before any acknowledgement of what came after it, since that would cover it, and twice is an error.
-            let _ = self.acknowledge.send(Acknowledge::One(delivery.delivery_tag));
+            // The newest one stays unacknowledged (see `canary`), unless all that comes is to be acknowledged.
+            let tag = if self.limit.is_none() { self.canary.replace(delivery.delivery_tag) } else { Some(delivery.delivery_tag) };
+            let _ = tag.map(|tag| self.acknowledge.send(Acknowledge::One(tag)));
             false
         });
         deliveries
@@ -209,7 +212,7 @@ pub(super) async fn acknowledge(channel: Channel, mut wanted: UnboundedReceiver<
     while let Some(next) = wanted.recv().await {
         let (tag, multiple) = match next {
             // What is acknowledged already must not be again: the broker would close the channel.
-            Acknowledge::UpTo(tag) if tag <= acknowledged.up_to => continue,
+            Acknowledge::UpTo(tag) | Acknowledge::One(tag) if tag <= acknowledged.up_to => continue,
             Acknowledge::UpTo(tag) => (tag, true),
             Acknowledge::One(tag) => (tag, false),
         };
@@ -221,38 +224,47 @@ pub(super) async fn acknowledge(channel: Channel, mut wanted: UnboundedReceiver<
     }
 }
 
-/// Sends one canary, and waits for the broker's confirmation.
-pub(super) async fn first_canary(channel: &Channel, queue: &str, nonce: &str, next: &AtomicU64, clock: fn() -> i64) -> lapin::Result<()> {
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
-    publish_canary(channel, queue, nonce, next, clock).await?.await.map(|_| ())
+/// A series of canaries.
+pub(super) struct Series {
+    pub(super) channel: Channel,
+    pub(super) queue: String,
+    pub(super) nonce: String,
+    pub(super) series: u64,
+    /// How many are sent.
+    pub(super) sent: Arc<AtomicU64>,
+    /// The time, nanoseconds since 1970.
+    pub(super) clock: fn() -> i64,
 }
 
-/// Sends canaries until its channel ends. Under a memory alarm it waits, and no number is lost.
-pub(super) async fn send_canaries(channel: Channel, queue: String, nonce: String, next: Arc<AtomicU64>, clock: fn() -> i64) {
-    let mut interval = tokio::time::interval(CANARY_INTERVAL);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        if publish_canary(&channel, &queue, &nonce, &next, clock).await.is_err() {
-            return;
+impl Series {
+    /// Sends the first one, and waits for the broker's confirmation.
+    pub(super) async fn first(&self) -> lapin::Result<()> {
+        self.channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        self.send().await?.await.map(|_| ())
+    }
+
+    /// Sends more until the channel ends. Under a memory alarm it waits, and no number is lost.
+    pub(super) async fn run(self) {
+        let mut interval = tokio::time::interval(CANARY_INTERVAL);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            interval.tick().await;
+            if self.send().await.is_err() {
+                return;
+            }
         }
     }
-}
 
-/// The number counts once the client has taken the message.
-async fn publish_canary(
-    channel: &Channel,
-    queue: &str,
-    nonce: &str,
-    next: &AtomicU64,
-    clock: fn() -> i64,
-) -> lapin::Result<PublisherConfirm> {
-    let number = next.load(Ordering::Acquire);
-    let id = Canaries::token(nonce, number, clock());
-    let properties = BasicProperties::default().with_type(KIND.into()).with_message_id(id.into()).with_delivery_mode(TRANSIENT);
-    let sent = channel.basic_publish("".into(), queue.into(), BasicPublishOptions::default(), b"", properties).await?;
-    next.store(number + 1, Ordering::Release);
-    Ok(sent)
+    /// The number counts once the client has taken the message.
+    async fn send(&self) -> lapin::Result<PublisherConfirm> {
+        let number = self.sent.load(Ordering::Acquire);
+        let id = Token { nonce: &self.nonce, series: self.series, number, sent_ns: (self.clock)() }.message_id();
+        let properties = BasicProperties::default().with_type(KIND.into()).with_message_id(id.into()).with_delivery_mode(TRANSIENT);
+        let queue = self.queue.as_str().into();
+        let sent = self.channel.basic_publish("".into(), queue, BasicPublishOptions::default(), b"", properties).await?;
+        self.sent.store(number + 1, Ordering::Release);
+        Ok(sent)
+    }
 }
 
 #[cfg(test)]

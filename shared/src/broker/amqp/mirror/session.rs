@@ -207,7 +207,8 @@ pub(super) fn needs(wanted: &Wanted) -> Needs {
 
 /// The consumer's tag.
 pub(super) const CONSUMER: &str = "dejaq";
-const REPLY_SUCCESS: u16 = 200;
+/// The code of a connection or channel that is closed because it is not needed any more.
+pub(super) const REPLY_SUCCESS: u16 = 200;
 
 /// What is asked of the broker.
 #[derive(Debug, Clone, Copy)]

@@ -6,15 +6,18 @@ use lapin::options::{BasicCancelOptions, BasicGetOptions};
 
 use super::line::{CONNECT, Line, Served};
 use super::pump::{self, End, Signal};
-use super::session::{CONSUMER, Session, Step};
+use super::session::{CONSUMER, REPLY_SUCCESS, Session, Step};
 use super::trouble::{Trouble, trouble};
 use crate::broker::BrokerError;
 use crate::broker::amqp::backoff::Backoff;
+use crate::broker::amqp::trouble::failed;
 use crate::broker::mirror::{Loss, MirrorNotice};
 use crate::record::GapReason;
 
 /// How long a message may take that the client can read.
 const READABLE: Duration = Duration::from_secs(5);
+/// How often is looked whether the connection still stands.
+const GLANCE: Duration = Duration::from_millis(20);
 
 impl Line {
     /// Runs until told to stop. The consumer has begun.
@@ -149,19 +152,22 @@ impl Line {
     fn get(&self, for_good: bool) -> Result<Got, BrokerError> {
         let Session { connection, channel } = self.site.connect("stepping over", CONNECT)?;
         let name = self.site.ours.name.as_str().into();
-        let got = channel.basic_get(name, BasicGetOptions { no_ack: for_good });
-        let answer = self.site.connector.try_wait(READABLE, &|| "taking one message".to_owned(), got);
-        let broken = !connection.status().connected();
-        match answer {
-            Ok(Ok(Some(_))) => {
-                let _ = self.site.wait(Step::Channel, connection.close(200, "".into()));
-                Ok(Got::Good)
+        let mut answer = Box::pin(channel.basic_get(name, BasicGetOptions { no_ack: for_good }));
+        let began = Instant::now();
+        loop {
+            match self.site.connector.try_wait(GLANCE, &|| "taking one message".to_owned(), answer.as_mut()) {
+                Ok(Ok(Some(_))) => {
+                    // What was not taken for good goes back to its place.
+                    let _ = self.site.wait(Step::Channel, connection.close(REPLY_SUCCESS, "".into()));
+                    return Ok(Got::Good);
+                }
+                Ok(Ok(None)) => return Ok(Got::Nothing),
+                Ok(Err(error)) if matches!(error.kind(), lapin::ErrorKind::ParsingError(_)) => return Ok(Got::Bad),
+                Ok(Err(error)) => return Err(failed("taking one message", &error)),
+                Err(_) if connection.status().errored() => return Ok(Got::Bad),
+                Err(error) if began.elapsed() > READABLE => return Err(error),
+                Err(_) => {}
             }
-            Ok(Ok(None)) => Ok(Got::Nothing),
-            Ok(Err(error)) if matches!(error.kind(), lapin::ErrorKind::ParsingError(_)) => Ok(Got::Bad),
-            Err(_) if broken => Ok(Got::Bad),
-            Ok(Err(error)) => Err(crate::broker::amqp::trouble::failed("taking one message", &error)),
-            Err(error) => Err(error),
         }
     }
 
@@ -181,9 +187,11 @@ impl Line {
             }
         }
         self.look(true);
+        // No canary came that could have cleared it.
+        self.doubt.take().into_iter().for_each(|loss| self.notice(MirrorNotice::Loss(loss)));
         let Some(session) = self.session.take() else { return Ok(()) };
         self.site.remove(&session.connection)?;
-        let _ = self.site.wait(Step::Channel, session.connection.close(200, "".into()));
+        let _ = self.site.wait(Step::Channel, session.connection.close(REPLY_SUCCESS, "".into()));
         Ok(())
     }
 }
