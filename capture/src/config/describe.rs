@@ -6,6 +6,7 @@ use dejaq_shared::broker::endpoint::redact;
 use dejaq_shared::broker::mirror::MirrorBy;
 use dejaq_shared::broker::secret::{HIDDEN, is_secret};
 use dejaq_shared::broker::source::StartAt;
+use dejaq_shared::record::DEFAULT_EXCHANGE;
 use dejaq_shared::units::format_time_ns;
 use serde::Serialize;
 
@@ -14,7 +15,7 @@ use super::{CapturePlan, Compress, Wanted};
 /// Deliveries that RabbitMQ sends ahead of acknowledgements when nothing else is set.
 const PREFETCH: u64 = 20_000;
 
-#[derive(Serialize)]
+#[derive(Serialize, Default)]
 struct Described<'a> {
     from: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,7 +23,7 @@ struct Described<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     exchanges: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    vhosts: Option<Vec<String>>,
+    vhosts: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     catch_all: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,24 +55,30 @@ struct Described<'a> {
     properties: BTreeMap<&'a str, &'a str>,
 }
 
+impl<'a> Described<'a> {
+    /// As it would be typed.
+    fn ask_for(&mut self, wanted: &'a Wanted) {
+        match wanted {
+            Wanted::Topics(topics) => self.topics = Some(topics.as_typed()),
+            Wanted::Exchanges(selection) => {
+                let shown = |name: &String| if name.is_empty() { DEFAULT_EXCHANGE.to_owned() } else { name.clone() };
+                self.exchanges = Some(selection.names.iter().map(shown).collect());
+                self.vhosts = (!selection.vhosts.is_empty()).then_some(selection.vhosts.as_slice());
+                self.catch_all = (selection.by == MirrorBy::CatchAll).then_some(true);
+                self.firehose = (selection.by == MirrorBy::Firehose).then_some(true);
+            }
+            Wanted::StreamQueue(queue) => self.stream_queue = Some(queue),
+        }
+    }
+}
+
 impl CapturePlan {
     /// All settings that hold, defaults included, as a configuration file that would give the same plan; secrets are `***`.
     #[must_use]
     pub fn describe(&self) -> String {
         let bytes_per_s = |rate: u64| format!("{rate}B/s");
-        let (topics, exchanges, vhosts) = self.wanted.lists();
-        let by = |by: MirrorBy| matches!(&self.wanted, Wanted::Exchanges(selection) if selection.by == by).then_some(true);
-        let described = Described {
+        let mut described = Described {
             from: redact(&self.from),
-            topics,
-            exchanges,
-            vhosts,
-            catch_all: by(MirrorBy::CatchAll),
-            firehose: by(MirrorBy::Firehose),
-            stream_queue: match &self.wanted {
-                Wanted::StreamQueue(queue) => Some(queue),
-                Wanted::Topics(_) | Wanted::Exchanges(_) => None,
-            },
             out: self.out.display().to_string(),
             start: match self.start {
                 StartAt::End => "end".to_owned(),
@@ -95,7 +102,9 @@ impl CapturePlan {
             memory: self.memory_budget,
             watch_every: humantime::format_duration(self.watch_every).to_string(),
             properties: self.properties.iter().map(|(k, v)| (k.as_str(), if is_secret(k) { HIDDEN } else { v.as_str() })).collect(),
+            ..Described::default()
         };
+        described.ask_for(&self.wanted);
         // Strings, numbers and one table of strings: always expressible as TOML.
         toml::to_string(&described).unwrap_or_default()
     }

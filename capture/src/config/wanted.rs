@@ -85,19 +85,6 @@ impl Wanted {
             }
         }
     }
-
-    /// The settings' lists as they would be typed: topics, exchanges, virtual hosts.
-    pub(super) fn lists(&self) -> (Option<Vec<String>>, Option<Vec<String>>, Option<Vec<String>>) {
-        match self {
-            Self::Topics(topics) => (Some(topics.as_typed()), None, None),
-            Self::Exchanges(selection) => {
-                let shown = |name: &String| if name.is_empty() { DEFAULT_EXCHANGE.to_owned() } else { name.clone() };
-                let vhosts = (!selection.vhosts.is_empty()).then(|| selection.vhosts.clone());
-                (None, Some(selection.names.iter().map(shown).collect()), vhosts)
-            }
-            Self::StreamQueue(_) => (None, None, None),
-        }
-    }
 }
 
 fn exchange_selection(config: &CaptureConfig, names: &[String]) -> Result<ExchangeSelection, ConfigError> {

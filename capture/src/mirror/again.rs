@@ -12,7 +12,7 @@
 //!   with the flag *redelivered* only.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
+use std::hash::{BuildHasher as _, RandomState};
 
 use dejaq_shared::broker::mirror::Receipt;
 use dejaq_shared::record::{Record, RecordFlags, StreamIx};
@@ -60,9 +60,7 @@ pub(super) struct Again {
 impl Again {
     /// A hash of all that makes the message.
     pub(super) fn hash(&self, stream: StreamIx, record: &Record<'_>) -> u64 {
-        let mut hasher = self.keys.build_hasher();
-        (stream, record.routing_key, record.properties.as_bytes(), record.value).hash(&mut hasher);
-        hasher.finish()
+        self.keys.hash_one((stream, record.routing_key, record.properties.as_bytes(), record.value))
     }
 
     /// A message with this hash is on disk, and may come again.

@@ -77,39 +77,20 @@ impl Capture<'_> {
         let Self { plan, clock, .. } = *self;
         let anchor = WallAnchor::now(&**clock);
         let began_ns = clock.now_ns();
-        let Held { id, records: held_records, resumed, tail, again } = held;
-        let intake = self.take_up(&opened.streams, held_records);
-        let rows = opened.streams.iter().enumerate().map(|(ix, known)| known.as_row(ix)).collect();
-        let cadence = Cadence::mirror(mirror.window());
-        let pipeline =
-            Pipeline::start(opened.recorder, rows, plan.memory.slots, plan.compress_threads, Arc::clone(clock), cadence.sync_age)
-                .map_err(|e| failed(plan, e))?;
-        let figures = Arc::clone(&pipeline.figures);
+        let (held_records, resumed) = (held.records, held.resumed);
+        let begin = MirrorBegin { recording: held.id.clone(), resumed_from_ns: held.tail.newest_ns, now_ns: anchor.wall_ns };
+        let counter = self.counter(&mirror, opened, held, anchor)?;
+        let figures = Arc::clone(&counter.taker.pipeline.figures);
         let stored_before = Figures::get(&figures.bytes_stored);
-        let taker = Taker::new(intake, pipeline, compression(plan.compress), cadence, Arc::clone(clock), anchor);
-        let gauge = Gauge::new(plan, &taker, clock);
-        let mut counter = Counter::new(taker, again);
-
-        // A recording without streams was never begun.
-        let before = opened.before.filter(|_| !opened.streams.is_empty());
-        let gaps = before.map(|before| filter_changes(&before, &mirror.filters(), anchor.wall_ns));
-        gaps.into_iter().flatten().for_each(|gap| counter.taker.gap(gap));
-        if tail.damaged > 0 {
-            let words = "blocks at the end of the recording cannot be read: what was in them is not recognised if it comes again";
-            counter.taker.warnings.push(format!("{} {words}", tail.damaged));
-        }
-        counter.taker.attach_plan(plan, self.client);
+        let gauge = Gauge::new(plan, &counter.taker, clock);
         let mut session = Session::new(mirror, counter, gauge, Arc::clone(clock), anchor, observer);
-        let begin = MirrorBegin { recording: id, resumed_from_ns: tail.newest_ns, now_ns: anchor.wall_ns };
         let ended = begin_and_run(&mut session, &begin, resumed.then_some(held_records), self.stop);
 
         let Closed { deliveries, unsettled } = close(&mut session, &ended);
         let Session { mirror, counter, .. } = session;
         drop(mirror);
-        let Counter { mut taker, .. } = counter;
-        taker.close_block();
-        let bytes_raw = taker.bytes_raw();
-        let Taker { intake, pipeline, records, .. } = taker;
+        let bytes_raw = counter.taker.bytes_raw();
+        let Taker { intake, pipeline, records, .. } = counter.taker;
         pipeline.finish().map_err(|e| failed(plan, e))?;
         let reason = match ended {
             Ended::Stopped(reason) => reason,
@@ -137,6 +118,34 @@ impl Capture<'_> {
             mirror: Some(deliveries),
             books_balance: positions_balance && deliveries.balanced() && deliveries.written == written,
         })
+    }
+
+    /// Starts the pipeline into `opened`, and writes what is known before anything is delivered.
+    fn counter<M: Mirror, R: Recorder>(
+        &self,
+        mirror: &M,
+        opened: Opened<R>,
+        held: Held,
+        anchor: WallAnchor,
+    ) -> Result<Counter, CaptureError> {
+        let Self { plan, clock, .. } = *self;
+        let intake = self.take_up(&opened.streams, held.records);
+        let rows = opened.streams.iter().enumerate().map(|(ix, known)| known.as_row(ix)).collect();
+        let cadence = Cadence::mirror(mirror.window());
+        let pipeline =
+            Pipeline::start(opened.recorder, rows, plan.memory.slots, plan.compress_threads, Arc::clone(clock), cadence.sync_age)
+                .map_err(|e| failed(plan, e))?;
+        let mut taker = Taker::new(intake, pipeline, compression(plan.compress), cadence, Arc::clone(clock), anchor);
+        // A recording without streams was never begun.
+        let before = opened.before.filter(|_| !opened.streams.is_empty());
+        let gaps = before.map(|before| filter_changes(&before, &mirror.filters(), anchor.wall_ns));
+        gaps.into_iter().flatten().for_each(|gap| taker.gap(gap));
+        if held.tail.damaged > 0 {
+            let words = "blocks at the end of the recording cannot be read: what was in them is not recognised if it comes again";
+            taker.warnings.push(format!("{} {words}", held.tail.damaged));
+        }
+        taker.attach_plan(plan, self.client);
+        Ok(Counter::new(taker, held.again))
     }
 
     /// The streams as the recording left them.

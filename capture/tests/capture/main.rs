@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use dejaq_capture::config::Wanted as Asked;
 use dejaq_capture::{Capture, CaptureConfig, CaptureError, CaptureSummary};
+use dejaq_shared::broker::source::TopicSelection;
 use dejaq_shared::clock::{Clock, SystemClock};
 use dejaq_shared::record::{RecordFlags, StreamIx};
 use dejaq_shared::segment::block_read::{Block, Wanted};
@@ -63,8 +63,8 @@ impl Bench {
         let plan = self.config.clone().plan().expect("a valid plan");
         let client = [("isolation.level".to_owned(), "read_uncommitted".to_owned())];
         let capture = Capture { plan: &plan, client: &client, clock: &clock, stop: &stop };
-        let Asked::Topics(topics) = &plan.wanted else { panic!("topics are asked for") };
-        capture.run(FakeSource::new(&self.world, &stop), topics, &mut |_| {})
+        let topics = TopicSelection::parse(self.config.topics.iter().flatten().map(String::as_str)).expect("valid patterns");
+        capture.run(FakeSource::new(&self.world, &stop), &topics, &mut |_| {})
     }
 
     fn out(&self) -> std::path::PathBuf {
