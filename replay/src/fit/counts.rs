@@ -72,7 +72,9 @@ impl Loss {
             Self::KeyPart => "is not carried: RabbitMQ's messages have none, and --routing-key does not name it",
             Self::NullValue => "becomes an empty body: RabbitMQ's messages always have one",
             Self::TimeStamp => "is not carried: RabbitMQ's are the publisher's, in seconds",
-            Self::HeaderNames => "are not carried where they have more than 255 bytes or are no UTF-8",
+            Self::HeaderNames => {
+                "are not carried where they have more than 255 bytes, are no UTF-8, or come again (the last one of a name holds)"
+            }
             Self::ReservedHeaders => "are not carried: RabbitMQ gives their names (CC, BCC, x-death, …) a meaning of its own",
             Self::LongRoutingKey => {
                 "has more than 255 bytes or is no UTF-8: the client refuses such messages, and they are counted as skipped"

@@ -151,6 +151,7 @@ struct Buffers {
     table: TableBuf,
     text: Vec<u8>,
     bytes: Vec<u8>,
+    names: to_rabbit::Names,
 }
 
 /// Makes messages of records, one after the other.

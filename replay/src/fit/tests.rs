@@ -195,10 +195,11 @@ fn records_of_kafka_become_messages_of_rabbitmq() {
         assert_eq!((fitted.key, fitted.headers, fitted.value), (None, Headers::EMPTY, Some(&b""[..])));
         let table = fitted.properties.basic().headers.expect("headers");
         let entries: Vec<_> = table.iter().map(|(name, value)| (name.to_vec(), format!("{value:?}"))).collect();
-        assert_eq!(entries.len(), 3, "{entries:?}");
+        assert_eq!(entries.len(), 2, "{entries:?}");
         assert_eq!(
             table.iter().map(|(_, value)| value).collect::<Vec<_>>(),
-            [Value::String(b"text"), Value::Void, Value::Bytes(b"\xff\x00")]
+            [Value::Void, Value::Bytes(b"\xff\x00")],
+            "the last one of a name holds"
         );
         let routing_key = fitted.routing_key.map(|key| String::from_utf8_lossy(key).into_owned());
         (routing_key, lost(fitter.counts()).into_iter().map(|(what, _)| what).collect::<Vec<_>>())
@@ -250,4 +251,25 @@ fn records_of_kafka_for_kafka_are_left_alone() {
     assert_eq!(fit.keyed(&record), record);
     assert_eq!(RoutingKeys::new(Arc::clone(&fit)).of(&record), None);
     assert_eq!(Fitter::new(fit).fit(&record), record);
+}
+
+proptest! {
+    #[test]
+    fn of_headers_with_one_name_the_last_is_carried_in_its_place(names in prop::collection::vec("[ab]{0,2}", 0..12)) {
+        let mut headers = HeadersBuf::default();
+        for (name, number) in names.iter().zip(0u8..) {
+            headers.push(name.as_bytes(), Some(&[b'0' + number]));
+        }
+        let last = |ix: usize| !names[ix + 1..].contains(&names[ix]);
+        let expected: Vec<(String, u8)> = (0..names.len()).filter(|ix| last(*ix)).map(|ix| (names[ix].clone(), b'0' + u8::try_from(ix).expect("few"))).collect();
+        let mut fitter = Fitter::new(fit_of(&stream("t", 0), TargetKind::RabbitMq, &FitOptions::default(), 1));
+        let record = Record { headers: headers.as_headers(), value: Some(b""), ..Record::EMPTY };
+        let carried: Vec<(String, u8)> = fitter.fit(&record).properties.basic().headers.into_iter().flat_map(dejaq_shared::amqp::Table::iter).map(|(name, value)| {
+            let Value::String(&[number]) = value else { panic!("{value:?}") };
+            (String::from_utf8_lossy(name).into_owned(), number)
+        }).collect();
+        let losses = usize::from(expected.len() < names.len());
+        prop_assert_eq!(carried, expected);
+        prop_assert_eq!(lost(fitter.counts()).len(), losses);
+    }
 }

@@ -1,9 +1,9 @@
 //! Arguments of exchanges, queues and bindings: from the JSON of the management API to AMQP's table.
 //!
 //! Limits: JSON does not tell AMQP's integer types apart, so each becomes the widest, which RabbitMQ takes for the same; a number
-//! with a fraction becomes a double.
+//! with a fraction becomes a double. A name of more than 255 bytes, which no broker has and AMQP cannot say, is left out.
 
-use lapin::types::{AMQPValue, FieldArray, FieldTable};
+use lapin::types::{AMQPValue, FieldArray, FieldTable, ShortString};
 use serde_json::{Map, Value};
 
 /// The table.
@@ -11,7 +11,9 @@ use serde_json::{Map, Value};
 pub(super) fn table(from: &Map<String, Value>) -> FieldTable {
     let mut table = FieldTable::default();
     for (name, value) in from {
-        table.insert(name.as_str().into(), self::value(value));
+        if let Ok(name) = ShortString::try_new(name.as_str()) {
+            table.insert(name, self::value(value));
+        }
     }
     table
 }
@@ -41,8 +43,10 @@ mod tests {
 
     #[test]
     fn each_kind_of_value_has_its_type() {
-        let from = json!({"b": true, "i": -5, "f": 1.5, "s": "x", "a": [1, "y"], "t": {"n": null}});
+        let long = "n".repeat(256);
+        let from = json!({long: 1, "b": true, "i": -5, "f": 1.5, "s": "x", "a": [1, "y"], "t": {"n": null}});
         let table = table(from.as_object().expect("an object"));
+        assert_eq!(table.inner().len(), 6);
         let found = |name: &str| table.inner().get(name).cloned().expect("there");
         assert_eq!((found("b"), found("i"), found("f")), (AMQPValue::Boolean(true), AMQPValue::LongLongInt(-5), AMQPValue::Double(1.5)));
         assert_eq!(found("s"), AMQPValue::LongString("x".into()));

@@ -110,8 +110,19 @@ impl Wakers {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::thread;
+    use std::time::Instant;
+
+    use super::*;
+
+    /// Far longer than any ring takes: a wait that ends by it has missed one.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn wait(bell: &Bell, work: impl FnOnce() -> bool) {
+        let began = Instant::now();
+        bell.wait(PATIENCE, work);
+        assert!(began.elapsed() < PATIENCE, "a ring was missed");
+    }
 
     #[test]
     fn slots_come_in_the_order_in_which_they_were_woken() {
@@ -128,7 +139,7 @@ mod tests {
     fn a_ring_before_the_wait_is_found_by_looking_and_one_in_it_ends_it() {
         let bell = Arc::new(Bell::default());
         bell.ring();
-        bell.wait(Duration::from_secs(3_600), || true);
+        wait(&bell, || true);
         // Rung again and again until the wait is over: it cannot be missed, whenever it begins.
         let over = Arc::new(AtomicBool::new(false));
         let ringing = thread::spawn({
@@ -140,7 +151,7 @@ mod tests {
                 }
             }
         });
-        bell.wait(Duration::from_secs(3_600), || false);
+        wait(&bell, || false);
         over.store(true, Ordering::Relaxed);
         ringing.join().expect("no panic");
     }
@@ -157,8 +168,7 @@ mod tests {
                 seen += 1;
             }
             if seen < COUNT {
-                // An hour: a lost wake would be noticed.
-                bell.wait(Duration::from_secs(3_600), || wakers.any());
+                wait(&bell, || wakers.any());
             }
         }
         waking.join().expect("no panic");

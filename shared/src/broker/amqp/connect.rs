@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
 use super::config::Settings;
+use super::greeting;
 use super::http::Http;
 use super::identity::identify;
 use super::management::Management;
@@ -165,7 +166,7 @@ impl Connector {
     /// # Errors
     /// When it cannot be read: what each said that was asked, and what is needed.
     pub(super) fn cluster(&self) -> Result<String, BrokerError> {
-        identify(&self.prometheus()?, &self.management()?, None)
+        identify(&self.prometheus()?, &self.management()?, greeting::cluster_name(&self.endpoint).as_deref())
     }
 }
 

@@ -5,13 +5,21 @@
 //! end the connection: a header that is not a number.
 //!
 //! Limits: lapin keeps a table by name, so the order of headers is that of their names, and of two with one name it kept the last.
-//! Tables that lie in each other more than [`DEPTH_MAX`] deep are refused.
+//! Tables that lie in each other more than [`DEPTH_MAX`](crate::amqp::DEPTH_MAX) deep are refused.
 
 use lapin::BasicProperties;
-use lapin::types::{AMQPValue, FieldArray, FieldTable, ShortString};
+#[cfg(feature = "sink")]
+use lapin::types::FieldArray;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 
-use crate::amqp::{Array, Basic, DEPTH_MAX, Malformed, Properties, Table, TableBuf, Value};
+use crate::amqp::Value;
+#[cfg(feature = "sink")]
+use crate::amqp::{Array, Properties, Table};
+#[cfg(feature = "source")]
+use crate::amqp::{Basic, DEPTH_MAX, Malformed, TableBuf};
+#[cfg(feature = "sink")]
 use crate::broker::sink::Refusal;
+#[cfg(feature = "sink")]
 use crate::record::MARK_HEADER;
 
 /// Appends a delivered message's properties, in our encoding, to `out`; `table` is memory to build in.

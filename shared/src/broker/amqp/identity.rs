@@ -3,8 +3,8 @@
 //! Guarantees: never the cluster's name, nor a node's, which two clusters can share: replay must know its source again, whichever
 //! way both are asked. Where the id cannot be read, the error says what is needed.
 //!
-//! Limits: the node that answers by HTTP is taken to be of the cluster that answers by AMQP; if its name differs from the one that
-//! the AMQP greeting tells, that is an error.
+//! Limits: the node that answers by HTTP is taken to be of the cluster that answers by AMQP, unless the cluster's name that the broker
+//! greets with by AMQP is another one: that is an error.
 
 use super::management::Management;
 use super::prometheus::Prometheus;

@@ -3,16 +3,14 @@
 //! Guarantees: what is there is left as it is, whatever it looks like; nothing is removed. Queues that belonged to a connection, or
 //! whose names RabbitMQ chose, and what RabbitMQ makes itself, are not made. Policies are not either: they may name hosts and limits of
 //! the source, and it is said.
-//!
-//! Limits: the topology has arguments as the management API shows them, so a number becomes a 64 bit one.
 
 use std::time::Duration;
 
 use lapin::options::{ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
-use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Connection, ExchangeKind};
-use serde_json::{Map, Value};
 
+use super::arguments;
 use super::connect::Connector;
 use super::rights::Needs;
 use super::topology::{Binding, DestinationType, Exchange, Queue, VirtualHost};
@@ -82,8 +80,8 @@ impl Making<'_> {
             ..ExchangeDeclareOptions::default()
         };
         let channel = self.channel()?;
-        let arguments = table(&exchange.arguments)?;
-        self.done(what, channel.exchange_declare(name, ExchangeKind::Custom(exchange.kind.clone()), options, arguments)).map(|()| true)
+        let with = arguments::table(&exchange.arguments);
+        self.done(what, channel.exchange_declare(name, ExchangeKind::Custom(exchange.kind.clone()), options, with)).map(|()| true)
     }
 
     fn queue(&self, queue: &Queue) -> Result<bool, BrokerError> {
@@ -96,8 +94,8 @@ impl Making<'_> {
         }
         let options = QueueDeclareOptions { durable: queue.durable, auto_delete: queue.auto_delete, ..QueueDeclareOptions::default() };
         let channel = self.channel()?;
-        let arguments = table(&queue.arguments)?;
-        self.done(what, async { channel.queue_declare(name, options, arguments).await.map(|_| ()) }).map(|()| true)
+        let with = arguments::table(&queue.arguments);
+        self.done(what, async { channel.queue_declare(name, options, with).await.map(|_| ()) }).map(|()| true)
     }
 
     /// Binding twice is binding once.
@@ -105,10 +103,10 @@ impl Making<'_> {
         let (to, from, key) = (short(&binding.destination)?, short(&binding.source)?, short(&binding.routing_key)?);
         let what = || format!("the binding of {:?} to exchange {:?}", binding.destination, binding.source);
         let channel = self.channel()?;
-        let arguments = table(&binding.arguments)?;
+        let with = arguments::table(&binding.arguments);
         match binding.destination_type {
-            DestinationType::Queue => self.done(what, channel.queue_bind(to, from, key, QueueBindOptions::default(), arguments)),
-            DestinationType::Exchange => self.done(what, channel.exchange_bind(to, from, key, ExchangeBindOptions::default(), arguments)),
+            DestinationType::Queue => self.done(what, channel.queue_bind(to, from, key, QueueBindOptions::default(), with)),
+            DestinationType::Exchange => self.done(what, channel.exchange_bind(to, from, key, ExchangeBindOptions::default(), with)),
         }
     }
 
@@ -146,53 +144,9 @@ impl Making<'_> {
 }
 
 fn short(text: &str) -> Result<ShortString, BrokerError> {
-    ShortString::try_new(text).map_err(|e| unfit(text, &e.to_string()))
-}
-
-fn unfit(what: &str, reason: &str) -> BrokerError {
-    BrokerError::Request { request: format!("making {what:?} of the recording's topology"), reason: reason.to_owned(), retryable: false }
-}
-
-fn table(arguments: &Map<String, Value>) -> Result<FieldTable, BrokerError> {
-    let mut table = FieldTable::default();
-    for (name, value) in arguments {
-        table.insert(short(name)?, argument(name, value)?);
-    }
-    Ok(table)
-}
-
-// Depth is bounded: serde_json reads values up to 128 deep.
-fn argument(name: &str, value: &Value) -> Result<AMQPValue, BrokerError> {
-    Ok(match value {
-        Value::Null => AMQPValue::Void,
-        Value::Bool(value) => AMQPValue::Boolean(*value),
-        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(value), _) => AMQPValue::LongLongInt(value),
-            (None, Some(value)) => AMQPValue::Double(value),
-            (None, None) => return Err(unfit(name, "the number has more than 64 bits")),
-        },
-        Value::String(text) => AMQPValue::LongString(text.as_str().into()),
-        Value::Array(values) => {
-            AMQPValue::FieldArray(values.iter().map(|value| argument(name, value)).collect::<Result<Vec<_>, _>>()?.into())
-        }
-        Value::Object(entries) => AMQPValue::FieldTable(table(entries)?),
+    ShortString::try_new(text).map_err(|e| BrokerError::Request {
+        request: format!("making {text:?} of the recording's topology"),
+        reason: e.to_string(),
+        retryable: false,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn arguments_keep_their_types() {
-        let arguments = serde_json::json!({"x-max-length": 10, "x-dead-letter-exchange": "dlx", "n": {"a": [true, null, 1.5]}});
-        let table = table(arguments.as_object().expect("an object")).expect("all of it fits");
-        assert_eq!(table.inner().get("x-max-length"), Some(&AMQPValue::LongLongInt(10)));
-        assert_eq!(table.inner().get("x-dead-letter-exchange"), Some(&AMQPValue::LongString("dlx".into())));
-        let Some(AMQPValue::FieldTable(nested)) = table.inner().get("n") else { panic!("a table") };
-        let list = vec![AMQPValue::Boolean(true), AMQPValue::Void, AMQPValue::Double(1.5)];
-        assert_eq!(nested.inner().get("a"), Some(&AMQPValue::FieldArray(list.into())));
-        let long = "n".repeat(256);
-        assert!(short(&long).is_err());
-    }
 }

@@ -1,10 +1,9 @@
 //! RabbitMQ, through lapin.
 //!
 //! `arguments` AMQP's tables from the management API's JSON · `config` what may be set · `connect` connections, and waiting for answers ·
-//! `trouble` why the broker does not take us · `rights`
-//! what a user lacks and the command that grants it · `http` `management` `prometheus` what stands at the broker, and `identity` which
-//! cluster it is · `convert` lapin's properties and ours · `backoff` how long to wait before connecting again · `topology` what stands at
-//! a broker, as a file of a recording.
+//! `trouble` why the broker does not take us · `rights` what a user lacks and the command that grants it · `http` `management`
+//! `prometheus` what stands at the broker, `identity` which cluster it is, `greeting` whether these are of one · `convert` lapin's
+//! properties and ours · `backoff` how long to wait before connecting again · `topology` what stands at a broker, as a file of a recording.
 //!
 //! `mirror` capture of what is published to exchanges (cargo feature `source`).
 //!
@@ -22,6 +21,8 @@ pub mod config;
 mod connect;
 #[cfg(any(feature = "source", feature = "sink"))]
 mod convert;
+#[cfg(any(feature = "source", feature = "sink"))]
+mod greeting;
 #[cfg(any(feature = "source", feature = "sink"))]
 mod http;
 #[cfg(any(feature = "source", feature = "sink"))]
