@@ -35,5 +35,3 @@ pub mod source;
 mod target;
 #[cfg(any(feature = "source", feature = "sink"))]
 mod token;
-#[cfg(any(feature = "source", feature = "sink"))]
-mod warnings;
