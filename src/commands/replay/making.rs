@@ -8,7 +8,6 @@ use dejaq_replay::config::Options;
 use dejaq_replay::recorded::SourceTopic;
 use dejaq_replay::remap::{self, TopicPlan};
 use dejaq_shared::broker::AnyTarget;
-use dejaq_shared::broker::amqp::topology::Topology;
 use dejaq_shared::broker::sink::{NewTopic, TargetTopic};
 use dejaq_shared::broker::topic_settings;
 use dejaq_shared::segment::recording::Recording;
