@@ -35,12 +35,6 @@ pub(super) fn standing(management: &Management, name: &str) -> Result<Standing, 
         name: String,
         tracing: Option<bool>,
     }
-<<<<<<< HEAD
-    // One virtual host alone is shown to administrators only.
-    let all: Vec<Traced> = management.find("/api/vhosts?columns=name,tracing")?.unwrap_or_default();
-    let tracing = all.into_iter().find(|vhost| vhost.name == name).and_then(|vhost| vhost.tracing);
-    Ok(Standing { vhost, operator_policies: operator_policies.unwrap_or_default(), tracing })
-=======
     // One virtual host by itself is shown to administrators only.
     let traced: Vec<Traced> = management.find("/api/vhosts")?.unwrap_or_default();
     Ok(Standing {
@@ -57,7 +51,6 @@ fn if_allowed<T>(answer: Result<Option<T>, BrokerError>) -> Result<Option<T>, Br
         Err(BrokerError::MissingRight { .. }) => Ok(None),
         other => other,
     }
->>>>>>> mirror
 }
 
 /// How many bytes of bodies wait in a queue, as statistics say that lag some seconds.
