@@ -43,13 +43,15 @@ impl PartitionMode {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RemapError {
     /// A mapping that matches nothing.
-    #[error("--map {old}={new}: the recording has no selected topic, exchange or queue {old:?}; it has {known}")]
+    #[error("--map {old}={new}: the recording has no selected {what} {old:?}; it has {known}")]
     NoSuchTopic {
         /// The recorded name.
         old: String,
         /// The name to give.
         new: String,
-        /// The topics there are.
+        /// What the recording has: topics, or exchanges and queues.
+        what: &'static str,
+        /// Those that there are.
         known: String,
     },
     /// The target lacks exchanges.
@@ -180,6 +182,11 @@ fn can_be_topic(name: &str) -> bool {
     (1..=249).contains(&name.len()) && name.bytes().all(taken) && !matches!(name, "." | "..")
 }
 
+/// What a stream is a part of, or the whole of: a topic, an exchange or a queue.
+fn source_of(stream: &Stream) -> String {
+    if matches!(stream.lane, Lane::Kafka { .. }) { stream.topic().to_owned() } else { stream.name() }
+}
+
 /// The partition of a stream of Kafka's.
 fn recorded_partition(stream: &Stream) -> Result<Option<u32>, RemapError> {
     match &stream.lane {
@@ -198,10 +205,12 @@ pub fn topics(streams: &[Stream], selected: &[bool], map: &[(String, String)], t
     for (old, new) in map {
         let is_used = |stream| mapped(stream, map).is_some_and(|(used, _)| used == old);
         if !chosen().any(is_used) {
-            let mut known: Vec<&str> = chosen().map(Stream::topic).collect();
+            let mut known: Vec<String> = chosen().map(source_of).collect();
             known.sort_unstable();
             known.dedup();
-            return Err(RemapError::NoSuchTopic { old: old.clone(), new: new.clone(), known: known.join(", ") });
+            let all_kafka = chosen().all(|stream| matches!(stream.lane, Lane::Kafka { .. }));
+            let what = if all_kafka { "topic" } else { "exchange or queue" };
+            return Err(RemapError::NoSuchTopic { old: old.clone(), new: new.clone(), what, known: known.join(", ") });
         }
     }
     for (ix, stream) in streams.iter().enumerate().filter(|(ix, _)| selected.get(*ix) == Some(&true)) {
@@ -211,7 +220,7 @@ pub fn topics(streams: &[Stream], selected: &[bool], map: &[(String, String)], t
             plan.topics.push(PlannedTopic::new(to, target.kind));
             plan.topics.len() - 1
         });
-        let source = if matches!(stream.lane, Lane::Kafka { .. }) { stream.topic().to_owned() } else { stream.name() };
+        let source = source_of(stream);
         let topic = &mut plan.topics[at];
         topic.partitions = topic.partitions.max(partition.saturating_add(1));
         if !topic.sources.contains(&source) {

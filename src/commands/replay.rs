@@ -18,6 +18,7 @@ use crate::stop;
 mod choices;
 mod making;
 mod ready;
+mod snapshot;
 
 use choices::Choices;
 use ready::{Ready, TIMEOUT, ready};

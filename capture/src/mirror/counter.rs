@@ -20,13 +20,23 @@ pub(super) struct Counter {
     /// Each lane's stream.
     lanes: Vec<StreamIx>,
     books: Deliveries,
+    /// The arrival of the newest message.
+    newest_ns: i64,
     /// The capture ends: what is still delivered belongs to no recording.
     ending: bool,
 }
 
 impl Counter {
     pub(super) fn new(taker: Taker, again: Again) -> Self {
-        Self { taker, again, receipts: Receipts::default(), lanes: Vec::new(), books: Deliveries::default(), ending: false }
+        Self {
+            taker,
+            again,
+            receipts: Receipts::default(),
+            lanes: Vec::new(),
+            books: Deliveries::default(),
+            newest_ns: i64::MIN,
+            ending: false,
+        }
     }
 
     /// What became of all deliveries so far; those that are written only when the pipeline has written them.
@@ -94,7 +104,10 @@ impl Counter {
         }
         let flags = if known == Known::Perhaps { record.flags.with(RecordFlags::POSSIBLE_DUPLICATE) } else { record.flags };
         let position = self.taker.intake.books(stream).map_or(0, |books| books.next);
-        match self.taker.take(&Record { stream, position, leader_epoch: EPOCH_UNKNOWN, flags, ..*record }) {
+        // Each a nanosecond later at least: a queue has one order for all exchanges, and in the recording only time keeps it.
+        self.newest_ns = record.arrival_ns.max(self.newest_ns.saturating_add(1));
+        let arrival_ns = self.newest_ns;
+        match self.taker.take(&Record { stream, position, leader_epoch: EPOCH_UNKNOWN, arrival_ns, flags, ..*record }) {
             Taken::Written => {
                 self.books.redelivered += u64::from(flags.has(RecordFlags::REDELIVERED));
                 self.books.possible_duplicates += u64::from(flags.has(RecordFlags::POSSIBLE_DUPLICATE));

@@ -86,3 +86,40 @@ fn time_stamps_that_the_target_would_delete_are_refused() {
     let refused = prepare(&old, &options, &plan, &target, &clock, "run".into()).expect_err("a day").to_string();
     assert!(refused.contains("\"b\"") && refused.contains("retention.ms"), "{refused}");
 }
+
+#[test]
+fn exchanges_share_connections_as_whole_and_a_flood_has_a_window_for_each() {
+    let exchange = |vhost: &str, exchange: &str| Stream {
+        cluster: "prod".into(),
+        lane: Lane::RabbitExchange { vhost: vhost.into(), exchange: exchange.into() },
+    };
+    let streams = vec![exchange("/", "a"), exchange("tenant", "b"), exchange("/", "")];
+    let facts = RecordingFacts { streams, records: vec![5, 50, 500], record_bytes_max: vec![10; 3], ..facts() };
+    let prepared = |vhost_given: bool| {
+        let options = RawOptions { connections: Some(2), max: true, ..RawOptions::default() }.validate().expect("valid");
+        let plan = topics(&facts, &options, Target { kind: TargetKind::RabbitMq, vhost_given }).expect("planned");
+        let there =
+            |name: &String| TargetTopic { name: name.clone(), partitions: Some(1), message_bytes_max: None, times: TopicTimes::default() };
+        let topics = plan.topics.iter().map(|topic| there(&topic.name)).collect();
+        let target = TargetFacts { kind: TargetKind::RabbitMq, cluster: "staging".into(), topics, asked_at_ns: 0 };
+        let clock = ClockDecision { clocks: Vec::new(), reasons: Vec::new() };
+        prepare(&facts, &options, &plan, &target, &clock, "run".into()).expect("prepared")
+    };
+    let kept = prepared(false);
+    assert_eq!(kept.target_names, ["a", "tenant/b", "(default)"]);
+    let connections: Vec<_> = kept.planner.routes.iter().map(|route| route.expect("selected").partition).collect();
+    assert_eq!(connections, [1, 1, 0], "the largest has one of its own");
+    assert_eq!(kept.queue.messages_max, 2 * 2 * FLOOD_MESSAGES, "two virtual hosts, two connections to each");
+    assert!(kept.identity.notes.iter().any(|note| note.starts_with("--connections 2: order is kept within each stream")));
+    assert!(!kept.identity.notes.iter().any(|note| note.starts_with("the virtual hosts")));
+    let one = prepared(true);
+    assert_eq!(
+        (one.target_names.as_slice(), one.queue.messages_max),
+        (&["a".into(), "b".into(), "(default)".into()][..], 2 * FLOOD_MESSAGES)
+    );
+    assert!(
+        one.identity.notes.contains(&"the virtual hosts /, tenant all go into the one that --to names".to_owned()),
+        "{:?}",
+        one.identity.notes
+    );
+}

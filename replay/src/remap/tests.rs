@@ -55,7 +55,7 @@ fn missing_topics_are_named_and_can_be_created_as_wide_as_at_the_source() {
 #[test]
 fn a_mapping_of_nothing_is_refused() {
     let refused = topics(&[stream("a", 0)], &[true], &pairs(&[("c", "d")]), Target::KAFKA).expect_err("no c");
-    assert_eq!(refused.to_string(), "--map c=d: the recording has no selected topic, exchange or queue \"c\"; it has a");
+    assert_eq!(refused.to_string(), "--map c=d: the recording has no selected topic \"c\"; it has a");
 }
 
 #[test]

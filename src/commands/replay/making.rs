@@ -4,17 +4,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use dejaq_replay::config::Options;
-use dejaq_replay::recorded::{SourceTopic, attachment};
+use dejaq_replay::recorded::SourceTopic;
 use dejaq_replay::remap::{self, TopicPlan};
 use dejaq_shared::broker::AnyTarget;
-use dejaq_shared::broker::amqp::topology::Topology;
 use dejaq_shared::broker::sink::{NewTopic, TargetTopic};
 use dejaq_shared::broker::topic_settings;
 use dejaq_shared::segment::recording::Recording;
 
 use super::ready::TIMEOUT;
+use super::snapshot::Snapshot;
 
 /// Everything that is to be made.
 pub(super) struct Making {
@@ -53,7 +52,7 @@ impl Making {
             return Ok(None);
         }
         target.create_topics(&self.topics, timeout)?;
-        let said = self.topology.as_ref().map(|topology| target.create_topology(&topology.bytes, timeout)).transpose()?;
+        let said = self.topology.as_ref().map(|topology| target.create_topology(topology.bytes(), timeout)).transpose()?;
         Ok(Some(said.unwrap_or_default()))
     }
 
@@ -79,37 +78,4 @@ fn missing_topics(
     let notes = missing.iter_mut().flat_map(|topic| topic_settings::fit(topic, replicas)).collect();
     target.would_create(&missing, TIMEOUT)?;
     Ok((missing, notes))
-}
-
-/// What stood at the source's RabbitMQ.
-struct Snapshot {
-    bytes: Vec<u8>,
-    topology: Topology,
-}
-
-impl Snapshot {
-    /// The newest one of a recording.
-    fn of(recording: &Recording) -> anyhow::Result<Self> {
-        let name = Topology::NAME;
-        let bytes = attachment(recording, name)?.with_context(|| {
-            format!(
-                "--create-topology: the recording has no {name}, in which a capture of RabbitMQ keeps what stood there; make exchanges and queues yourself"
-            )
-        })?;
-        let topology = Topology::parse(&bytes).with_context(|| format!("the recording's {name}"))?;
-        Ok(Self { bytes, topology })
-    }
-
-    /// Takes exchanges that the target lacks and the snapshot has for there.
-    fn plan(&self, plan: &TopicPlan, at_target: &mut [TargetTopic]) {
-        for there in at_target.iter_mut().filter(|there| there.partitions.is_none()) {
-            let Some(planned) = plan.topics.iter().find(|planned| planned.name == there.name) else { continue };
-            let to = &planned.destination;
-            // Where the target's URL names the virtual host, all of the source's go into it.
-            let mut vhosts = self.topology.vhosts.iter().filter(|vhost| to.vhost.as_ref().is_none_or(|name| *name == vhost.name));
-            if vhosts.any(|vhost| vhost.exchanges.iter().any(|exchange| exchange.name == to.name)) {
-                there.partitions = Some(1);
-            }
-        }
-    }
 }
