@@ -28,8 +28,9 @@ impl AnyMirror {
     ) -> Result<Self, BrokerError> {
         match endpoint {
             #[cfg(feature = "amqp")]
-            Endpoint::Amqp(endpoint) => super::amqp::mirror::AmqpMirror::connect(endpoint, selection, &options.user, timeout)
-                .map(|mirror| Self::Amqp(Box::new(mirror))),
+            Endpoint::Amqp(endpoint) => {
+                super::amqp::mirror::AmqpMirror::connect(endpoint, selection, options, timeout).map(|mirror| Self::Amqp(Box::new(mirror)))
+            }
             #[cfg(not(feature = "amqp"))]
             Endpoint::Amqp(_) => Err(BrokerError::Unsupported {
                 endpoint: endpoint.to_string(),

@@ -85,6 +85,7 @@ impl AnyTarget {
 
     /// What holds of the client's settings when it sends to these topics: `(name, value)`, secrets as `***`.
     #[must_use]
+    #[cfg_attr(not(feature = "kafka"), expect(unused_variables, reason = "topics and their settings are Kafka's"))]
     pub fn describe(&self, topics: &[TargetTopic]) -> Vec<(String, String)> {
         match self {
             #[cfg(feature = "kafka")]
@@ -98,6 +99,7 @@ impl AnyTarget {
     ///
     /// # Errors
     /// When the cluster does not answer in `timeout`.
+    #[cfg_attr(not(feature = "kafka"), expect(unused_variables, reason = "topics and their settings are Kafka's"))]
     pub fn default_replicas(&self, timeout: Duration) -> Result<Option<u32>, BrokerError> {
         match self {
             #[cfg(feature = "kafka")]
@@ -111,6 +113,7 @@ impl AnyTarget {
     ///
     /// # Errors
     /// When it refuses one of them, or does not answer in `timeout`.
+    #[cfg_attr(not(feature = "kafka"), expect(unused_variables, reason = "topics and their settings are Kafka's"))]
     pub fn would_create(&self, topics: &[NewTopic], timeout: Duration) -> Result<(), BrokerError> {
         match self {
             #[cfg(feature = "kafka")]
@@ -148,6 +151,7 @@ impl AnyTarget {
     ///
     /// # Errors
     /// When the cluster refuses one of them, or `timeout` is over.
+    #[cfg_attr(not(feature = "kafka"), expect(unused_variables, reason = "topics and their settings are Kafka's"))]
     pub fn create_topics(&self, topics: &[NewTopic], timeout: Duration) -> Result<(), BrokerError> {
         match self {
             #[cfg(feature = "kafka")]
@@ -161,6 +165,7 @@ impl AnyTarget {
     ///
     /// # Errors
     /// When the target is no RabbitMQ, `snapshot` is no topology, the user may not, or nobody answers in `timeout`.
+    #[cfg_attr(not(feature = "amqp"), expect(unused_variables, reason = "a topology is RabbitMQ's"))]
     pub fn create_topology(&self, snapshot: &[u8], timeout: Duration) -> Result<Vec<String>, BrokerError> {
         match self {
             #[cfg(feature = "kafka")]

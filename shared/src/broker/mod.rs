@@ -12,7 +12,7 @@ pub mod mark;
 pub mod secret;
 #[cfg(all(any(feature = "source", feature = "sink"), any(feature = "kafka", feature = "amqp")))]
 mod shell;
-#[cfg(all(any(feature = "source", feature = "sink"), any(feature = "kafka", feature = "amqp")))]
+#[cfg(any(all(feature = "source", feature = "kafka"), all(feature = "sink", any(feature = "kafka", feature = "amqp"))))]
 mod warnings;
 
 // Without any broker there is nothing to choose from.
@@ -29,6 +29,8 @@ pub mod mirror;
 pub mod sink;
 #[cfg(feature = "source")]
 pub mod source;
+#[cfg(feature = "sink")]
+pub mod topic_settings;
 
 #[cfg(feature = "source")]
 pub use any_mirror::AnyMirror;

@@ -8,8 +8,8 @@ use dejaq_replay::config::Options;
 use dejaq_replay::recorded::SourceTopic;
 use dejaq_replay::remap::{self, TopicPlan};
 use dejaq_shared::broker::AnyTarget;
-use dejaq_shared::broker::kafka::settings;
 use dejaq_shared::broker::sink::{NewTopic, TargetTopic};
+use dejaq_shared::broker::topic_settings;
 use dejaq_shared::segment::recording::Recording;
 
 use super::ready::TIMEOUT;
@@ -40,7 +40,7 @@ impl Making {
     /// Takes what will be made for there.
     pub(super) fn plan(&self, plan: &TopicPlan, at_target: &mut Vec<TargetTopic>) {
         at_target.retain(|there| !self.topics.iter().any(|missing| missing.name == there.name));
-        at_target.extend(self.topics.iter().map(settings::planned));
+        at_target.extend(self.topics.iter().map(topic_settings::planned));
         if let Some(topology) = &self.topology {
             topology.plan(plan, at_target);
         }
@@ -75,7 +75,7 @@ fn missing_topics(
         return Ok((missing, Vec::new()));
     }
     let replicas = target.default_replicas(TIMEOUT)?;
-    let notes = missing.iter_mut().flat_map(|topic| settings::fit(topic, replicas)).collect();
+    let notes = missing.iter_mut().flat_map(|topic| topic_settings::fit(topic, replicas)).collect();
     target.would_create(&missing, TIMEOUT)?;
     Ok((missing, notes))
 }

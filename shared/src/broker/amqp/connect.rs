@@ -6,9 +6,11 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "sink")]
+use lapin::Channel;
 use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
-use lapin::{Channel, Connection, ConnectionProperties};
+use lapin::{Connection, ConnectionProperties};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
@@ -85,11 +87,13 @@ impl Connector {
     }
 
     /// What holds of the client.
+    #[cfg(feature = "sink")]
     pub(super) fn settings(&self) -> &Settings {
         &self.settings
     }
 
     /// Where to go, as it was given.
+    #[cfg(feature = "sink")]
     pub(super) fn endpoint(&self) -> &AmqpEndpoint {
         &self.endpoint
     }
@@ -139,6 +143,7 @@ impl Connector {
     ///
     /// # Errors
     /// As [`Connector::wait`].
+    #[cfg(feature = "sink")]
     pub(super) fn channel(&self, connection: &Connection, timeout: Duration) -> Result<Channel, BrokerError> {
         self.wait(timeout, || "opening a channel".to_owned(), connection.create_channel())
     }

@@ -8,8 +8,10 @@ use serde::de::DeserializeOwned;
 
 use super::http::{Answer, Http};
 use super::rights::{Needs, Who};
+#[cfg(feature = "source")]
 use super::topology;
 use crate::broker::BrokerError;
+#[cfg(feature = "source")]
 use crate::broker::endpoint::percent_encode;
 
 /// The most bytes of an answer: some hundred thousand queues.
@@ -32,6 +34,7 @@ pub(super) struct Overview {
 }
 
 /// What holds of a queue right now.
+#[cfg(feature = "source")]
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct QueueStatus {
     /// `classic`, `quorum`, `stream`.
@@ -79,6 +82,7 @@ impl Management {
     ///
     /// # Errors
     /// As [`Management::overview`].
+    #[cfg(feature = "source")]
     pub(super) fn vhosts(&self) -> Result<Vec<String>, BrokerError> {
         #[derive(Deserialize)]
         struct Named {
@@ -92,6 +96,7 @@ impl Management {
     ///
     /// # Errors
     /// As [`Management::overview`].
+    #[cfg(feature = "source")]
     pub(super) fn exchanges(&self, vhost: &str) -> Result<Option<Vec<topology::Exchange>>, BrokerError> {
         self.find(&format!("/api/exchanges/{}", percent_encode(vhost)))
     }
@@ -100,6 +105,7 @@ impl Management {
     ///
     /// # Errors
     /// As [`Management::overview`].
+    #[cfg(feature = "source")]
     pub(super) fn bindings(&self, vhost: &str) -> Result<Vec<topology::Binding>, BrokerError> {
         self.get(&format!("/api/bindings/{}", percent_encode(vhost)))
     }
@@ -108,6 +114,7 @@ impl Management {
     ///
     /// # Errors
     /// As [`Management::overview`].
+    #[cfg(feature = "source")]
     pub(super) fn queues(&self, vhost: &str) -> Result<Vec<topology::Queue>, BrokerError> {
         self.get(&format!("/api/queues/{}", percent_encode(vhost)))
     }
@@ -116,6 +123,7 @@ impl Management {
     ///
     /// # Errors
     /// As [`Management::overview`].
+    #[cfg(feature = "source")]
     pub(super) fn policies(&self, vhost: &str) -> Result<Vec<topology::Policy>, BrokerError> {
         self.get(&format!("/api/policies/{}", percent_encode(vhost)))
     }
@@ -124,6 +132,7 @@ impl Management {
     ///
     /// # Errors
     /// As [`Management::overview`].
+    #[cfg(feature = "source")]
     pub(super) fn queue(&self, vhost: &str, name: &str) -> Result<Option<QueueStatus>, BrokerError> {
         self.find(&format!("/api/queues/{}/{}", percent_encode(vhost), percent_encode(name)))
     }

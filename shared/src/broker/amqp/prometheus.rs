@@ -11,6 +11,7 @@ const IDENTITY: &str = "rabbitmq_identity_info";
 const CLUSTER_ID: &str = "rabbitmq_cluster_permanent_id";
 const CLUSTER_NAME: &str = "rabbitmq_cluster";
 /// What a queue of a capture threw away because it was full: classic queues without dead-lettering.
+#[cfg(feature = "source")]
 const DROPPED: &str = "rabbitmq_global_messages_dead_lettered_maxlen_total";
 /// The most bytes of an answer.
 const BYTES_MAX: u64 = 64 << 20;
@@ -64,6 +65,7 @@ fn identity(metrics: &str) -> Option<IdentityInfo> {
     Some(IdentityInfo { cluster_id, cluster_name: label(CLUSTER_NAME).unwrap_or_default() })
 }
 
+#[cfg(feature = "source")]
 fn dropped(metrics: &str) -> Option<u64> {
     let wanted = [("queue_type", "rabbit_classic_queue"), ("dead_letter_strategy", "disabled")];
     samples(metrics, DROPPED)
@@ -119,6 +121,7 @@ rabbitmq_global_messages_dead_lettered_maxlen_total{queue_type="rabbit_classic_q
 rabbitmq_global_messages_dead_lettered_maxlen_total_more{queue_type="rabbit_classic_queue",dead_letter_strategy="disabled"} 5
 "#;
 
+    #[cfg(feature = "source")]
     #[test]
     fn the_cluster_and_the_counter_are_read() {
         let found = identity(METRICS).expect("told");
@@ -126,6 +129,7 @@ rabbitmq_global_messages_dead_lettered_maxlen_total_more{queue_type="rabbit_clas
         assert_eq!(dropped(METRICS), Some(90));
     }
 
+    #[cfg(feature = "source")]
     #[test]
     fn what_is_not_told_is_not_guessed() {
         for text in [

@@ -160,7 +160,7 @@ mod tests {
         Exchange { name: name.into(), kind: kind.into(), durable: true, ..Exchange::default() }
     }
 
-    fn binding(source: &str, destination: &str, key: &str, arguments: Value) -> Binding {
+    fn binding(source: &str, destination: &str, key: &str, arguments: &Value) -> Binding {
         let arguments = arguments.as_object().cloned().unwrap_or_default();
         let (source, destination, routing_key) = (source.into(), destination.into(), key.into());
         Binding { source, destination, destination_type: DestinationType::Queue, routing_key, arguments }
@@ -173,16 +173,16 @@ mod tests {
             name: "/".into(),
             exchanges: exchanges.map(of).into(),
             bindings: vec![
-                binding("d", "q1", "eu", json!({"looked-at-by": "nobody"})),
-                binding("d", "q2", "eu", Value::Null),
-                binding("d", "q2", "us", Value::Null),
-                binding("t", "q1", "orders.*", Value::Null),
-                binding("t", "dejaq.other", "#", Value::Null),
-                binding("f", "q1", "whatever", Value::Null),
-                binding("f", "q2", "", Value::Null),
-                binding("h", "q1", "", json!({"x-match": "any", "kind": "a"})),
-                binding("c", "q1", "1", Value::Null),
-                binding("amq.topic", "q1", "#", Value::Null),
+                binding("d", "q1", "eu", &json!({"looked-at-by": "nobody"})),
+                binding("d", "q2", "eu", &Value::Null),
+                binding("d", "q2", "us", &Value::Null),
+                binding("t", "q1", "orders.*", &Value::Null),
+                binding("t", "dejaq.other", "#", &Value::Null),
+                binding("f", "q1", "whatever", &Value::Null),
+                binding("f", "q2", "", &Value::Null),
+                binding("h", "q1", "", &json!({"x-match": "any", "kind": "a"})),
+                binding("c", "q1", "1", &Value::Null),
+                binding("amq.topic", "q1", "#", &Value::Null),
             ],
             ..VirtualHost::default()
         }
@@ -246,9 +246,9 @@ mod tests {
     fn our_own_bindings_are_read_back_as_they_were_made() {
         let mut vhost = production();
         let should = wanted_bonds(&wanted(&["h", "t"], MirrorBy::Bindings), &vhost);
-        let ours = |bond: &Bond| binding(&bond.source, "dejaq.1", &bond.routing_key, Value::Object(bond.arguments()));
+        let ours = |bond: &Bond| binding(&bond.source, "dejaq.1", &bond.routing_key, &Value::Object(bond.arguments()));
         vhost.bindings.extend(should.iter().map(ours).collect::<Vec<_>>());
-        vhost.bindings.push(binding("", "dejaq.1", "dejaq.1", Value::Null));
+        vhost.bindings.push(binding("", "dejaq.1", "dejaq.1", &Value::Null));
         assert_eq!(change(&present_bonds("dejaq.1", &vhost), &should, &vhost), Change::default());
     }
 

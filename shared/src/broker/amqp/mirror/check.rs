@@ -16,6 +16,8 @@ const NAMED_MAX: usize = 20;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Standing {
     pub(super) vhost: VirtualHost,
+    /// Whether all policies are shown to the user.
+    pub(super) policies_shown: bool,
     /// Policies that only an operator may set; they hold beside the others.
     pub(super) operator_policies: Vec<Policy>,
     /// Whether the firehose is on; `None`: not told.

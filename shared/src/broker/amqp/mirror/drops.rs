@@ -148,7 +148,10 @@ mod tests {
         Look { now_ns, reading, caught_up: true, nearly_full: false }
     }
 
-    fn shown(loss: Option<Loss>) -> Option<(Option<i64>, Option<i64>, Option<u64>, bool)> {
+    /// From, to, how many, and whether that is exact.
+    type Shown = (Option<i64>, Option<i64>, Option<u64>, bool);
+
+    fn shown(loss: Option<Loss>) -> Option<Shown> {
         loss.map(|loss| (loss.from_time_ns, loss.to_time_ns, loss.count, loss.exact))
     }
 

@@ -47,7 +47,7 @@ fn basic(table: &FieldTable) -> Option<BasicProperties> {
             ("timestamp", AMQPValue::Timestamp(seconds)) => to.with_timestamp(*seconds),
             ("timestamp", _) => to.with_timestamp(u64::try_from(integer(value)?).ok()?),
             (name, AMQPValue::LongString(text)) => {
-                let text = ShortString::try_from(text.to_string()).ok()?;
+                let text = ShortString::try_new(text.to_string()).ok()?;
                 match name {
                     "content_type" => to.with_content_type(text),
                     "content_encoding" => to.with_content_encoding(text),

@@ -21,6 +21,7 @@ use super::pump::{self, End, Event, Pump, Series, Signal, Tally};
 use super::session::{REPLY_SUCCESS, Session, Site, Step};
 use super::snapshots::Snapshots;
 use super::survey::{self, Nodes};
+use super::window::Window;
 use crate::broker::BrokerError;
 use crate::broker::amqp::backoff::Backoff;
 use crate::broker::mirror::{Loss, MirrorNotice};
@@ -131,7 +132,7 @@ impl Line {
             self.lost(exchange.clone(), self.looked_ns, bound_ns, GapReason::FilterChange, detail);
         }
         self.looked_ns = looked_ns;
-        self.governed = !standing.vhost.policies.is_empty() || !standing.operator_policies.is_empty();
+        self.governed = !standing.policies_shown || !standing.vhost.policies.is_empty() || !standing.operator_policies.is_empty();
         if let Some(snapshot) = self.snapshots.seen(standing.vhost) {
             self.notice(MirrorNotice::Snapshot(snapshot));
         }
@@ -143,7 +144,8 @@ impl Line {
     pub(super) fn consume(&mut self, limit: Option<u16>) -> Result<Option<mpsc::UnboundedReceiver<pump::Acknowledge>>, BrokerError> {
         let site = Arc::clone(&self.site);
         let Some(session) = &self.session else { return Ok(None) };
-        let consumer = site.consume(&session.channel, limit.unwrap_or(site.prefetch))?;
+        let window = Window::new(site.budget_bytes, site.prefetch);
+        let consumer = site.consume(&session.channel, limit.unwrap_or(window.present()))?;
         self.generation += 1;
         self.tally = Arc::default();
         let (acknowledge, wanted) = mpsc::unbounded_channel();
@@ -154,12 +156,15 @@ impl Line {
             generation,
             queue: site.ours.name.clone(),
             consumer,
+            channel: session.channel.clone(),
+            window,
             limit: limit.map(u64::from),
             tally: Arc::clone(&self.tally),
             acknowledge,
             events: self.events.clone(),
             signals: self.sender.clone(),
             canary: None,
+            turning: false,
         };
         site.connector.opener().spawn(pump.run());
         if limit.is_some() {

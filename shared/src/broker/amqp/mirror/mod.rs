@@ -10,7 +10,7 @@
 //! types, not their order (lapin keeps tables by name).
 //!
 //! `ours` our queue · `bonds` its bindings · `check` what is refused · `survey` what stands at the broker · `snapshots` that as a
-//! file · `session` connections and questions · `pump` deliveries, acknowledgements, canaries · `line`, `thread` keeping one virtual
+//! file · `session` connections and questions · `pump` deliveries, acknowledgements, canaries · `window` how many at once · `line`, `thread` keeping one virtual
 //! host up · `trouble` how · `canary`, `drops` what was thrown away · `firehose` the broker's trace · `records` what is handed over
 
 mod bonds;
@@ -27,6 +27,7 @@ mod snapshots;
 mod survey;
 mod thread;
 mod trouble;
+mod window;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,11 +54,11 @@ use super::prometheus::Prometheus;
 use crate::broker::BrokerError;
 use crate::broker::endpoint::AmqpEndpoint;
 use crate::broker::mirror::{ExchangeSelection, Loss, Mirror, MirrorBegin, MirrorBy, MirrorHandler, MirrorNotice, Receipt, Snapshot};
-use crate::broker::source::TopicSelection;
+use crate::broker::source::{SourceOptions, TopicSelection};
 use crate::clock::wall_now_ns;
 use crate::record::GapReason;
 
-/// Batches that wait to be polled. The prefetch bounds what is in them.
+/// Batches that wait to be polled. What is in them is bounded by the window.
 const EVENTS_MAX: usize = 256;
 
 /// RabbitMQ's exchanges, mirrored.
@@ -69,6 +70,8 @@ pub struct AmqpMirror {
     settings: Settings,
     wanted: Wanted,
     vhosts: Vec<String>,
+    /// What deliveries may take that are on their way, of all virtual hosts together.
+    budget_bytes: u64,
     records: Records,
     lines: Vec<Attached>,
     events: Option<(Sender<Event>, Receiver<Event>)>,
@@ -99,10 +102,10 @@ impl AmqpMirror {
     pub fn connect(
         endpoint: &AmqpEndpoint,
         selection: &ExchangeSelection,
-        user: &[(String, String)],
+        options: &SourceOptions,
         timeout: Duration,
     ) -> Result<Self, BrokerError> {
-        let settings = Settings::of(endpoint, user)?;
+        let settings = Settings::of(endpoint, &options.user)?;
         let exchanges = TopicSelection::parse(selection.names.iter().map(String::as_str)).map_err(|e| BrokerError::Request {
             request: "reading the list of exchanges".to_owned(),
             reason: e.to_string(),
@@ -131,6 +134,7 @@ impl AmqpMirror {
             settings,
             wanted,
             vhosts,
+            budget_bytes: options.memory_budget_bytes as u64,
         })
     }
 
@@ -151,6 +155,7 @@ impl AmqpMirror {
             wanted: self.wanted.clone(),
             ours: self.our_queue(&begin.recording),
             prefetch: self.settings.prefetch,
+            budget_bytes: self.budget_bytes / self.vhosts.len().max(1) as u64,
             resync: self.settings.resync,
             connector: Arc::clone(&self.connector),
             management: Arc::clone(&self.management),

@@ -88,7 +88,7 @@ impl OurQueue {
         for policy in policies.iter().filter(|policy| matches!(policy.apply_to.as_str(), "queues" | "all" | "classic_queues")) {
             match regex::Regex::new(&policy.pattern) {
                 Ok(pattern) if pattern.is_match(&self.name) && found.is_none_or(|found| policy.priority > found.priority) => {
-                    found = Some(policy)
+                    found = Some(policy);
                 }
                 Ok(_) => {}
                 Err(_) => unread.push(policy.name.as_str()),
@@ -122,7 +122,7 @@ mod tests {
         Policy { name: name.into(), pattern: pattern.into(), apply_to: apply_to.into(), priority, definition: Map::new() }
     }
 
-    fn says(definition: Value) -> Result<Vec<String>, String> {
+    fn says(definition: &Value) -> Result<Vec<String>, String> {
         queue().bears("/", "p", 3, definition.as_object().expect("an object")).map_err(|e| e.to_string())
     }
 
@@ -148,13 +148,13 @@ mod tests {
             (json!({"max-length": 999}), "queue.messages"),
             (json!({"max-length-bytes": 5}), "queue.bytes"),
         ] {
-            let text = says(definition).expect_err("refused");
+            let text = says(&definition).expect_err("refused");
             assert!(text.contains(word) && text.contains("rabbitmqctl set_policy -p / --apply-to queues --priority 4 dejaq"), "{text}");
         }
         // These our own arguments override, or they do no harm.
         let harmless = json!({"dead-letter-exchange": "dlx", "overflow": "reject-publish", "max-length": 1_000, "queue-mode": "lazy"});
-        assert_eq!(says(harmless), Ok(vec![]));
-        assert_eq!(says(json!({"expires": 60_000})).expect("a warning").len(), 1);
+        assert_eq!(says(&harmless), Ok(vec![]));
+        assert_eq!(says(&json!({"expires": 60_000})).expect("a warning").len(), 1);
     }
 
     #[test]

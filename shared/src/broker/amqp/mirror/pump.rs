@@ -11,11 +11,16 @@ use std::time::Duration;
 
 use futures_core::Stream as _;
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicPublishOptions, ConfirmSelectOptions};
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+};
+use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Consumer, PublisherConfirm};
 use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender};
 
 use super::canary::{KIND, Token};
+use super::session::CONSUMER;
+use super::window::Window;
 use crate::broker::mirror::MirrorNotice;
 
 /// The most deliveries in one batch.
@@ -124,6 +129,10 @@ pub(super) struct Pump {
     pub(super) generation: u32,
     pub(super) queue: String,
     pub(super) consumer: Consumer,
+    /// Where the consumer was begun.
+    pub(super) channel: Channel,
+    /// How many may be on their way.
+    pub(super) window: Window,
     /// How many to take.
     pub(super) limit: Option<u64>,
     pub(super) tally: Arc<Tally>,
@@ -132,6 +141,8 @@ pub(super) struct Pump {
     pub(super) signals: std::sync::mpsc::Sender<Signal>,
     /// The tag of the newest canary.
     pub(super) canary: Option<u64>,
+    /// Whether the consumer was told to end, for another window.
+    pub(super) turning: bool,
 }
 
 impl Pump {
@@ -154,15 +165,39 @@ impl Pump {
             if let Some(newest) = deliveries.last() {
                 self.tally.delivered.store(newest.delivery_tag, Ordering::Release);
             }
+            let bytes = deliveries.iter().map(|delivery| delivery.data.len()).sum();
+            let wider = self.window.came(deliveries.len(), bytes).filter(|_| self.limit.is_none() && end.is_none() && !self.turning);
             let deliveries = self.without_canaries(deliveries);
             let (link, generation) = (self.link, self.generation);
             if !deliveries.is_empty() && self.events.send(Event::Batch { link, generation, deliveries }).await.is_err() {
                 return End::Unwanted;
             }
-            if let Some(end) = end {
-                return end;
+            match end {
+                // The consumer was ended by us, and all that it got has come.
+                Some(End::Cancelled) if self.turning => {
+                    if let Err(error) = self.consume_again().await {
+                        return End::Broken(error);
+                    }
+                }
+                Some(end) => return end,
+                None => {}
+            }
+            if wider.is_some() {
+                self.turning = true;
+                if let Err(error) = self.channel.basic_cancel(CONSUMER.into(), BasicCancelOptions::default()).await {
+                    return End::Broken(error);
+                }
             }
         }
+    }
+
+    /// Goes over to another window: a consumer keeps the one with which it was begun.
+    async fn consume_again(&mut self) -> lapin::Result<()> {
+        self.turning = false;
+        self.channel.basic_qos(self.window.present(), BasicQosOptions::default()).await?;
+        let queue = self.queue.as_str().into();
+        self.consumer = self.channel.basic_consume(queue, CONSUMER.into(), BasicConsumeOptions::default(), FieldTable::default()).await?;
+        Ok(())
     }
 
     /// What is there, at least one unless the consumer has ended.

@@ -50,10 +50,10 @@ impl Records {
     pub(super) fn hand_over<H: MirrorHandler>(&mut self, receipt: Receipt, from: &Delivered, arrival_ns: i64, handler: &mut H) -> Became {
         match self.wanted.mode {
             MirrorBy::Firehose => match firehose::published(&from.properties) {
-                Some(published) if self.is_wanted(&published) => self.record(receipt, from, (&published).into(), arrival_ns, handler),
+                Some(published) if self.is_wanted(&published) => self.record(receipt, from, &(&published).into(), arrival_ns, handler),
                 _ => Became::Nothing,
             },
-            _ => self.record(receipt, from, from.into(), arrival_ns, handler),
+            _ => self.record(receipt, from, &from.into(), arrival_ns, handler),
         }
     }
 
@@ -69,7 +69,7 @@ impl Records {
         &mut self,
         receipt: Receipt,
         from: &Delivered,
-        message: Message<'_>,
+        message: &Message<'_>,
         arrival_ns: i64,
         handler: &mut H,
     ) -> Became {

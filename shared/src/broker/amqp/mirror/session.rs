@@ -31,7 +31,9 @@ pub(super) struct Site {
     pub(super) vhosts: Vec<String>,
     pub(super) wanted: Wanted,
     pub(super) ours: OurQueue,
+    /// The most deliveries on their way, and the bytes that they may take.
     pub(super) prefetch: u16,
+    pub(super) budget_bytes: u64,
     pub(super) resync: Duration,
     pub(super) connector: Arc<Connector>,
     pub(super) management: Arc<Management>,
@@ -89,7 +91,10 @@ impl Site {
     fn lacks(&self, step: Step<'_>, words: &str) -> BrokerError {
         let ours = format!("queue {:?}", self.ours.name);
         let (operation, resource) = match step {
-            Step::Declare | Step::Remove => ("configure", ours),
+            // To make a queue with a dead-letter exchange takes the right to read it, and to write there.
+            Step::Declare if words.contains("access to exchange") => ("write", format!("exchange \"{}.nowhere\"", self.ours.name)),
+            Step::Declare => ("configure and read", ours),
+            Step::Remove => ("configure", ours),
             Step::Bind(exchange) if words.contains("access to exchange") => ("read", format!("exchange {exchange:?}")),
             Step::Bind(_) => ("write", ours),
             Step::Canary => ("write", "the default exchange (for the canary, which goes into our queue only)".to_owned()),

@@ -26,18 +26,31 @@ pub(super) fn standing(management: &Management, name: &str) -> Result<Standing, 
         exchanges,
         queues: management.queues(name)?,
         bindings: management.bindings(name)?,
-        policies: management.policies(name)?,
+        policies: Vec::new(),
     };
-    let operator_policies: Option<Vec<Policy>> = management.find(&format!("/api/operator-policies/{}", percent_encode(name)))?;
+    let policies: Option<Vec<Policy>> = if_allowed(management.policies(name).map(Some))?;
+    let operator_policies = if_allowed(management.find(&format!("/api/operator-policies/{}", percent_encode(name))))?;
     #[derive(Deserialize)]
     struct Traced {
         name: String,
         tracing: Option<bool>,
     }
-    // One virtual host alone is shown to administrators only.
-    let all: Vec<Traced> = management.find("/api/vhosts?columns=name,tracing")?.unwrap_or_default();
-    let tracing = all.into_iter().find(|vhost| vhost.name == name).and_then(|vhost| vhost.tracing);
-    Ok(Standing { vhost, operator_policies: operator_policies.unwrap_or_default(), tracing })
+    // One virtual host by itself is shown to administrators only.
+    let traced: Vec<Traced> = management.find("/api/vhosts")?.unwrap_or_default();
+    Ok(Standing {
+        policies_shown: policies.is_some() && operator_policies.is_some(),
+        vhost: VirtualHost { policies: policies.unwrap_or_default(), ..vhost },
+        operator_policies: operator_policies.unwrap_or_default(),
+        tracing: traced.into_iter().find(|traced| traced.name == name).and_then(|traced| traced.tracing),
+    })
+}
+
+/// `None`: the user may not see it. What policies make of our queue the broker shows with the queue.
+fn if_allowed<T>(answer: Result<Option<T>, BrokerError>) -> Result<Option<T>, BrokerError> {
+    match answer {
+        Err(BrokerError::MissingRight { .. }) => Ok(None),
+        other => other,
+    }
 }
 
 /// How many bytes of bodies wait in a queue, as statistics say that lag some seconds.
@@ -97,8 +110,8 @@ pub(super) fn alone(management: &Management, ours: &str, vhosts: &[String], node
     }
     // Without statistics a queue does not show what policy holds for it: one that bounds anything counts as one that does.
     for path in ["/api/policies", "/api/operator-policies"] {
-        let policies: Vec<Policy> = management.find(path)?.unwrap_or_default();
-        if policies.iter().any(|policy| bounds(&policy.definition)) {
+        let policies: Option<Vec<Policy>> = if_allowed(management.find(path))?;
+        if policies.is_none_or(|policies| policies.iter().any(|policy| bounds(&policy.definition))) {
             return Ok(false);
         }
     }
