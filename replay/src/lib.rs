@@ -43,6 +43,7 @@ pub mod prepare;
 pub mod profile;
 pub mod recorded;
 pub mod remap;
+pub mod report;
 pub mod ring;
 pub mod run;
 pub mod schedule;
