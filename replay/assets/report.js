@@ -84,6 +84,7 @@
       label: line.name,
       stroke: () => color(`--c${ix % 8}`),
       width: 1.6,
+      fill: line.filled ? () => color(`--c${ix % 8}`) + "2b" : undefined,
       paths: time ? uPlot.paths.stepped({ align: 1 }) : uPlot.paths.linear(),
       points: { show: few },
       spanGaps: false,
@@ -97,13 +98,13 @@
       scales: {
         x: { time: false, range: time ? () => [0, drawn.end_s || 1] : undefined },
         y: chart.logarithmic
-          ? { distr: 3, log: 10 }
+          ? { distr: 3, log: 10, range: (u, low, high) => (low > 0 ? [low / 1.5, high * 1.5] : [1, 10]) }
           : { range: (u, low, high) => [0, high > 0 ? high * 1.12 : 1] },
       },
       axes: [
         time
-          ? { ...axis, space: 70, values: (u, at) => at.map(seconds) }
-          : { ...axis, splits: () => [Math.log10(2), 1, 2, 3, 4, 5], values: (u, at) => at.map((x) => (x < 0.9 ? "p50" : percentile(x))) },
+          ? { ...axis, size: 32, space: 70, values: (u, at) => at.map(seconds) }
+          : { ...axis, size: 32, splits: () => [Math.log10(2), 1, 2, 3, 4, 5], values: (u, at) => at.map((x) => (x < 0.9 ? "p50" : percentile(x))) },
         { ...axis, size: 64, values: (u, at) => at.map((y) => (y == null ? "" : format(y))),
           ...(chart.logarithmic ? { filter: decades } : {}) },
       ],
@@ -123,10 +124,15 @@
     });
   }
 
-  const plots = [];
-  for (const chart of drawn.charts) {
-    const place = document.querySelector(`#chart-${CSS.escape(chart.id)} .plot`);
-    if (place) plots.push([new uPlot(options(chart, place), [chart.x, ...chart.lines.map((line) => line.values)], place), place]);
+  let plots = [];
+  function draw() {
+    plots.forEach(([plot]) => plot.destroy());
+    plots = [];
+    for (const chart of drawn.charts) {
+      const place = document.querySelector(`#chart-${CSS.escape(chart.id)} .plot`);
+      if (place) plots.push([new uPlot(options(chart, place), [chart.x, ...chart.lines.map((line) => line.values)], place), place]);
+    }
+    root.dataset.drawn = plots.length;
   }
   new ResizeObserver(() => {
     for (const [plot, place] of plots) {
@@ -135,15 +141,14 @@
   }).observe(document.body);
 
   // ---- light and dark -----------------------------------------------------------------------------------------------
-  const redraw = () => plots.forEach(([plot]) => plot.redraw(false));
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const wished = new URLSearchParams(location.hash.slice(1)).get("theme");
   if (wished === "dark" || wished === "light") root.dataset.theme = wished;
   document.getElementById("theme").addEventListener("click", () => {
     const now = root.dataset.theme || (dark.matches ? "dark" : "light");
     root.dataset.theme = now === "dark" ? "light" : "dark";
-    redraw();
+    draw();
   });
-  dark.addEventListener("change", redraw);
-  redraw();
+  dark.addEventListener("change", draw);
+  draw();
 })();

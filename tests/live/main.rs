@@ -17,5 +17,6 @@ mod held;
 mod many;
 mod peer;
 mod replay;
+mod report;
 mod security;
 mod shape;

@@ -39,6 +39,8 @@ pub enum Across {
 pub struct Line {
     /// What it is called.
     pub name: String,
+    /// Whether the space below it is filled, so that another line can lie upon it.
+    pub filled: bool,
     /// Its values; `None` where there is none.
     pub values: Vec<Option<f64>>,
 }
@@ -78,6 +80,6 @@ impl Line {
     pub fn over(axis: &TimeAxis, name: &str, value: impl Fn(usize) -> Option<f64>) -> Self {
         let mut values: Vec<Option<f64>> = (0..axis.bins).map(&value).collect();
         values.push(values.last().copied().flatten());
-        Self { name: name.to_owned(), values }
+        Self { name: name.to_owned(), filled: false, values }
     }
 }

@@ -5,7 +5,7 @@
 //! [`axis::BINS_MAX`] points a series, and percentiles of longer bins come from merged histograms, never from percentiles. A
 //! run that was killed has a report too, of what it had saved. Series that a run does not have are left out.
 //!
-//! `files` what the run left · `axis` time in bins · `latencies` the interval log · `counts` the two tables beside it ·
+//! `files` what the run left · `axis` time in bins · `latencies` the interval log · `counts` the two tables beside it · `observed` what was sampled of the system under test ·
 //! `chart`, `model` what is shown · `events` what is marked · `shell` a page with charts · `page`, `markdown` the texts.
 
 pub mod axis;
@@ -17,6 +17,7 @@ mod latencies;
 mod markdown;
 pub mod model;
 pub mod numbers;
+mod observed;
 mod page;
 pub mod shell;
 
@@ -27,7 +28,7 @@ pub use markdown::markdown;
 pub use model::Report;
 pub use page::html;
 
-use crate::run::dir::{RunDir, RunDirError};
+use crate::run::dir::RunDir;
 
 /// The name of the page in a run directory.
 pub const REPORT_HTML: &str = "report.html";
@@ -38,8 +39,7 @@ pub const REPORT_HTML: &str = "report.html";
 /// [`ReportError`] when the directory cannot be read or written.
 pub fn write(run: &Path) -> Result<Report, ReportError> {
     let report = Report::read(run)?;
-    let dir = RunDir::open(run);
-    dir.replace(REPORT_HTML, html(&report).as_bytes()).map_err(|e: RunDirError| ReportError::from(e))?;
+    RunDir::open(run).replace(REPORT_HTML, html(&report).as_bytes())?;
     Ok(report)
 }
 

@@ -11,6 +11,7 @@ use super::events::{Event, Marks};
 use super::files::ReportError;
 use super::latencies::{Measure, curve_quantiles, read};
 use super::numbers::{Number, numbers};
+use super::observed;
 use crate::cardinality::{CARDINALITY_JSON, CardinalityReport};
 use crate::measure::latency::LatencySummary;
 use crate::run::dir::{read_json, read_report};
@@ -45,15 +46,17 @@ impl Report {
         let fates = fates(run_dir, from_s, |second| marks.see(second))?;
         let rates = rates(run_dir)?;
         let measures = read(run_dir, &fates.axis, &fates.scheduled, from_s)?;
-        let end_s = [rates.axis, fates.axis].iter().map(end_s).fold(run.duration_ns as f64 / 1e9, f64::max);
-        let charts = charts(&run, &rates, &fates, &measures).into_iter().filter(Chart::has_values).collect();
+        let mut charts = charts(&run, &rates, &fates, &measures);
+        charts.extend(observed::charts(run_dir)?);
+        charts.retain(Chart::has_values);
+        let end_s = charts
+            .iter()
+            .filter(|c| c.across == Across::Time)
+            .filter_map(|c| c.x.last().copied())
+            .fold(run.duration_ns as f64 / 1e9, f64::max);
         let cardinality = read_json(run_dir, CARDINALITY_JSON)?;
         Ok(Self { numbers: numbers(&run), charts, events: marks.events(&run), end_s, cardinality, run })
     }
-}
-
-fn end_s(axis: &TimeAxis) -> f64 {
-    axis.edges_s().last().copied().unwrap_or(0.0)
 }
 
 fn charts(run: &RunReport, rates: &Rates, fates: &Fates, measures: &[Measure; 3]) -> Vec<Chart> {
@@ -65,7 +68,9 @@ fn charts(run: &RunReport, rates: &Rates, fates: &Fates, measures: &[Measure; 3]
         over_time(
             "latency",
             &format!("{name} over time"),
-            format!("By the second in which a message was due. Each value is of {bin}; where the line is broken, that percentile was never answered."),
+            format!(
+                "By the second in which a message was due. Each value is of {bin}; where the line is broken, that percentile was never answered."
+            ),
             &fates.axis,
             headline,
         ),
@@ -86,6 +91,7 @@ fn rate_chart(run: &RunReport, rates: &Rates) -> Chart {
     let mut lines = vec![line("sent", &rates.sent)];
     if !run.closed_loop {
         lines.insert(0, line("intended", &rates.planned));
+        lines[0].filled = true;
     }
     Chart {
         id: "rate".to_owned(),
@@ -131,7 +137,7 @@ fn curve(run: &RunReport, fates: &Fates, measures: &[Measure; 3]) -> Chart {
         // Beyond 1 − 1/n there is only the maximum.
         let told = |q: u64| u128::from(1_000_000 - q) * u128::from(count) >= 1_000_000;
         let values = values.into_iter().zip(&millionths).map(|(ns, q)| ns.filter(|_| told(*q)).map(|ns| ns as f64)).collect();
-        Line { name: name.to_owned(), values }
+        Line { name: name.to_owned(), filled: false, values }
     };
     let mut lines = vec![line("service", service, 0)];
     if !run.closed_loop {
@@ -141,9 +147,10 @@ fn curve(run: &RunReport, fates: &Fates, measures: &[Measure; 3]) -> Chart {
     Chart {
         id: "percentiles".to_owned(),
         title: "Percentiles".to_owned(),
-        about: "Of the whole measured window; each nine is as wide as the one before. A curve ends where there are no messages to tell more, \
+        about:
+            "Of the whole measured window; each nine is as wide as the one before. A curve ends where there are no messages to tell more, \
                 or where the unanswered ones begin."
-            .to_owned(),
+                .to_owned(),
         unit: Unit::Ns,
         across: Across::Percentile,
         logarithmic: true,

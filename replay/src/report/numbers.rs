@@ -43,7 +43,12 @@ pub fn numbers(run: &RunReport) -> [Number; 5] {
     let scheduled = format!("of {} messages", format_count(counts.scheduled));
     [
         number("rate achieved", rate, intended, false),
-        number(&format!("p50 {measure}"), percentile(latency, latency.p50_ns), format!("p90 {}", percentile(latency, latency.p90_ns)), false),
+        number(
+            &format!("p50 {measure}"),
+            percentile(latency, latency.p50_ns),
+            format!("p90 {}", percentile(latency, latency.p90_ns)),
+            false,
+        ),
         number(
             &format!("p99 {measure}"),
             percentile(latency, latency.p99_ns),

@@ -77,10 +77,10 @@ fn head(run: &RunReport) -> Markup {
             @if !run.trust.is_empty() {
                 ul { @for reason in &run.trust { li { strong { (reason.reason) } ": " (reason.detail) } } }
             }
-            @if run.limited_by.is_some() { p { (limits(run)) "." } }
+            @if run.limited_by.is_some() { p { "The run was " (limits(run)) "." } }
         }
         p class="facts" {
-            span { (format_time_ns(run.t0_unix_ns)) }
+            span { (format_time_ns(run.t0_unix_ns - run.t0_unix_ns.rem_euclid(1_000_000_000))) }
             @if run.duration_ns > 0 { span { (format_duration_ns(run.duration_ns)) } }
             span { (format_count(run.ledger.counts.scheduled)) " messages" }
             @if let Some(shard) = &run.shard { span { "shard " (shard) } }
@@ -173,17 +173,15 @@ fn bar(count: u64, longest: u64) -> Markup {
 fn cardinalities(report: &CardinalityReport) -> Markup {
     let metrics = || report.rules.iter().flat_map(|rule| rule.metrics.iter().map(move |metric| (rule, metric)));
     let longest = |of: fn(&MetricCardinality) -> u64| metrics().map(|(_, m)| of(m)).max().unwrap_or(0);
-    let (values, series) = (
-        longest(|m| m.distinct_before.max(m.distinct_sent)),
-        longest(|m| m.series_before.max(m.series_sent)),
-    );
+    let (values, series) = (longest(|m| m.distinct_before.max(m.distinct_sent)), longest(|m| m.series_before.max(m.series_sent)));
     html! {
         section id="cardinality" {
             h2 { "Cardinality" }
             p class="about" { "Distinct values of each expanded tag, and distinct series (metric and all tags), as recorded and as sent." }
             @for rule in &report.rules { p { (rule) } }
             div class="scroll" { table {
-                thead { tr { @for name in ["tag", "metric", "values recorded", "values sent", "series recorded", "series sent"] { th scope="col" { (name) } } } }
+                thead { tr { th scope="col" { "tag" } th scope="col" class="text" { "metric" }
+                    @for name in ["values recorded", "values sent", "series recorded", "series sent"] { th scope="col" { (name) } } } }
                 tbody {
                     @for (rule, metric) in metrics().take(ROWS_MAX) {
                         tr {

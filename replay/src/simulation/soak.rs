@@ -5,7 +5,7 @@ use std::path::Path;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
 use super::*;
-use crate::run::dir::{COUNTS_CSV, LATENCY_HLOG, RunDir, INTERVALS_CSV};
+use crate::run::dir::{COUNTS_CSV, INTERVALS_CSV, LATENCY_HLOG, RunDir};
 use crate::run::rolled::files;
 use crate::run::saver::{SaverOptions, ToSave, save};
 
