@@ -36,7 +36,8 @@
   };
 
   // ---- marks over time ----------------------------------------------------------------------------------------------
-  const marks = {
+  // Bands and lines on every chart; what they are called on the first two, which are wide.
+  const marks = (labelled) => ({
     hooks: {
       drawClear: [(u) => {
         const { ctx, bbox } = u;
@@ -53,26 +54,28 @@
         }
         ctx.restore();
       }],
-      draw: [(u) => {
+      draw: labelled ? [(u) => {
         const { ctx, bbox } = u;
         const size = 11 * devicePixelRatio;
         ctx.save();
         ctx.font = `${size}px system-ui, sans-serif`;
         ctx.textBaseline = "top";
-        // Labels that would run into one another stay away; the mark itself is there, and the legend says it.
-        let free = -Infinity;
+        ctx.textAlign = "left";
+        // Where each row of labels is free. A label that finds no row stays away: its mark is there.
+        const rows = [-Infinity, -Infinity, -Infinity];
         for (const event of [...drawn.events].sort((a, b) => a.from_s - b.from_s)) {
           const at = u.valToPos(event.from_s, "x", true) + 4 * devicePixelRatio;
           const width = ctx.measureText(event.label).width;
-          if (at < Math.max(free, bbox.left) || at + width > bbox.left + bbox.width) continue;
+          const row = rows.findIndex((free) => at >= free);
+          if (row < 0 || at < bbox.left || at + width > bbox.left + bbox.width) continue;
           ctx.fillStyle = color(EVENT_COLORS[event.kind]);
-          ctx.fillText(event.label, at, bbox.top + 3 * devicePixelRatio);
-          free = at + width + size;
+          ctx.fillText(event.label, at, bbox.top + 3 * devicePixelRatio + row * 1.3 * size);
+          rows[row] = at + width + size;
         }
         ctx.restore();
-      }],
+      }] : [],
     },
-  };
+  });
 
   // ---- charts -------------------------------------------------------------------------------------------------------
   function options(chart, place) {
@@ -93,7 +96,7 @@
     return {
       width: place.clientWidth,
       height: place.clientWidth < 500 ? 230 : 280,
-      plugins: time ? [marks] : [],
+      plugins: time ? [marks(drawn.charts.indexOf(chart) < 2)] : [],
       cursor: { y: false, sync: time ? { key: "time", scales: ["x", null] } : undefined, points: { size: 6 } },
       scales: {
         x: { time: false, range: time ? () => [0, drawn.end_s || 1] : undefined },
@@ -103,25 +106,28 @@
       },
       axes: [
         time
-          ? { ...axis, size: 32, space: 70, values: (u, at) => at.map(seconds) }
+          ? { ...axis, size: 32, space: 70, incrs: STEPS_S, values: (u, at) => at.map(seconds) }
           : { ...axis, size: 32, splits: () => [Math.log10(2), 1, 2, 3, 4, 5], values: (u, at) => at.map((x) => (x < 0.9 ? "p50" : percentile(x))) },
         { ...axis, size: 64, values: (u, at) => at.map((y) => (y == null ? "" : format(y))),
-          ...(chart.logarithmic ? { filter: decades } : {}) },
+          ...(chart.logarithmic ? { splits: decades } : chart.unit === "bytes" ? { incrs: STEPS_BYTES } : {}) },
       ],
       series: [{ label: time ? "at" : "percentile", value: (u, x) => (x == null ? "–" : time ? seconds(x) : percentile(x)) }, ...lines],
       legend: { live: true },
     };
   }
 
-  // On a logarithmic axis: labels at powers of ten, and at 2 and 5 where there are few.
-  function decades(u, splits) {
-    const { min, max } = u.scales.y;
-    const few = Math.log10(max / min) < 2.5;
-    return splits.map((y) => {
-      const lead = y / 10 ** Math.floor(Math.log10(y) + 1e-9);
-      const near = (n) => Math.abs(lead - n) < 1e-6;
-      return near(1) || (few && (near(2) || near(5))) ? y : null;
-    });
+  // Where people expect ticks.
+  const STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800];
+  const STEPS_BYTES = [...Array(50).keys()].map((power) => 2 ** power);
+
+  // On a logarithmic axis: powers of ten, and what lies at 2 and 5 where there are few.
+  function decades(u, ix, min, max) {
+    const leads = Math.log10(max / min) < 2.2 ? [1, 2, 5] : [1];
+    const ticks = [];
+    for (let power = Math.floor(Math.log10(min)); power <= Math.log10(max); power++) {
+      ticks.push(...leads.map((lead) => lead * 10 ** power));
+    }
+    return ticks.filter((y) => y >= min && y <= max);
   }
 
   let plots = [];
