@@ -49,19 +49,22 @@ fn second(second: u64, took_ms: &[u64], unanswered: u64) -> Closed {
 /// Saves seconds as a run does.
 fn saved(dir: &Path, seconds: impl Iterator<Item = Closed>, run: &Value) {
     let report: RunReport = serde_json::from_value(run.clone()).expect("a report");
-    let (to, incoming) = crossbeam_channel::unbounded();
-    for closed in seconds {
-        if let Closed::Second(second) = &closed {
-            for series in [Series::Planned, Series::Sent] {
-                let bucket = second.row.second * 1_000_000_000 / BUCKET_NS;
-                to.send(ToSave::Bucket(BucketRow { series, bucket, count: second.row.scheduled })).expect("open");
-            }
-        }
-        to.send(ToSave::Closed(closed)).expect("open");
-    }
-    drop(to);
+    let (to, incoming) = crossbeam_channel::bounded(16);
     let options = SaverOptions { dir: RunDir::create(dir).expect("empty"), t0_unix_ns: 0, classes: Vec::new() };
-    save(&options, &incoming, &|_| report.clone()).expect("saved");
+    std::thread::scope(|scope| {
+        let saving = scope.spawn(|| save(&options, &incoming, &|_| report.clone()).expect("saved"));
+        for closed in seconds {
+            if let Closed::Second(second) = &closed {
+                for series in [Series::Planned, Series::Sent] {
+                    let bucket = second.row.second * 1_000_000_000 / BUCKET_NS;
+                    to.send(ToSave::Bucket(BucketRow { series, bucket, count: second.row.scheduled })).expect("open");
+                }
+            }
+            to.send(ToSave::Closed(closed)).expect("open");
+        }
+        drop(to);
+        saving.join().expect("no panic");
+    });
     options.dir.write_report(&report).expect("written");
 }
 
