@@ -50,7 +50,7 @@ mod tests {
         #[test]
         fn every_time_has_a_bin_and_there_are_few(end_ms in 1u64..400 * 86_400_000, finest in prop::sample::select(vec![100u64, 1_000]), at in 0.0..1.0f64) {
             let axis = TimeAxis::reaching(end_ms, finest);
-            prop_assert!(axis.bins as u64 <= BINS_MAX && axis.bin_ms % finest == 0);
+            prop_assert!(axis.bins as u64 <= BINS_MAX && axis.bin_ms.is_multiple_of(finest));
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a positive number")]
             let at_ms = (end_ms as f64 * at) as u64;
             let bin = axis.bin(at_ms.min(end_ms - 1)).expect("before the end") as u64;

@@ -165,7 +165,7 @@ pub fn read_json<T: serde::de::DeserializeOwned>(run: &Path, name: &str) -> Resu
 }
 
 /// What a file that grows is called.
-pub(super) fn part(name: &str) -> String {
+fn part(name: &str) -> String {
     format!("{name}.part")
 }
 
