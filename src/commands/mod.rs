@@ -7,18 +7,18 @@ mod demo;
 #[cfg(feature = "replay")]
 mod expand;
 mod export;
-#[cfg(all(feature = "replay", feature = "kafka"))]
+#[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
 mod following;
 mod import;
 mod inspect;
-#[cfg(all(feature = "replay", feature = "kafka"))]
+#[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
 mod replay;
 #[cfg(feature = "replay")]
 mod report;
 mod sort;
 #[cfg(feature = "replay")]
 mod tags;
-#[cfg(all(feature = "replay", feature = "kafka"))]
+#[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
 mod typed;
 mod verify;
 
@@ -33,10 +33,10 @@ pub(crate) enum Command {
     #[cfg(all(feature = "capture", feature = "kafka"))]
     Capture(Box<capture::Arguments>),
     /// Say what replay would do, without doing it
-    #[cfg(all(feature = "replay", feature = "kafka"))]
+    #[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
     Plan(Box<replay::PlanArguments>),
     /// Send a recording into a broker, on time, and measure it
-    #[cfg(all(feature = "replay", feature = "kafka"))]
+    #[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
     Replay(Box<replay::Arguments>),
     /// Show a run: the verdict, the numbers, charts, as one HTML file
     #[cfg(feature = "replay")]
@@ -66,9 +66,9 @@ impl Command {
         match self {
             #[cfg(all(feature = "capture", feature = "kafka"))]
             Self::Capture(arguments) => capture::run(*arguments),
-            #[cfg(all(feature = "replay", feature = "kafka"))]
+            #[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
             Self::Plan(arguments) => replay::run_plan(&arguments),
-            #[cfg(all(feature = "replay", feature = "kafka"))]
+            #[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
             Self::Replay(arguments) => replay::run(&arguments, typed::without_secrets(words)),
             #[cfg(feature = "replay")]
             Self::Report(arguments) => report::run(&arguments),
@@ -142,7 +142,7 @@ fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
 }
 
 /// Splits each `-X key=value`. What was typed is not said again: it may be a secret.
-#[cfg(feature = "kafka")]
+#[cfg(any(all(feature = "capture", feature = "kafka"), all(feature = "replay", any(feature = "kafka", feature = "amqp"))))]
 fn properties(typed: &[String]) -> anyhow::Result<Vec<(String, String)>> {
     let split = |text: &String| match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),

@@ -18,14 +18,14 @@ fn a_run_has_a_page_and_report_writes_the_same_again() {
     let (scratch, target) = (Scratch::new(), kafka(&[("t", 1)]));
     let recording = scratch.recording("rec", &records(400, 1), Some("elsewhere"));
     let (url, run) = (target.url(), scratch.arg("run"));
-    let replayed = dejaq(&["replay", &recording, "--to", &url, "--run", &run, "--rate", "400/s", "-X", "sasl.password=hush"]);
+    let replayed = dejaq(&["replay", &recording, "--to", &url, "--run", &run, "--rate", "400/s", "-X", "ssl.key.password=hush"]);
     let written = page(&run);
     assert!(written.contains("<h1>VALID</h1>") || written.contains("<h1>INVALID</h1>"), "{replayed:?}");
     let again = dejaq(&["report", &run]);
     assert_eq!((page(&run), again.code), (written.clone(), replayed.code));
 
     let report = run_json(&run);
-    let expected = json!(["dejaq", "replay", recording, "--to", url, "--run", run, "--rate", "400/s", "-X", "sasl.password=***"]);
+    let expected = json!(["dejaq", "replay", recording, "--to", url, "--run", run, "--rate", "400/s", "-X", "ssl.key.password=***"]);
     let command = report["command"].as_array().expect("words");
     assert_eq!(command[1..], expected.as_array().expect("words")[1..]);
     assert!(written.contains(&format!("--to {url} --run")) && !written.contains("hush"));
