@@ -61,7 +61,10 @@ pub(crate) enum Command {
 
 impl Command {
     /// Runs it. `words` is what was typed.
-    #[cfg_attr(not(feature = "replay"), expect(unused_variables, reason = "only a run keeps its command"))]
+    #[cfg_attr(
+        not(all(feature = "replay", any(feature = "kafka", feature = "amqp"))),
+        expect(unused_variables, reason = "only a run keeps its command")
+    )]
     pub(crate) fn run(self, words: &[OsString]) -> anyhow::Result<Outcome> {
         match self {
             #[cfg(all(feature = "capture", feature = "kafka"))]
