@@ -8,7 +8,7 @@
 //! `config` what was typed → what it means · `clock_choice` which time of a record counts · `select`, `shard`, `remap`,
 //! `partitioner`, `guard` what goes where, and what is refused · `timestamps` which stamp it bears · `transform` what it says · `schedule`, `profile`, `copies`, `marks`,
 //! `planner`, `ring` what is sent when · `fit` in whose terms · `pacer`, `ceiling`,
-//! `holds`, `inflight` sending it · `ledger`, `measure`, `trust` what is known of it · `run`, `summary` saying so ·
+//! `holds`, `inflight` sending it · `ledger`, `measure`, `warm_up`, `trust` what is known of it · `run`, `summary` saying so ·
 //! `engine` the threads.
 
 mod accounting;
@@ -44,6 +44,7 @@ pub mod prepare;
 pub mod profile;
 pub mod recorded;
 pub mod remap;
+pub mod report;
 pub mod ring;
 pub mod run;
 pub mod schedule;
@@ -54,6 +55,7 @@ pub mod summary;
 pub mod timestamps;
 pub mod transform;
 pub mod trust;
+pub mod warm_up;
 
 #[cfg(test)]
 mod simulation;

@@ -13,10 +13,16 @@ mod import;
 mod inspect;
 #[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
 mod replay;
+#[cfg(feature = "replay")]
+mod report;
 mod sort;
 #[cfg(feature = "replay")]
 mod tags;
+#[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
+mod typed;
 mod verify;
+
+use std::ffi::OsString;
 
 use dejaq_shared::outcome::Outcome;
 
@@ -32,6 +38,9 @@ pub(crate) enum Command {
     /// Send a recording into a broker, on time, and measure it
     #[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
     Replay(Box<replay::Arguments>),
+    /// Show a run: the verdict, the numbers, charts, as one HTML file
+    #[cfg(feature = "replay")]
+    Report(report::Arguments),
     /// Show what is in a recording: streams, rates, sizes, gaps
     Inspect(inspect::Arguments),
     /// Check a recording: checksums, missing segments, gaps, books
@@ -51,15 +60,21 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Runs it.
-    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+    /// Runs it. `words` is what was typed.
+    #[cfg_attr(
+        not(all(feature = "replay", any(feature = "kafka", feature = "amqp"))),
+        expect(unused_variables, reason = "only a run keeps its command")
+    )]
+    pub(crate) fn run(self, words: &[OsString]) -> anyhow::Result<Outcome> {
         match self {
             #[cfg(all(feature = "capture", feature = "kafka"))]
             Self::Capture(arguments) => capture::run(*arguments),
             #[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
             Self::Plan(arguments) => replay::run_plan(&arguments),
             #[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
-            Self::Replay(arguments) => replay::run(&arguments),
+            Self::Replay(arguments) => replay::run(&arguments, typed::without_secrets(words)),
+            #[cfg(feature = "replay")]
+            Self::Report(arguments) => report::run(&arguments),
             Self::Inspect(arguments) => inspect::run(&arguments),
             Self::Verify(arguments) => verify::run(&arguments),
             Self::Export(arguments) => export::run(&arguments),

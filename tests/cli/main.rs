@@ -20,6 +20,7 @@ mod places;
 mod rabbit;
 mod reader;
 mod replaying;
+mod report;
 mod secrets;
 mod shards;
 mod sorting;
