@@ -17,6 +17,7 @@ use crate::assemble::{Ended, RunIdentity, finished};
 use crate::batch::{Batch, Route};
 use crate::ceiling::Ceilings;
 use crate::copies::Copies;
+use crate::fidelity::shape::{RunShape, gap_tolerance_ns};
 use crate::hands::Hands;
 use crate::inflight::Slots;
 use crate::ledger::Ledger;
@@ -220,6 +221,8 @@ pub(crate) struct Outcome {
     ledger: Ledger,
     pub(crate) closed: Vec<Closed>,
     buckets: Vec<BucketRow>,
+    confirmed: Vec<BucketRow>,
+    shape: Option<RunShape>,
     sent_at: Vec<u64>,
     pub(crate) said: Vec<Said>,
     marked: usize,
@@ -302,6 +305,7 @@ impl Simulation {
 
     pub(crate) fn run(mut self) -> Outcome {
         let scheduled = self.pace.is_scheduled();
+        let gap_tolerance_ns = gap_tolerance_ns(&self.pace);
         let slots = Arc::new(Slots::new(1_000_001));
         let (planner, options) = (self.planner(), self.pacer_options());
         let world = Arc::new(Mutex::new(World {
@@ -334,6 +338,8 @@ impl Simulation {
         let pacer = Pacer::new(options, &mut sink, hands(self.oversleep, self.tick_ns), log.clone(), &slots, &stop, live).run(&mut batches);
         while hands(|_| 0, 0).answer(u64::MAX).is_some() {}
         let (ended, closed) = end(&recorder, pacer, self.streams, scheduled);
+        let shape = ended.pacer.shape.as_ref().map(|shape| shape.summary(gap_tolerance_ns));
+        let confirmed = recorder.borrow_mut().take_buckets().collect();
         let identity = RunIdentity { class_of_stream: vec![Some(0); self.streams], ..RunIdentity::default() };
         let (report, ledger) = finished(&identity, &ended);
         let world = world.lock().expect("one thread");
@@ -343,6 +349,8 @@ impl Simulation {
             ledger,
             closed,
             buckets,
+            confirmed,
+            shape,
             sent_at: world.sent_at.clone(),
             said: world.said.clone(),
             marked: world.marked,
@@ -379,5 +387,6 @@ fn end(recorder: &RefCell<Recorder>, pacer: PacerBooks, streams: usize, schedule
     (ended, closed)
 }
 
+mod saved;
 mod soak;
 pub(crate) mod tests;

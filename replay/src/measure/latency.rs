@@ -34,11 +34,32 @@ impl<C: Counter> Latency<C> {
         self.overflow += u64::from(!filed);
     }
 
+    /// Files a value that came `count` times.
+    pub fn record_many(&mut self, ns: u64, count: u64) {
+        self.max_ns = self.max_ns.max(ns);
+        let times = C::from_u64(count).unwrap_or_else(C::zero);
+        let filed = ns <= LATENCY_NS_MAX && self.make().is_some_and(|h| h.record_n(ns, times).is_ok());
+        self.overflow += if filed { 0 } else { count };
+    }
+
     /// Adds all values of another histogram.
     pub fn merge<D: Counter>(&mut self, other: &Latency<D>) {
         self.overflow += other.overflow;
         self.max_ns = self.max_ns.max(other.max_ns);
-        let Some(theirs) = other.histogram.as_ref() else { return };
+        if let Some(theirs) = &other.histogram {
+            self.file_all(theirs);
+        }
+    }
+
+    /// Adds all values of a bare histogram, as an interval log has them. The maximum is then that of its bucket.
+    pub fn add<D: Counter>(&mut self, histogram: &Histogram<D>) {
+        if !histogram.is_empty() {
+            self.max_ns = self.max_ns.max(histogram.max());
+            self.file_all(histogram);
+        }
+    }
+
+    fn file_all<D: Counter>(&mut self, theirs: &Histogram<D>) {
         let Some(mine) = self.make() else { return };
         for step in theirs.iter_recorded() {
             let count = C::from_u64(step.count_at_value().as_u64()).unwrap_or_else(C::zero);

@@ -1,7 +1,7 @@
 //! The directory and its files.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +32,9 @@ pub enum RunDirError {
         reason: String,
     },
 }
+
+/// What is read of a file of JSON at most; dejaq's own are far smaller.
+const JSON_BYTES_MAX: u64 = 64 << 20;
 
 /// The name of the report in a run directory.
 pub const RUN_JSON: &str = "run.json";
@@ -137,10 +140,20 @@ impl RunDir {
 /// # Errors
 /// [`RunDirError`].
 pub fn read_report(run: &Path) -> Result<RunReport, RunDirError> {
-    let path = run.join(RUN_JSON);
-    let bytes = fs::read(&path).map_err(|source| RunDirError::Io { what: "read", path: path.clone(), source })?;
-    serde_json::from_slice(&bytes)
-        .map_err(|e| RunDirError::Malformed { path, reason: format!("not a run.json that this build reads: {e}") })
+    read_json(run, RUN_JSON)
+}
+
+/// Reads a file of JSON in a run directory.
+///
+/// # Errors
+/// [`RunDirError`].
+pub fn read_json<T: serde::de::DeserializeOwned>(run: &Path, name: &str) -> Result<T, RunDirError> {
+    let path = run.join(name);
+    let io = |source| RunDirError::Io { what: "read", path: path.clone(), source };
+    let mut bytes = Vec::new();
+    File::open(&path).map_err(io)?.take(JSON_BYTES_MAX).read_to_end(&mut bytes).map_err(io)?;
+    let reason = |e| format!("not a {name} that this build reads: {e}");
+    serde_json::from_slice(&bytes).map_err(|e| RunDirError::Malformed { path: path.clone(), reason: reason(e) })
 }
 
 fn part(name: &str) -> String {

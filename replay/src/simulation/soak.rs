@@ -5,9 +5,10 @@ use std::path::Path;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
 use super::*;
+use crate::fidelity::shape::SHAPE_JSON;
 use crate::run::dir::{COUNTS_CSV, LATENCY_HLOG, RunDir, SECONDS_CSV};
 use crate::run::rolled::files;
-use crate::run::saver::{SaverOptions, ToSave, save};
+use crate::run::saver::{SaverOptions, ToSave, save, save_streams};
 
 const HOUR: u64 = 3_600 * S;
 /// Two records, this far apart, for ever: a pass is seven minutes, so that its seam meets the hours anywhere.
@@ -20,20 +21,26 @@ fn soak(hours: u64) -> Simulation {
     simulation
 }
 
-/// Saves what a run measured, as the saving thread does.
-fn saved(outcome: &mut Outcome) -> tempfile::TempDir {
+/// Saves what a run measured, as the saving thread and the engine do.
+pub(super) fn saved(outcome: &mut Outcome) -> tempfile::TempDir {
     let tmp = tempfile::tempdir().expect("tmp");
     let (to, incoming) = crossbeam_channel::unbounded();
     for closed in outcome.closed.drain(..) {
         to.send(ToSave::Closed(closed)).expect("open");
     }
-    for row in &outcome.buckets {
+    for row in outcome.buckets.iter().chain(&outcome.confirmed) {
         to.send(ToSave::Bucket(*row)).expect("open");
     }
     drop(to);
-    let options = SaverOptions { dir: RunDir::create(tmp.path()).expect("empty"), t0_unix_ns: 0, classes: vec!["t".into()] };
+    let dir = RunDir::create(tmp.path()).expect("empty");
+    let options = SaverOptions { dir: dir.clone(), t0_unix_ns: 0, classes: vec!["t".into()] };
     let totals = save(&options, &incoming, &|_| outcome.report.clone()).expect("saved");
     assert_eq!(totals.acked, outcome.report.ledger.counts.acked);
+    save_streams(&dir, &["t/0".to_owned()], &outcome.ledger).expect("saved");
+    if let Some(shape) = &outcome.shape {
+        dir.write_json(SHAPE_JSON, shape).expect("saved");
+    }
+    dir.write_report(&outcome.report).expect("saved");
     tmp
 }
 
