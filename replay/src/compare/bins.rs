@@ -110,8 +110,8 @@ impl Mixture {
 
 /// The latency of a rank (from 1) in a mixture of several runs, each with how often it is taken; infinity beyond the last.
 pub(crate) fn at_rank(mixtures: &[(&Mixture, u32)], weights: &[u32], rank: u64) -> f64 {
-    let at_most = |bin| mixtures.iter().map(|(mixture, times)| mixture.at_most(bin, weights) * u64::from(*times)).sum::<u64>();
     let taken = || mixtures.iter().filter(|(mixture, times)| *times > 0 && !mixture.below.is_empty());
+    let at_most = |bin| taken().map(|(mixture, times)| mixture.at_most(bin, weights) * u64::from(*times)).sum::<u64>();
     let bounds = taken().map(|(m, _)| m.first).min().zip(taken().map(|(m, _)| m.last()).max());
     let Some((mut low, mut high)) = bounds.filter(|(_, last)| at_most(*last) >= rank) else { return f64::INFINITY };
     while low < high {

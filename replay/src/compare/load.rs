@@ -84,12 +84,13 @@ fn observed(run: &Path, facts: &Facts, axis: Axis) -> Result<Observed, RunDirErr
             }
         }
     }
+    let maxima = [report.latency.response, Some(report.latency.service)].map(|l| l.and_then(|l| l.max_ns).unwrap_or(u64::MAX));
     histograms(run, &["response", "service"], &mut |tag, second, histogram| {
         let Some(unit) = axis.unit(second) else { return };
         let unit = &mut observed.units[unit];
         let (bins, total) = if tag == 0 { (&mut unit.response, &mut observed.response) } else { (&mut unit.service, &mut observed.service) };
         bins.add_all(histogram);
-        total.add(histogram);
+        total.add(histogram, maxima[tag]);
     })?;
     counts(run, &mut |series, start_ms, count| {
         if let Some(unit) = axis.unit(start_ms / 1_000).filter(|_| series == "acked") {

@@ -113,7 +113,7 @@ impl Side {
         let of_run = |(run, times): (&'a Observed, &'a u32)| {
             run.units.iter().zip(&taken.units).map(move |(unit, weight)| (unit, u64::from(*weight) * u64::from(*times)))
         };
-        self.runs.iter().zip(&taken.runs).flat_map(of_run)
+        self.runs.iter().zip(&taken.runs).filter(|(_, times)| **times > 0).flat_map(of_run)
     }
 
     fn sum(&self, taken: &Taken, of: impl Fn(&Unit) -> u64) -> u64 {

@@ -62,7 +62,7 @@ impl World {
     /// Compares `runs` runs a side; NEW is `slower` times as slow.
     fn compared(self, seed: u64, runs: u64, slower: f64) -> Comparison {
         let side = |from: u64, slower| (0..runs).map(|run| self.run(seed * 1_000 + from + run, slower)).collect();
-        let options = Options { replicates: 300, seed, ..Options::default() };
+        let options = Options { replicates: 120, seed, ..Options::default() };
         compare(side(0, 1.0), side(500, slower), Axis { from_s: 0, unit_s: 1, units: self.seconds }, &options)
     }
 

@@ -40,9 +40,9 @@ fn bursty() -> Vec<Message> {
     slots.map(&mut message).collect()
 }
 
-/// The same messages, a millisecond apart.
+/// The same messages, two in each millisecond.
 fn even() -> Vec<Message> {
-    bursty().into_iter().zip(0..).map(|(message, ms)| Message { ms, ..message }).collect()
+    bursty().into_iter().zip(0..).map(|(message, ix)| Message { ms: ix / 2, ..message }).collect()
 }
 
 fn write(dir: &Path, messages: &[Message]) -> PathBuf {

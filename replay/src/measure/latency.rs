@@ -51,12 +51,10 @@ impl<C: Counter> Latency<C> {
         }
     }
 
-    /// Adds all values of a bare histogram, as an interval log has them. The maximum is then that of its bucket.
-    pub fn add<D: Counter>(&mut self, histogram: &Histogram<D>) {
-        if !histogram.is_empty() {
-            self.max_ns = self.max_ns.max(histogram.max());
-            self.file_all(histogram);
-        }
+    /// Adds all values of a bare histogram, as an interval log has them, of which none is above `max_ns`.
+    pub fn add<D: Counter>(&mut self, histogram: &Histogram<D>, max_ns: u64) {
+        self.max_ns = self.max_ns.max(histogram.max().min(max_ns));
+        self.file_all(histogram);
     }
 
     fn file_all<D: Counter>(&mut self, theirs: &Histogram<D>) {
