@@ -8,7 +8,7 @@
 //! `config` what was typed → what it means · `clock_choice` which time of a record counts · `select`, `shard`, `remap`,
 //! `partitioner`, `guard` what goes where, and what is refused · `timestamps` which stamp it bears · `transform` what it says · `schedule`, `profile`, `copies`, `marks`,
 //! `planner`, `ring` what is sent when · `pacer`, `ceiling`,
-//! `holds`, `inflight` sending it · `ledger`, `measure`, `trust` what is known of it · `run`, `summary` saying so ·
+//! `holds`, `inflight` sending it · `ledger`, `measure`, `warm_up`, `trust` what is known of it · `run`, `summary` saying so ·
 //! `fidelity` how like the recording it was · `compare` how it stands against another ·
 //! `engine` the threads.
 
@@ -56,6 +56,7 @@ pub mod summary;
 pub mod timestamps;
 pub mod transform;
 pub mod trust;
+pub mod warm_up;
 
 #[cfg(test)]
 mod simulation;

@@ -40,7 +40,8 @@ pub struct Loaded {
 /// [`RunDirError`].
 pub fn load(base: &[PathBuf], new: &[PathBuf]) -> Result<Loaded, RunDirError> {
     let facts = base.iter().chain(new).map(|run| facts(run)).collect::<Result<Vec<Facts>, _>>()?;
-    let axis = Axis::new(0, facts.iter().map(|f| end_s(&f.report)).max().unwrap_or(0));
+    let from_s = facts.iter().filter_map(|f| f.report.warm_up.as_ref()).map(|warm_up| warm_up.until_s).max().unwrap_or(0);
+    let axis = Axis::new(from_s, facts.iter().map(|f| end_s(&f.report)).max().unwrap_or(0));
     let runs = base.iter().chain(new).zip(&facts);
     let mut base_runs = runs.map(|(run, facts)| observed(run, facts, axis)).collect::<Result<Vec<Observed>, _>>()?;
     let closed_loop = facts.iter().any(|f| f.report.closed_loop);
@@ -55,8 +56,7 @@ pub fn load(base: &[PathBuf], new: &[PathBuf]) -> Result<Loaded, RunDirError> {
 /// Reads what is known of a run but for its latencies.
 fn facts(run: &Path) -> Result<Facts, RunDirError> {
     let report = read_report(run)?;
-    let cardinality = if run.join(CARDINALITY_JSON).exists() { Some(read_json(run, CARDINALITY_JSON)?) } else { None };
-    Ok(Facts { name: run.display().to_string(), report, cardinality })
+    Ok(Facts { name: run.display().to_string(), report, cardinality: read_json(run, CARDINALITY_JSON)? })
 }
 
 /// The second in which the run's last message was answered, and one more: the axis of a comparison ends with the last of them.
@@ -84,13 +84,15 @@ fn observed(run: &Path, facts: &Facts, axis: Axis) -> Result<Observed, RunDirErr
             }
         }
     }
-    let maxima = [report.latency.response, Some(report.latency.service)].map(|l| l.and_then(|l| l.max_ns).unwrap_or(u64::MAX));
+    // In the log a maximum is that of its step.
+    observed.response.know_max(report.latency.response.and_then(|l| l.max_ns).unwrap_or(0));
+    observed.service.know_max(report.latency.service.max_ns.unwrap_or(0));
     histograms(run, &["response", "service"], &mut |tag, second, histogram| {
         let Some(unit) = axis.unit(second) else { return };
         let unit = &mut observed.units[unit];
         let (bins, total) = if tag == 0 { (&mut unit.response, &mut observed.response) } else { (&mut unit.service, &mut observed.service) };
         bins.add_all(histogram);
-        total.add(histogram, maxima[tag]);
+        total.add(histogram);
     })?;
     counts(run, &mut |series, start_ms, count| {
         if let Some(unit) = axis.unit(start_ms / 1_000).filter(|_| series == "acked") {

@@ -17,6 +17,9 @@ pub enum OfRunError {
     /// It had no schedule.
     #[error("a run with --max has no schedule that it could be like")]
     NoSchedule,
+    /// It has no `shape.json`.
+    #[error("the run has no shape.json: another version of dejaq made it")]
+    NoShape,
     /// It was killed.
     #[error("the run did not end by itself, so its shape was never written")]
     Unfinished,
@@ -45,7 +48,7 @@ pub fn of_run(run: &Path, recording: &str) -> Result<Fidelity, OfRunError> {
     if !report.finished {
         return Err(OfRunError::Unfinished);
     }
-    let shape: RunShape = read_json(run, SHAPE_JSON)?;
+    let shape: RunShape = read_json(run, SHAPE_JSON)?.ok_or(OfRunError::NoShape)?;
     let mut by_stream = Vec::new();
     streams(run, &mut |planned, sent| by_stream.push((planned, sent)))?;
     Ok(judge(&Sides {

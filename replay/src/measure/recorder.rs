@@ -61,6 +61,8 @@ pub struct ClosedSecond {
     pub unknown: u64,
     /// Whether each of its messages is accounted for.
     pub complete: bool,
+    /// The longest that one of them was held back, by a ceiling or a full queue.
+    pub held_max_ns: u64,
     /// Its histograms.
     pub latencies: Latencies<u32>,
 }
@@ -256,6 +258,10 @@ impl Recorder {
                     Fate::Unknown(_) => open.closed.unknown += 1,
                 }
                 complete = open.is_complete();
+                if self.scheduled {
+                    let held_ns = sent.sent_ns.saturating_sub(sent.intended_ns).saturating_sub(sent.late_ns);
+                    open.closed.held_max_ns = open.closed.held_max_ns.max(held_ns);
+                }
                 file(&mut open.closed.latencies, self.scheduled, sent, fate, now_ns);
             }
             None => {

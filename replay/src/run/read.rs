@@ -14,7 +14,7 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogHistogram, IntervalLogIterator, LogEntry};
 
-use super::dir::{COUNTS_CSV, LATENCY_HLOG, RunDirError, SECONDS_CSV, STREAMS_CSV};
+use super::dir::{COUNTS_CSV, LATENCY_HLOG, RunDirError, INTERVALS_CSV, STREAMS_CSV};
 use super::rolled::files;
 use crate::measure::latency::LATENCY_NS_MAX;
 
@@ -58,7 +58,7 @@ impl SecondCounts {
 /// [`RunDirError`].
 pub fn seconds(run: &Path, take: &mut dyn FnMut(SecondCounts)) -> Result<(), RunDirError> {
     let names = ["second", "complete", "scheduled", "skipped", "acked", "failed", "unknown"];
-    rows(run, SECONDS_CSV, &names, &mut |cells| {
+    rows(run, INTERVALS_CSV, &names, &mut |cells| {
         let number = |at: usize| cells[at].parse().map_err(|_| format!("{} is not a number", names[at]));
         take(SecondCounts {
             second: number(0)?,
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn columns_are_found_by_name_and_a_bad_cell_by_its_line() {
         let tmp = tempfile::tempdir().expect("tmp");
-        let write = |text: &str| std::fs::write(tmp.path().join(SECONDS_CSV), text).expect("written");
+        let write = |text: &str| std::fs::write(tmp.path().join(INTERVALS_CSV), text).expect("written");
         let read = || {
             let mut found = Vec::new();
             seconds(tmp.path(), &mut |row| found.push(row)).map(|()| found).map_err(|e| e.to_string())
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(expected.open(), 3);
         write("second,complete,scheduled,skipped,acked,failed,unknown\n4,true,x,1,5,1,0\n");
         let error = read().expect_err("no number");
-        assert!(error.contains("seconds.csv") && error.contains("line 2: scheduled is not a number"), "{error}");
+        assert!(error.contains("intervals.csv") && error.contains("line 2: scheduled is not a number"), "{error}");
         write("second,complete\n");
         assert!(read().expect_err("no column").contains("no column scheduled"));
     }

@@ -6,7 +6,7 @@ use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
 use super::*;
 use crate::fidelity::shape::SHAPE_JSON;
-use crate::run::dir::{COUNTS_CSV, LATENCY_HLOG, RunDir, SECONDS_CSV};
+use crate::run::dir::{COUNTS_CSV, LATENCY_HLOG, RunDir, INTERVALS_CSV};
 use crate::run::rolled::files;
 use crate::run::saver::{SaverOptions, ToSave, save, save_streams};
 
@@ -81,7 +81,7 @@ fn twenty_six_hours_of_a_loop_are_exact_and_each_hour_has_its_files() {
     let by_hour = |unit: u64| -> Vec<Vec<u64>> {
         (0..26).map(|h| expected.iter().filter(|at| *at / HOUR == h).map(|at| at / unit).collect()).collect()
     };
-    assert_eq!(column(run.path(), SECONDS_CSV, "", "second,", 0), by_hour(S));
+    assert_eq!(column(run.path(), INTERVALS_CSV, "", "second,", 0), by_hour(S));
     assert_eq!(column(run.path(), COUNTS_CSV, "planned", "series,", 1), by_hour(MS));
     assert_eq!(column(run.path(), COUNTS_CSV, "sent", "series,", 1), by_hour(MS), "on time, each hour's sendings are with it");
     assert_eq!(hlog_seconds(run.path(), "response"), by_hour(S));
