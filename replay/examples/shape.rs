@@ -102,7 +102,8 @@ fn shape(dir: &Path, copies: Copies) -> Result<(Shape, u64), Box<dyn Error>> {
                 *shape.bins.entry(item.due_ns / 100_000_000).or_default() += 1;
                 *shape.streams.entry(item.stream).or_default() += 1;
                 let suffix = if item.copy == 0 { String::new() } else { format!("~{}", item.copy) };
-                let original = |key: &[u8]| key.strip_suffix(suffix.as_bytes()).map(<[u8]>::to_vec).ok_or("a copy's key without its number");
+                let original =
+                    |key: &[u8]| key.strip_suffix(suffix.as_bytes()).map(<[u8]>::to_vec).ok_or("a copy's key without its number");
                 let original = batch.key(item).map(original).transpose()?;
                 shape.mix.push(item.bytes() - batch.key(item).and(Some(suffix.len() as u64)).unwrap_or(0), original.as_deref());
                 if let Some(original) = original {

@@ -8,7 +8,9 @@ use crate::ledger::{Counts, Ledger};
 use crate::measure::collector::{Excluded, Measured, Summaries, Totals};
 use crate::measure::recorder::RecorderBooks;
 use crate::pacer::{Live, PacerBooks};
-use crate::run::report::{HoldsReport, LatencyReport, LedgerReport, RateReport, RecordingReport, RunReport, SCHEMA_VERSION, TopicReport, WarmUpReport};
+use crate::run::report::{
+    HoldsReport, LatencyReport, LedgerReport, RateReport, RecordingReport, RunReport, SCHEMA_VERSION, TopicReport, WarmUpReport,
+};
 use crate::shard::Shard;
 use crate::trust::{Cause, Facts, Reason, Verdict, judge};
 

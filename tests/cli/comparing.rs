@@ -32,7 +32,12 @@ fn a_run_is_the_same_as_itself_and_what_is_not_comparable_is_refused_with_the_re
     assert_eq!((&found["seed"], &found["within_run_only"], &found["paired"]), (&json!(7), &json!(true), &json!(true)), "{found:#}");
     let measures = found["measures"].as_array().expect("measures");
     let primary: Vec<(&Value, &Value)> = measures.iter().filter(|m| m["primary"] == true).map(|m| (&m["name"], &m["quantile"])).collect();
-    let expected = [(json!("response"), json!(0.5)), (json!("response"), json!(0.99)), (json!("achieved_rate"), Value::Null), (json!("unanswered_share"), Value::Null)];
+    let expected = [
+        (json!("response"), json!(0.5)),
+        (json!("response"), json!(0.99)),
+        (json!("achieved_rate"), Value::Null),
+        (json!("unanswered_share"), Value::Null),
+    ];
     assert_eq!(primary, expected.iter().map(|(name, quantile)| (name, quantile)).collect::<Vec<_>>());
     let response = &run_json(&a)["latency"]["response"];
     assert_eq!(measures[0]["base"].as_f64(), response["p50_ns"].as_f64(), "the published value is that of the run: {found:#}");
@@ -86,7 +91,8 @@ fn a_run_and_a_recording_are_held_against_what_was_replayed() {
     assert!(refused.stderr.contains("the run replayed recording"), "{}", refused.stderr);
     let same = dejaq(&["fidelity", &other, &rec, "--fail-below", "0.999"]).expect(0);
     assert!(same.stdout.starts_with("fidelity 1.0000"), "{}", same.stdout);
-    let thinned: Vec<Value> = (0..2_000i64).map(|i| record(i % 2, 1_700_000_000_000 + 2 * i, &json!({"utf8": "k"}), &json!({"utf8": "v"}))).collect();
+    let thinned: Vec<Value> =
+        (0..2_000i64).map(|i| record(i % 2, 1_700_000_000_000 + 2 * i, &json!({"utf8": "k"}), &json!({"utf8": "v"}))).collect();
     let thinned = scratch.recording("thinned", &thinned, Some("prod"));
     let ended = dejaq(&["fidelity", &thinned, &rec, "--fail-below", "0.9"]).expect(4);
     assert!(ended.stderr.contains("below 0.9"), "{}", ended.stderr);

@@ -30,9 +30,9 @@ fn politis_white(values: &[f64]) -> usize {
         return 1;
     }
     // From here on the series does not resemble its past: so many lags in a row without a notable correlation.
-    let quiet_lags = 5.max(libm::sqrt(libm::log10(count)).ceil() as usize);
+    let quiet_lags = whole(libm::sqrt(libm::log10(count))).max(5);
     let notable = 2.0 * libm::sqrt(libm::log10(count) / count);
-    let lag_max = libm::sqrt(count).ceil() as usize + quiet_lags;
+    let lag_max = whole(libm::sqrt(count)) + quiet_lags;
     let quiet = |lag: usize| covariance(lag).abs() / variance < notable;
     let memory = (0..=lag_max).find(|m| (m + 1..=m + quiet_lags).all(quiet)).unwrap_or(lag_max).max(1);
     let window = (2 * memory).min(n - 1);
@@ -43,13 +43,18 @@ fn politis_white(values: &[f64]) -> usize {
         spectrum += 2.0 * flat_top * covariance(lag);
         bend += 2.0 * flat_top * lag as f64 * covariance(lag);
     }
-    let longest = (3.0 * libm::sqrt(count)).min(count / 3.0).ceil();
+    let longest = whole((3.0 * libm::sqrt(count)).min(count / 3.0));
     let denominator = 4.0 / 3.0 * spectrum * spectrum;
     if denominator <= 0.0 {
-        return longest as usize;
+        return longest;
     }
-    let best = libm::cbrt(2.0 * bend * bend / denominator * count);
-    best.ceil().clamp(1.0, longest) as usize
+    whole(libm::cbrt(2.0 * bend * bend / denominator * count)).clamp(1, longest)
+}
+
+/// The next whole number of units.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates, and no number of units comes near that")]
+fn whole(units: f64) -> usize {
+    units.ceil() as usize
 }
 
 /// Numbers drawn at random, from a seed.

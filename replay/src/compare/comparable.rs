@@ -14,8 +14,24 @@ use crate::trust::Verdict;
 
 /// The options that make the plan.
 const PLAN: [&str; 18] = [
-    "speed", "rate", "profile", "max", "max-rate", "max-bytes-per-s", "copies", "copy-jitter-ns", "copy-suffix", "loop", "loop-keys", "streams",
-    "for-ns", "from-time-ns", "to-time-ns", "clock", "shard", "late-skip-ns",
+    "speed",
+    "rate",
+    "profile",
+    "max",
+    "max-rate",
+    "max-bytes-per-s",
+    "copies",
+    "copy-jitter-ns",
+    "copy-suffix",
+    "loop",
+    "loop-keys",
+    "streams",
+    "for-ns",
+    "from-time-ns",
+    "to-time-ns",
+    "clock",
+    "shard",
+    "late-skip-ns",
 ];
 
 /// The options that need not be the same and are not worth a note.
@@ -59,7 +75,8 @@ pub fn other_plan(runs: &[Facts]) -> Vec<String> {
                 found.push(format!("{names} have different plans: {option} is {a} and {b}"));
             }
         }
-        let seeded = is_set(&a.config, "expand") || a.config.get("copies").and_then(Value::as_str).is_some_and(|copies| copies != "1");
+        let copied = a.config.get("copies").and_then(Value::as_f64).is_some_and(|copies| copies > 1.0 || copies < 1.0);
+        let seeded = copied || is_set(&a.config, "expand");
         if seeded && a.seed != b.seed {
             found.push(format!("{names} have different plans: seed is {} and {}", a.seed, b.seed));
         }

@@ -63,11 +63,20 @@ impl FailIf {
     pub fn judge(&self, comparison: &Comparison) -> Result<Crossed, FailIfError> {
         let Some(measure) = comparison.measures.iter().find(|m| m.title() == self.title) else {
             let known: Vec<String> = comparison.measures.iter().map(super::result::Measure::title).collect();
-            return Err(FailIfError { text: self.text.clone(), reason: format!("no measure {}; there are {}", self.title, known.join(", ")) });
+            return Err(FailIfError {
+                text: self.text.clone(),
+                reason: format!("no measure {}; there are {}", self.title, known.join(", ")),
+            });
         };
         let Some((low, high)) = measure.interval() else { return Ok(Crossed::CannotTell) };
         let (beyond, within) = if self.above { (low > self.ratio, high <= self.ratio) } else { (high < self.ratio, low >= self.ratio) };
-        Ok(if beyond { Crossed::Yes } else if within { Crossed::No } else { Crossed::CannotTell })
+        Ok(if beyond {
+            Crossed::Yes
+        } else if within {
+            Crossed::No
+        } else {
+            Crossed::CannotTell
+        })
     }
 }
 

@@ -90,7 +90,8 @@ fn observed(run: &Path, facts: &Facts, axis: Axis) -> Result<Observed, RunDirErr
     histograms(run, &["response", "service"], &mut |tag, second, histogram| {
         let Some(unit) = axis.unit(second) else { return };
         let unit = &mut observed.units[unit];
-        let (bins, total) = if tag == 0 { (&mut unit.response, &mut observed.response) } else { (&mut unit.service, &mut observed.service) };
+        let (bins, total) =
+            if tag == 0 { (&mut unit.response, &mut observed.response) } else { (&mut unit.service, &mut observed.service) };
         bins.add_all(histogram);
         total.add(histogram);
     })?;

@@ -102,7 +102,13 @@ fn untestable(definition: &Definition, base: &Side, new: &Side, options: &Option
     (is_percentile && fewest < BEYOND_MIN).then(|| format!("{fewest} messages beyond it, {BEYOND_MIN} are needed"))
 }
 
-fn measured(definition: &Definition, replicates: &Replicates, interval: Option<Interval>, sides: (&Side, &Side), options: &Options) -> Measure {
+fn measured(
+    definition: &Definition,
+    replicates: &Replicates,
+    interval: Option<Interval>,
+    sides: (&Side, &Side),
+    options: &Options,
+) -> Measure {
     let (base, new) = sides;
     let none = untestable(definition, base, new, options);
     let primary = definition.primary && !(options.closed_loop && none.is_some());

@@ -33,7 +33,10 @@ pub fn text(comparison: &Comparison) -> String {
 /// The comparison as Markdown.
 #[must_use]
 pub fn markdown(comparison: &Comparison) -> String {
-    let mut out = format!("**{}**\n\n| measure | BASE | NEW | NEW/BASE | 95 % interval | verdict |\n|---|--:|--:|--:|---|---|\n", escaped(&headline(comparison)));
+    let mut out = format!(
+        "**{}**\n\n| measure | BASE | NEW | NEW/BASE | 95 % interval | verdict |\n|---|--:|--:|--:|---|---|\n",
+        escaped(&headline(comparison))
+    );
     for measure in &comparison.measures {
         let [title, base, new, ratio, interval, verdict] = cells(measure).map(|cell| escaped(&cell));
         let title = if measure.primary { format!("**{title}**") } else { title };
@@ -50,7 +53,9 @@ pub fn markdown(comparison: &Comparison) -> String {
 #[must_use]
 pub fn headline(comparison: &Comparison) -> String {
     let sides = format!("{} against {}", comparison.new.join(", "), comparison.base.join(", "));
-    let of = |verdict| comparison.measures.iter().filter(move |m| m.primary && m.verdict == verdict).map(Measure::title).collect::<Vec<_>>().join(", ");
+    let of = |verdict| {
+        comparison.measures.iter().filter(move |m| m.primary && m.verdict == verdict).map(Measure::title).collect::<Vec<_>>().join(", ")
+    };
     match comparison.verdict {
         Verdict::Same => format!("SAME: {sides}"),
         Verdict::CannotTell => format!("CANNOT TELL: {sides} ({})", of(Verdict::CannotTell)),

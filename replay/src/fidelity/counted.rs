@@ -70,7 +70,15 @@ pub fn rank_distance(a: &Counted, b: &Counted) -> f64 {
         return if totals[0] == totals[1] { 0.0 } else { 1.0 };
     }
     // Between the ends of runs both shares are straight lines: the largest difference is at an end of one of them.
-    let ends = |c: &Counted| c.0.iter().rev().scan(0, |rank, (_, keys)| { *rank += keys; Some(*rank) }).collect::<Vec<u64>>();
+    let ends = |c: &Counted| {
+        c.0.iter()
+            .rev()
+            .scan(0, |rank, (_, keys)| {
+                *rank += keys;
+                Some(*rank)
+            })
+            .collect::<Vec<u64>>()
+    };
     let share = |c: &Counted, total: u64, rank: u64| {
         let mut left = rank;
         let of_rank = c.0.iter().rev().map(|(count, keys)| {

@@ -110,14 +110,22 @@ fn part(name: &str, score: f64, detail: String) -> Part {
 fn rate(sides: &Sides<'_>) -> Part {
     let [planned, sent] = [sides.planned, sides.sent].map(|s| format_count(s.timing.messages));
     let off = format_count(sides.rate.difference);
-    part("rate", sides.rate.score(), format!("{planned} messages planned, {sent} sent; {off} in other 100 ms than planned (each counts on both sides)"))
+    part(
+        "rate",
+        sides.rate.score(),
+        format!("{planned} messages planned, {sent} sent; {off} in other 100 ms than planned (each counts on both sides)"),
+    )
 }
 
 fn gaps(sides: &Sides<'_>) -> Part {
     let tolerance = |gap: u64| sides.gap_tolerance_ns.max(gap / GAP_STEP_SHARE);
     let distance = sides.planned.timing.gaps_ns.distance(&sides.sent.timing.gaps_ns, tolerance);
     let step = format_ns(sides.gap_tolerance_ns);
-    part("inter-arrival", 1.0 - distance, format!("{} of the gaps between messages are others, by more than {step}", format_percent(distance)))
+    part(
+        "inter-arrival",
+        1.0 - distance,
+        format!("{} of the gaps between messages are others, by more than {step}", format_percent(distance)),
+    )
 }
 
 fn sizes(sides: &Sides<'_>) -> Part {

@@ -166,7 +166,14 @@ fn gaps_that_the_clock_cannot_tell_apart_are_the_same() {
     };
     let of = |tolerance_ns| {
         let (planned, sent) = (gaps(0), gaps(400_000));
-        let sides = Sides { planned: &planned, sent: &sent, gap_tolerance_ns: tolerance_ns, rate: Apart::default(), streams: &[], order: OrderKept::default() };
+        let sides = Sides {
+            planned: &planned,
+            sent: &sent,
+            gap_tolerance_ns: tolerance_ns,
+            rate: Apart::default(),
+            streams: &[],
+            order: OrderKept::default(),
+        };
         gaps_score(&judge(&sides))
     };
     assert!(of(1_000_000) > 0.999, "within a millisecond");

@@ -14,7 +14,7 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogHistogram, IntervalLogIterator, LogEntry};
 
-use super::dir::{COUNTS_CSV, LATENCY_HLOG, RunDirError, INTERVALS_CSV, STREAMS_CSV};
+use super::dir::{COUNTS_CSV, INTERVALS_CSV, LATENCY_HLOG, RunDirError, STREAMS_CSV};
 use super::rolled::files;
 use crate::measure::latency::LATENCY_NS_MAX;
 
@@ -179,9 +179,9 @@ fn lines(run: &Path, name: &str, take: &mut dyn FnMut(u64, &[u8]) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::counts::SecondRow;
     use crate::measure::hlog::Hlog;
     use crate::measure::recorder::{Closed, ClosedSecond, Latencies};
-    use crate::measure::counts::SecondRow;
     use hdrhistogram::serialization::V2DeflateSerializer;
 
     fn second(second: u64, values: &[u64]) -> Closed {

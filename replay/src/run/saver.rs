@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use hdrhistogram::serialization::V2DeflateSerializer;
 
-use super::dir::{COUNTS_CSV, LATENCY_HLOG, RunDir, RunDirError, INTERVALS_CSV, STREAMS_CSV};
+use super::dir::{COUNTS_CSV, INTERVALS_CSV, LATENCY_HLOG, RunDir, RunDirError, STREAMS_CSV};
 use super::report::RunReport;
 use super::rolled::Rolled;
 use crate::ledger::{Counts, Ledger};

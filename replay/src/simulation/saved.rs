@@ -14,7 +14,8 @@ use crate::trust::Verdict as Trusted;
 /// 40 s of 500 messages a second into a target that takes `slower` times 2 ms, some messages longer.
 fn run(slower: u64) -> Simulation {
     let mut simulation = Simulation::of(MemoryFeed::steady(20_000, 2_000_000, 1), 1);
-    simulation.script = Box::new(move |sent, number| Some((sent + slower * (2 * MS / 100 + (number as u64 % 97) * MS / 2_000), Fate::Acked)));
+    simulation.script =
+        Box::new(move |sent, number| Some((sent + slower * (2 * MS / 100 + (number as u64 % 97) * MS / 2_000), Fate::Acked)));
     simulation
 }
 
@@ -54,7 +55,10 @@ fn answers_that_came_after_their_second_was_closed_are_long_and_not_missing() {
     stuck.script = Box::new(|sent, _| Some((if sent < T0 + S { sent + 60 * S } else { sent + 2 * MS }, Fate::Acked)));
     stuck.feed = MemoryFeed::steady(45_000, 2_000_000, 1);
     let (stuck, report) = directory(stuck);
-    assert_eq!((report.ledger.counts.acked, report.latency.response.expect("scheduled").p99_ns.expect("answered") > 59 * S), (45_000, true));
+    assert_eq!(
+        (report.ledger.counts.acked, report.latency.response.expect("scheduled").p99_ns.expect("answered") > 59 * S),
+        (45_000, true)
+    );
     let loaded = load(&paths(&[&stuck]), &paths(&[&stuck])).expect("readable");
     let late: u64 = loaded.base[0].units.iter().map(|unit| unit.answered).sum();
     assert_eq!(late, 45_000);

@@ -6,7 +6,7 @@ use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
 use super::*;
 use crate::fidelity::shape::SHAPE_JSON;
-use crate::run::dir::{COUNTS_CSV, LATENCY_HLOG, RunDir, INTERVALS_CSV};
+use crate::run::dir::{COUNTS_CSV, INTERVALS_CSV, LATENCY_HLOG, RunDir};
 use crate::run::rolled::files;
 use crate::run::saver::{SaverOptions, ToSave, save, save_streams};
 
@@ -87,7 +87,11 @@ fn twenty_six_hours_of_a_loop_are_exact_and_each_hour_has_its_files() {
     assert_eq!(hlog_seconds(run.path(), "response"), by_hour(S));
     let tens: Vec<Vec<u64>> = by_hour(S).iter().map(|hour| hour.iter().map(|second| second - second % 10).collect()).collect();
     assert_eq!(hlog_seconds(run.path(), "topic:t:response"), tens);
-    assert_eq!(std::fs::read_dir(run.path()).expect("there").count(), 3 * 26 + 1, "and run.json, and nothing unfinished");
+    assert_eq!(
+        std::fs::read_dir(run.path()).expect("there").count(),
+        3 * 26 + 3,
+        "and run.json, shape.json, streams.csv, and nothing unfinished"
+    );
 }
 
 #[test]
