@@ -79,6 +79,7 @@ fn shape(dir: &Path, copies: Copies) -> Result<(Shape, u64), Box<dyn Error>> {
     let gap_ns = last.abs_diff(first) / facts.records.iter().sum::<u64>().saturating_sub(1).max(1);
     let mut planner = Planner::new(PlannerOptions {
         transform: dejaq_replay::transform::TransformJob::None,
+        fit: Arc::default(),
         routes: (0..).take(facts.streams.len()).map(|stream| Some(Route::fixed(stream, 0))).collect(),
         elsewhere: Vec::new(),
         from_time_ns: None,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use crate::cardinality::CardinalityReport;
+use crate::fit::{FitCounts, FitReport};
 use crate::ledger::{Counts, Ledger};
 use crate::measure::collector::{Excluded, Measured, Summaries, Totals};
 use crate::measure::recorder::RecorderBooks;
@@ -54,6 +55,8 @@ pub(crate) struct Ended {
     pub(crate) rows_lost: u64,
     pub(crate) cardinality: Option<CardinalityReport>,
     pub(crate) payload_notes: Vec<String>,
+    pub(crate) fitted: FitCounts,
+    pub(crate) address_notes: Vec<String>,
     pub(crate) classes: Vec<String>,
     pub(crate) streams: Vec<String>,
 }
@@ -69,6 +72,8 @@ pub(crate) fn finished(identity: &RunIdentity, ended: &Ended) -> (RunReport, Led
     let mut notes = identity.notes.clone();
     // What the counting pass said already is not said again.
     notes.extend(ended.payload_notes.iter().filter(|note| !identity.notes.contains(note)).cloned());
+    notes.extend(ended.fitted.notes());
+    notes.extend(ended.address_notes.iter().cloned());
     notes.extend(ended.cardinality.iter().flat_map(|c| &c.rules).map(ToString::to_string));
     if ended.pacer.stopped {
         notes.push("the run was stopped before its end".to_owned());
@@ -90,8 +95,14 @@ pub(crate) fn finished(identity: &RunIdentity, ended: &Ended) -> (RunReport, Led
         warm_up: warm_up(&measured, ended.scheduled),
         rate: rates(ended, &counts),
         duration_ns: facts.duration_ns,
-        holds: HoldsReport { ceiling_ns: facts.ceiling_ns, full_queue_ns: facts.full_queue_ns, lateness_max_ns: facts.late_max_ns },
+        holds: HoldsReport {
+            ceiling_ns: facts.ceiling_ns,
+            full_queue_ns: facts.full_queue_ns,
+            blocked_ns: facts.blocked_ns,
+            lateness_max_ns: facts.late_max_ns,
+        },
         order_violations: ended.pacer.order_violations,
+        fit: ended.fitted.report(),
         topics: topics(identity, ended, &ledger),
         notes,
         ..blank(identity, ended.t0_unix_ns, ended.scheduled)
@@ -152,6 +163,7 @@ fn blank(identity: &RunIdentity, t0_unix_ns: i64, scheduled: bool) -> RunReport 
         closed_loop: !scheduled,
         holds: HoldsReport::default(),
         order_violations: 0,
+        fit: FitReport::default(),
         topics: Vec::new(),
         notes: identity.notes.clone(),
     }
@@ -178,6 +190,7 @@ fn facts(ended: &Ended, ledger: &Ledger) -> Facts {
         duration_ns: last_ns.saturating_sub(ended.t0_ns),
         ceiling_ns: pacer.holds.ceiling_ns(),
         full_queue_ns: pacer.holds.full_queue_ns(),
+        blocked_ns: pacer.holds.blocked_ns(),
         queue_full_at: pacer.queue_full_at,
         peak_per_s: pacer.peak_per_s,
         dry_count: pacer.dry_count,

@@ -33,7 +33,7 @@ use crate::measure::collector::Totals;
 use crate::measure::counts::{BucketRow, PaceLog, SecondRow};
 use crate::measure::recorder::Recorder;
 use crate::pacer::{Live, Pacer, PacerBooks, PacerOptions};
-use crate::planner::{Planner, PlannerOptions};
+use crate::planner::{Planner, PlannerBooks, PlannerOptions};
 use crate::ring::Ring;
 use crate::run::dir::{RunDir, RunDirError};
 use crate::run::report::RunReport;
@@ -118,8 +118,8 @@ pub struct Progress {
     pub sent: u64,
     /// Messages without an answer yet.
     pub in_flight: usize,
-    /// Time held back by a full client queue.
-    pub full_queue_ns: u64,
+    /// Time held back by the target: by a full client queue, or because its broker asked to.
+    pub pushed_back_ns: u64,
     /// The client's newest warning.
     pub warning: Option<String>,
 }
@@ -180,8 +180,8 @@ where
     let (scheduled, timestamps) = (pacer.scheduled, planner.timestamps);
     let ended = std::thread::scope(|scope| -> Result<Ended, RunError> {
         let planning = scope.spawn(|| {
-            let transform = Planner::new(planner).run(feed, &shared.ring);
-            (feed.damages(), transform)
+            let books = Planner::new(planner).run(feed, &shared.ring);
+            (feed.damages(), books)
         });
         let at = StartsAt { clock: shared.clock.as_ref(), ring: &shared.ring, stop, start_at_ns };
         let Start { anchor, t0_ns, t0_unix_ns } = await_start(&at, completions, watch).inspect_err(|_| shared.ring.close())?;
@@ -200,7 +200,7 @@ where
         let clock_step_ns = watch_until_done(&shared, &warnings, anchor, t0_ns, watch);
         let pacer = join(pacing, "pacer")?;
         shared.ring.close();
-        let (damages, transform) = join(planning, "planner")?;
+        let (damages, PlannerBooks { transform, fitted, address_notes }) = join(planning, "planner")?;
         let accounts = accounting.map(|accounting| join(accounting, "accounting")).transpose()?;
         let cardinality = accounts.map(|accounts| cardinality(&accounts, &expanded, &transform));
         let payload_notes = payload_notes(transform.counted().payloads(), &streams);
@@ -222,6 +222,8 @@ where
             rows_lost,
             cardinality,
             payload_notes,
+            fitted,
+            address_notes,
             classes,
             streams: streams.clone(),
         })
@@ -263,6 +265,7 @@ fn mark(identity: &RunIdentity) -> Vec<u8> {
 fn pacer_options(setup: &mut RunSetup) -> PacerOptions {
     let mark = mark(&setup.identity);
     PacerOptions {
+        kind: setup.planner.fit.kind(),
         t0_ns: 0,
         scheduled: setup.planner.pace.is_scheduled(),
         run_ns: setup.planner.run_ns,
@@ -396,7 +399,7 @@ fn watch_until_done<C: Clock>(
             scheduled: shared.live.scheduled.load(Ordering::Relaxed),
             sent: shared.live.sent.load(Ordering::Relaxed),
             in_flight: shared.slots.in_flight(),
-            full_queue_ns: shared.live.full_queue_ns.load(Ordering::Relaxed),
+            pushed_back_ns: shared.live.pushed_back_ns.load(Ordering::Relaxed),
             warning,
         });
     }

@@ -1,13 +1,13 @@
 //! Replay: a recording into a broker, on time, and what happened.
 //!
 //! ```text
-//! feed ─▶ planner (filter, remap, schedule, transform) ─▶ ring ─▶ pacer ─▶ sink ┄completions┄▶ recorder ─▶ run directory
-//! └────────── pure, runs ahead, no clock ────────┘      └── the only clock ──┘
+//! feed ─▶ planner (filter, remap, schedule, transform, fit) ─▶ ring ─▶ pacer ─▶ sink ┄completions┄▶ recorder ─▶ run directory
+//! └──────────── pure, runs ahead, no clock ───────────┘      └── the only clock ──┘
 //! ```
 //!
 //! `config` what was typed → what it means · `clock_choice` which time of a record counts · `select`, `shard`, `remap`,
 //! `partitioner`, `guard` what goes where, and what is refused · `timestamps` which stamp it bears · `transform` what it says · `schedule`, `profile`, `copies`, `marks`,
-//! `planner`, `ring` what is sent when · `pacer`, `ceiling`,
+//! `planner`, `ring` what is sent when · `fit` in whose terms · `pacer`, `ceiling`,
 //! `holds`, `inflight` sending it · `ledger`, `measure`, `warm_up`, `trust` what is known of it · `run`, `summary` saying so ·
 //! `fidelity` how like the recording it was · `compare` how it stands against another ·
 //! `engine` the threads.
@@ -29,6 +29,7 @@ pub mod engine;
 pub mod expanding;
 pub mod feed;
 pub mod fidelity;
+pub mod fit;
 pub mod guard;
 pub mod hands;
 mod hash;

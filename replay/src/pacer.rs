@@ -1,6 +1,6 @@
 //! The pacer: sends each ready record when it is due, and says truthfully when it could not.
 //!
-//! It waits for nothing but the clock, the ceilings and a full client queue, never for an answer. Records that are due are sent
+//! It waits for nothing but the clock, the ceilings, a full client queue and a broker that asks to hold, never for an answer. Records that are due are sent
 //! one after the other until none is; a record held back keeps its intended time. It allocates nothing per message,
 //! takes no lock and writes no file: what it counts goes out once a second through a [`PaceLog`].
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use dejaq_shared::broker::sink::{Outgoing, Refusal, Sink};
+use dejaq_shared::broker::sink::{Outgoing, Refusal, Sink, TargetKind};
 
 use crate::batch::{Batch, Filtered, Item, LeftOut};
 use crate::ceiling::Ceilings;
@@ -28,12 +28,14 @@ pub const DELIVERED_WITHIN_NS: u64 = 1_000_000_000;
 const LATE_NS: u64 = 1_000_000;
 /// The longest sleep without a look at the stop flag.
 const NAP_NS: u64 = 50_000_000;
-/// The longest wait for room in the client's queue without another try.
+/// The longest wait for room in the client's queue, or for the broker, without another try.
 const ROOM_NAP_NS: u64 = 1_000_000;
 
 /// What the pacer needs to know.
 #[derive(Debug)]
 pub struct PacerOptions {
+    /// Which broker the messages are for.
+    pub kind: TargetKind,
     /// The start of the run on its clock.
     pub t0_ns: u64,
     /// Whether records have due times (not with `--max`).
@@ -65,8 +67,8 @@ pub struct Live {
     pub sent: AtomicU64,
     /// The due time of the newest record, nanoseconds after the start.
     pub due_ns: AtomicU64,
-    /// Time that a full client queue has held sending back.
-    pub full_queue_ns: AtomicU64,
+    /// Time that the target has held sending back: by a full client queue, or because its broker asked to.
+    pub pushed_back_ns: AtomicU64,
 }
 
 /// What the pacer knows at the end.
@@ -234,6 +236,7 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
     fn left_out(&mut self, left_out: &Filtered) {
         let Filtered { stream, count, .. } = *left_out;
         match left_out.why {
+            LeftOut::DeadLettered => self.books.ledger.filtered(stream, count, "dead-lettered at the source"),
             LeftOut::Stream => self.books.ledger.filtered(stream, count, "stream not selected"),
             LeftOut::Thinned => self.books.ledger.filtered(stream, count, "thinned by --copies"),
             LeftOut::ThinnedCopy => self.books.ledger.filtered_copy(stream, count, "thinned by --copies"),
@@ -326,7 +329,7 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
                 continue;
             }
             let Some(tag) = self.slots.acquire() else {
-                now = self.hold_for_room(now);
+                now = self.hold_for_target(HoldCause::FullQueue, now);
                 continue;
             };
             let error_ns = now - intended.min(now);
@@ -338,9 +341,13 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
                     self.taken(batch.pass, item, now, error_ns, late_ns);
                     return Tried::Taken(now);
                 }
-                Err(Refusal::QueueFull | Refusal::Blocked) => {
+                Err(Refusal::QueueFull) => {
                     let _ = self.slots.take(tag);
-                    now = self.hold_for_room(now);
+                    now = self.hold_for_target(HoldCause::FullQueue, now);
+                }
+                Err(Refusal::Blocked) => {
+                    let _ = self.slots.take(tag);
+                    now = self.hold_for_target(HoldCause::Blocked, now);
                 }
                 Err(Refusal::Final(reason)) => {
                     let _ = self.slots.take(tag);
@@ -395,28 +402,37 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
         Some(later)
     }
 
-    /// Waits for room in the client and returns the time.
-    fn hold_for_room(&mut self, now: u64) -> u64 {
-        let held = self.sink.in_flight();
-        self.books.queue_full_at = Some(self.books.queue_full_at.map_or(held, |least| least.min(held)));
+    /// Waits for room in the client, or for a broker that asked to hold, and returns the time.
+    fn hold_for_target(&mut self, cause: HoldCause, now: u64) -> u64 {
+        if cause == HoldCause::FullQueue {
+            let held = self.sink.in_flight();
+            self.books.queue_full_at = Some(self.books.queue_full_at.map_or(held, |least| least.min(held)));
+        }
         self.hands.wait_room(now + ROOM_NAP_NS);
         let later = self.hands.now_ns();
-        self.books.holds.add(HoldCause::FullQueue, now, later);
-        self.live.full_queue_ns.store(self.books.holds.full_queue_ns(), Ordering::Relaxed);
+        let holds = &mut self.books.holds;
+        holds.add(cause, now, later);
+        self.live.pushed_back_ns.store(holds.full_queue_ns() + holds.blocked_ns(), Ordering::Relaxed);
         later
     }
 }
 
 fn outgoing<'a>(batch: &'a Batch, item: &Item, options: &'a PacerOptions, tag: usize) -> Outgoing<'a> {
-    Outgoing {
+    let message = Outgoing {
         target: item.target,
-        partition: item.partition,
-        key: batch.key(item),
         value: batch.value(item),
-        headers: batch.headers(item),
         mark: item.mark.then_some(options.mark.as_slice()),
         timestamp_ms: options.stamping.timestamp_ms(item.stamp),
         tag,
         ..Outgoing::EMPTY
+    };
+    match options.kind {
+        TargetKind::Kafka => Outgoing { partition: item.partition, key: batch.key(item), headers: batch.headers(item), ..message },
+        TargetKind::RabbitMq => Outgoing {
+            connection: u32::try_from(item.partition).unwrap_or(0),
+            routing_key: batch.key(item),
+            properties: batch.properties(item),
+            ..message
+        },
     }
 }

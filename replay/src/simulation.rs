@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -18,6 +19,7 @@ use crate::batch::{Batch, Route};
 use crate::ceiling::Ceilings;
 use crate::copies::Copies;
 use crate::fidelity::shape::{RunShape, gap_tolerance_ns};
+use crate::fit::{Fit, FitCounts};
 use crate::hands::Hands;
 use crate::inflight::Slots;
 use crate::ledger::Ledger;
@@ -50,6 +52,7 @@ struct World {
     capacity: usize,
     script: Script,
     refuse: fn(usize) -> Option<&'static str>,
+    blocked: Range<u64>,
     marked: usize,
     sent_at: Vec<u64>,
     said: Vec<Said>,
@@ -63,6 +66,9 @@ impl Sink for SimulatedSink {
         let mut world = self.0.lock().expect("one thread");
         if world.in_flight >= world.capacity {
             return Err(Refusal::QueueFull);
+        }
+        if world.blocked.contains(&world.now) {
+            return Err(Refusal::Blocked);
         }
         let number = world.submitted;
         if let Some(reason) = (world.refuse)(number) {
@@ -210,6 +216,11 @@ pub(crate) struct Simulation {
     capacity: usize,
     script: Script,
     refuse: fn(usize) -> Option<&'static str>,
+    /// When the broker asks everybody to hold.
+    blocked: Range<u64>,
+    fit: Arc<Fit>,
+    /// Which connection carries all.
+    connection: i32,
     oversleep: fn(u64) -> u64,
     tick_ns: u64,
     read_ns: u64,
@@ -250,6 +261,9 @@ impl Simulation {
             capacity: 1_000_000,
             script: Box::new(|sent, _| Some((sent + MS, Fate::Acked))),
             refuse: |_| None,
+            blocked: 0..0,
+            fit: Arc::default(),
+            connection: 0,
             oversleep: |_| 0,
             tick_ns: 0,
             read_ns: 0,
@@ -260,8 +274,8 @@ impl Simulation {
         let (pace, repeat, run_ns, marks) = (self.pace.clone(), self.repeat, self.run_ns, self.marks);
         let (elsewhere, timestamps) = (self.elsewhere.clone(), self.timestamps);
         let options = PlannerOptions::of_streams(self.streams);
-        let by_key = self.by_key;
-        let routes = options.routes.iter().map(|route| route.map(|route| Route { by_key, ..route })).collect();
+        let (by_key, partition) = (self.by_key, self.connection);
+        let routes = options.routes.iter().map(|route| route.map(|route| Route { by_key, partition, ..route })).collect();
         Planner::new(PlannerOptions {
             routes,
             elsewhere,
@@ -272,12 +286,14 @@ impl Simulation {
             timestamps,
             copies: self.copies.clone(),
             transform: self.transform.clone(),
+            fit: Arc::clone(&self.fit),
             ..options
         })
     }
 
     fn pacer_options(&mut self) -> PacerOptions {
         PacerOptions {
+            kind: self.fit.kind(),
             t0_ns: T0,
             scheduled: self.pace.is_scheduled(),
             run_ns: self.run_ns,
@@ -316,6 +332,7 @@ impl Simulation {
             capacity: self.capacity,
             script: self.script,
             refuse: self.refuse,
+            blocked: self.blocked,
             marked: 0,
             sent_at: Vec::new(),
             said: Vec::new(),
@@ -337,7 +354,9 @@ impl Simulation {
         let live = Arc::new(Live::default());
         let pacer = Pacer::new(options, &mut sink, hands(self.oversleep, self.tick_ns), log.clone(), &slots, &stop, live).run(&mut batches);
         while hands(|_| 0, 0).answer(u64::MAX).is_some() {}
-        let (ended, closed) = end(&recorder, pacer, self.streams, scheduled);
+        let InlineBatches { planner, shown, .. } = batches;
+        let (mut ended, closed) = end(&recorder, pacer, self.streams, scheduled);
+        ended.fitted = planner.into_books().fitted;
         let shape = ended.pacer.shape.as_ref().map(|shape| shape.summary(gap_tolerance_ns));
         let confirmed = recorder.borrow_mut().take_buckets().collect();
         let identity = RunIdentity { class_of_stream: vec![Some(0); self.streams], ..RunIdentity::default() };
@@ -354,7 +373,7 @@ impl Simulation {
             sent_at: world.sent_at.clone(),
             said: world.said.clone(),
             marked: world.marked,
-            shown: batches.shown,
+            shown,
         }
     }
 }
@@ -380,6 +399,8 @@ fn end(recorder: &RefCell<Recorder>, pacer: PacerBooks, streams: usize, schedule
         clock_step_ns: 0,
         cardinality: None,
         payload_notes: Vec::new(),
+        fitted: FitCounts::default(),
+        address_notes: Vec::new(),
         rows_lost: 0,
         classes: vec!["t".into()],
         streams: vec!["t/0".into(); streams],

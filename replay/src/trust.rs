@@ -75,6 +75,8 @@ pub struct Facts {
     pub ceiling_ns: u64,
     /// Time held by a full client queue.
     pub full_queue_ns: u64,
+    /// Time held by a broker that asked everybody to hold.
+    pub blocked_ns: u64,
     /// The fewest messages in the client when its queue was full.
     pub queue_full_at: Option<usize>,
     /// The most messages due in one second.
@@ -263,11 +265,9 @@ fn limited_by(facts: &Facts, late: bool) -> Option<LimitedBy> {
         return Some(LimitedBy::Generator);
     }
     let undelivered = delivered(facts).is_some_and(|share| share < DELIVERED_MIN);
-    let (held, by) = if facts.full_queue_ns >= facts.ceiling_ns {
-        (facts.full_queue_ns, LimitedBy::Target)
-    } else {
-        (facts.ceiling_ns, LimitedBy::Ceiling)
-    };
+    let pushed_back_ns = facts.full_queue_ns.saturating_add(facts.blocked_ns);
+    let (held, by) =
+        if pushed_back_ns >= facts.ceiling_ns { (pushed_back_ns, LimitedBy::Target) } else { (facts.ceiling_ns, LimitedBy::Ceiling) };
     if significant(held) || (undelivered && held > 0) {
         return Some(by);
     }
@@ -355,6 +355,14 @@ mod tests {
         let small = judge(&full(199));
         assert_eq!((small.verdict(), small.limited_by), (Verdict::Invalid, Some(LimitedBy::Generator)));
         assert_eq!(small.reasons[0].reason, "client queue too small");
+    }
+
+    #[test]
+    fn a_broker_that_asks_to_hold_is_the_target_s_doing_whatever_the_queue_held() {
+        let blocked = judge(&Facts { blocked_ns: 2_000_000_000, ceiling_ns: 1_000_000_000, ..good() });
+        assert_eq!((blocked.verdict(), blocked.limited_by), (Verdict::Valid, Some(LimitedBy::Target)));
+        let ceiling = judge(&Facts { blocked_ns: 2_000_000_000, ceiling_ns: 3_000_000_000, ..good() });
+        assert_eq!(ceiling.limited_by, Some(LimitedBy::Ceiling));
     }
 
     #[test]

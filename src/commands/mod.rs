@@ -4,18 +4,18 @@
 mod capture;
 #[cfg(feature = "replay")]
 mod compare;
-#[cfg(all(feature = "capture", feature = "replay", feature = "kafka"))]
+#[cfg(feature = "demo")]
 mod demo;
 #[cfg(feature = "replay")]
 mod expand;
 mod export;
 #[cfg(feature = "replay")]
 mod fidelity;
-#[cfg(all(feature = "replay", feature = "kafka"))]
+#[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
 mod following;
 mod import;
 mod inspect;
-#[cfg(all(feature = "replay", feature = "kafka"))]
+#[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
 mod replay;
 mod sort;
 #[cfg(feature = "replay")]
@@ -31,10 +31,10 @@ pub(crate) enum Command {
     #[cfg(all(feature = "capture", feature = "kafka"))]
     Capture(Box<capture::Arguments>),
     /// Say what replay would do, without doing it
-    #[cfg(all(feature = "replay", feature = "kafka"))]
+    #[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
     Plan(Box<replay::PlanArguments>),
     /// Send a recording into a broker, on time, and measure it
-    #[cfg(all(feature = "replay", feature = "kafka"))]
+    #[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
     Replay(Box<replay::Arguments>),
     /// Show what is in a recording: streams, rates, sizes, gaps
     Inspect(inspect::Arguments),
@@ -56,7 +56,7 @@ pub(crate) enum Command {
     #[cfg(feature = "replay")]
     Expand(expand::Arguments),
     /// See the whole loop at once: nothing needed, under a minute
-    #[cfg(all(feature = "capture", feature = "replay", feature = "kafka"))]
+    #[cfg(feature = "demo")]
     Demo(demo::Arguments),
 }
 
@@ -66,9 +66,9 @@ impl Command {
         match self {
             #[cfg(all(feature = "capture", feature = "kafka"))]
             Self::Capture(arguments) => capture::run(*arguments),
-            #[cfg(all(feature = "replay", feature = "kafka"))]
+            #[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
             Self::Plan(arguments) => replay::run_plan(&arguments),
-            #[cfg(all(feature = "replay", feature = "kafka"))]
+            #[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
             Self::Replay(arguments) => replay::run(&arguments),
             Self::Inspect(arguments) => inspect::run(&arguments),
             Self::Verify(arguments) => verify::run(&arguments),
@@ -81,7 +81,7 @@ impl Command {
             Self::Fidelity(arguments) => fidelity::run(&arguments),
             #[cfg(feature = "replay")]
             Self::Expand(arguments) => expand::run(&arguments),
-            #[cfg(all(feature = "capture", feature = "replay", feature = "kafka"))]
+            #[cfg(feature = "demo")]
             Self::Demo(arguments) => demo::run(&arguments),
         }
     }
@@ -144,7 +144,7 @@ fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
 }
 
 /// Splits each `-X key=value`. What was typed is not said again: it may be a secret.
-#[cfg(feature = "kafka")]
+#[cfg(any(all(feature = "capture", feature = "kafka"), all(feature = "replay", any(feature = "kafka", feature = "amqp"))))]
 fn properties(typed: &[String]) -> anyhow::Result<Vec<(String, String)>> {
     let split = |text: &String| match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),

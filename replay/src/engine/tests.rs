@@ -19,8 +19,9 @@ use crate::trust::Verdict;
 
 const ORIGIN_NS: i64 = 1_800_000_000_000_000_000;
 
-/// A client: what it took comes out of the other half, and is kept with the wall time of the first.
-struct ClientSink(Sender<usize>, Arc<Mutex<(Vec<Said>, i64)>>);
+/// A client: what it took comes out of the other half, and is kept with the wall time of the first. So many times it says first that
+/// its broker asked everybody to hold.
+struct ClientSink(Sender<usize>, Arc<Mutex<(Vec<Said>, i64)>>, usize);
 struct ClientCompletions {
     taken: Receiver<usize>,
     answer: fn(usize) -> Option<Fate>,
@@ -30,6 +31,10 @@ struct ClientCompletions {
 
 impl Sink for ClientSink {
     fn submit(&mut self, message: &Outgoing<'_>) -> Result<(), Refusal> {
+        if let Some(left) = self.2.checked_sub(1) {
+            self.2 = left;
+            return Err(Refusal::Blocked);
+        }
         self.0.try_send(message.tag).map_err(|_| Refusal::QueueFull)?;
         let mut kept = self.1.lock().expect("one thread");
         if kept.0.is_empty() {
@@ -70,6 +75,7 @@ struct Case {
     repeat: bool,
     answer: fn(usize) -> Option<Fate>,
     breaks_at: usize,
+    blocks: usize,
     drain_ns: u64,
     stop_at: u64,
     remove_dir: bool,
@@ -89,6 +95,7 @@ impl Case {
             repeat: false,
             answer: |_| Some(Fate::Acked),
             breaks_at: usize::MAX,
+            blocks: 0,
             drain_ns: 0,
             stop_at: u64::MAX,
             remove_dir: false,
@@ -132,7 +139,7 @@ impl Case {
         let mut completions = ClientCompletions { taken, answer: self.answer, number: 0, breaks_at: self.breaks_at };
         let stop = AtomicBool::new(false);
         let clock = Arc::new(SystemClock::new());
-        let mut sink = ClientSink(to, Arc::clone(&self.said));
+        let mut sink = ClientSink(to, Arc::clone(&self.said), self.blocks);
         let (waits, stop_at, stop_waiting) = (&mut self.waits, self.stop_at, self.stop_waiting);
         run(setup, &kept, &mut sink, &mut completions, &mut self.feed, &clock, &stop, &mut |progress| {
             *waits += usize::from(progress.starts_in_ns > 0);
@@ -278,4 +285,13 @@ fn stopped_before_its_start_a_run_sends_nothing() {
     let report = case.run_here(dir.path()).expect("a report");
     assert_eq!(report.ledger.counts.scheduled, 0);
     assert!(report.notes.iter().any(|n| n.contains("stopped")), "{:?}", report.notes);
+}
+
+#[test]
+fn while_its_broker_asks_to_hold_nothing_is_lost_and_the_hold_is_the_target_s() {
+    let dir = tempfile::tempdir().expect("tmp");
+    let report = Case { blocks: 50, ..Case::new() }.run(dir.path()).expect("a report");
+    assert_eq!((report.ledger.counts.acked, report.ledger.counts.imbalance()), (2_000, None));
+    assert!(report.holds.blocked_ns > 0 && report.holds.full_queue_ns == 0, "{:?}", report.holds);
+    assert!(reasons(&report).is_empty(), "{:?}", report.trust);
 }

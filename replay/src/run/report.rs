@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dejaq_shared::outcome::Outcome;
 use serde::{Deserialize, Serialize};
 
+use crate::fit::FitReport;
 use crate::ledger::{Counts, Reasons};
 use crate::measure::latency::LatencySummary;
 use crate::trust::{DELIVERED_MIN, LimitedBy, Reason, Verdict};
@@ -61,6 +62,9 @@ pub struct RunReport {
     pub holds: HoldsReport,
     /// Records sent before one of lower position in their stream and pass.
     pub order_violations: u64,
+    /// What messages lost on their way to the target: `stripped`, `not_carried`.
+    #[serde(flatten)]
+    pub fit: FitReport,
     /// Latency by topic: the largest ones and `other`.
     pub topics: Vec<TopicReport>,
     /// The clock of each stream and why, and whatever else was worth a warning.
@@ -128,6 +132,9 @@ pub struct HoldsReport {
     pub ceiling_ns: u64,
     /// By a full client queue, in nanoseconds.
     pub full_queue_ns: u64,
+    /// By a broker that asked everybody to hold, in nanoseconds.
+    #[serde(default)]
+    pub blocked_ns: u64,
     /// The most lateness of a message that no hold explains, in nanoseconds.
     pub lateness_max_ns: u64,
 }
