@@ -2,11 +2,15 @@
 
 #[cfg(all(feature = "capture", feature = "kafka"))]
 mod capture;
+#[cfg(feature = "replay")]
+mod compare;
 #[cfg(feature = "demo")]
 mod demo;
 #[cfg(feature = "replay")]
 mod expand;
 mod export;
+#[cfg(feature = "replay")]
+mod fidelity;
 #[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
 mod following;
 mod import;
@@ -51,6 +55,12 @@ pub(crate) enum Command {
     Import(import::Arguments),
     /// Make a copy of a recording whose records lie in time order
     Sort(sort::Arguments),
+    /// Say whether a run is better than another, the same, or worse
+    #[cfg(feature = "replay")]
+    Compare(compare::Arguments),
+    /// Say how like the recording a replay was
+    #[cfg(feature = "replay")]
+    Fidelity(fidelity::Arguments),
     /// Suggest rules that multiply tags, for replay --expand
     #[cfg(feature = "replay")]
     Expand(expand::Arguments),
@@ -80,6 +90,10 @@ impl Command {
             Self::Export(arguments) => export::run(&arguments),
             Self::Import(arguments) => import::run(&arguments),
             Self::Sort(arguments) => sort::run(&arguments),
+            #[cfg(feature = "replay")]
+            Self::Compare(arguments) => compare::run(&arguments),
+            #[cfg(feature = "replay")]
+            Self::Fidelity(arguments) => fidelity::run(&arguments),
             #[cfg(feature = "replay")]
             Self::Expand(arguments) => expand::run(&arguments),
             #[cfg(feature = "demo")]

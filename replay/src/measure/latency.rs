@@ -34,6 +34,14 @@ impl<C: Counter> Latency<C> {
         self.overflow += u64::from(!filed);
     }
 
+    /// Files a value that came `count` times.
+    pub fn record_many(&mut self, ns: u64, count: u64) {
+        self.max_ns = self.max_ns.max(ns);
+        let times = C::from_u64(count).unwrap_or_else(C::zero);
+        let filed = ns <= LATENCY_NS_MAX && self.make().is_some_and(|h| h.record_n(ns, times).is_ok());
+        self.overflow += if filed { 0 } else { count };
+    }
+
     /// Adds all values of another histogram.
     pub fn merge<D: Counter>(&mut self, other: &Latency<D>) {
         self.overflow += other.overflow;
@@ -61,6 +69,11 @@ impl<C: Counter> Latency<C> {
     pub fn at_millionths(&self, quantiles: &[u64], unanswered: u64) -> Vec<Option<u64>> {
         let all = self.count() + unanswered;
         self.values_at(&quantiles.iter().map(|millionths| rank(all, *millionths, 1_000_000)).collect::<Vec<_>>())
+    }
+
+    /// The exact maximum, where it is known.
+    pub fn know_max(&mut self, max_ns: u64) {
+        self.max_ns = self.max_ns.max(max_ns);
     }
 
     /// How many values were filed, overflows included.

@@ -1,7 +1,7 @@
 //! The directory and its files.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +35,9 @@ pub enum RunDirError {
         reason: String,
     },
 }
+
+/// What is read of a file of JSON at most; dejaq's own are far smaller.
+const JSON_BYTES_MAX: u64 = 64 << 20;
 
 /// The name of the report in a run directory.
 pub const RUN_JSON: &str = "run.json";
@@ -155,11 +158,12 @@ pub fn read_report(run: &Path) -> Result<RunReport, RunDirError> {
 /// [`RunDirError`].
 pub fn read_json<T: serde::de::DeserializeOwned>(run: &Path, name: &str) -> Result<Option<T>, RunDirError> {
     let path = run.join(name);
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
+    let mut bytes = Vec::new();
+    match File::open(&path).and_then(|file| file.take(JSON_BYTES_MAX).read_to_end(&mut bytes)) {
+        Ok(_) => {}
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(RunDirError::Io { what: "read", path, source }),
-    };
+    }
     let found = serde_json::from_slice(&bytes);
     found.map(Some).map_err(|e| RunDirError::Malformed { path, reason: format!("not a {name} that this build reads: {e}") })
 }
