@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dejaq_shared::broker::BrokerError;
 use dejaq_shared::broker::source::{Source, StartAt, TopicInfo, TopicSelection};
-use dejaq_shared::record::{Gap, GapReason, Lane, Stream, StreamIx};
+use dejaq_shared::record::{Gap, GapReason, Stream, StreamIx};
 
 use crate::books::Books;
 use crate::config::{CapturePlan, Replayed};
@@ -51,7 +51,7 @@ impl Cluster {
             let hint = ": check the name, and whether this user may describe the topic".to_owned();
             return Err(BrokerError::UnknownTopic { topic: missing.clone(), cluster: name, hint });
         }
-        let lanes: Vec<(String, i32)> = topics.iter().flat_map(|t| t.partitions.iter().map(|p| (t.name.clone(), *p))).collect();
+        let lanes: Vec<(String, i32)> = topics.iter().flat_map(|t| t.lanes.iter().map(|lane| (t.name.clone(), lane.partition()))).collect();
         let ends = source.positions(&lanes, StartAt::End, timeout)?;
         Ok(Self { name, topics, ends: lanes.into_iter().zip(ends).collect() })
     }
@@ -158,10 +158,9 @@ pub(crate) fn take_up(
                 let end = intake.stream(ix).and_then(|s| cluster.end(s)).unwrap_or(0);
                 intake.reopen(ix, end);
             }
-            Change::New { topic, id, partition } => {
-                let newly_selected = before.is_some_and(|b| !b.accepts(&topic));
+            Change::New(lane) => {
+                let newly_selected = before.is_some_and(|b| !b.accepts(lane.topic()));
                 let at = if before.is_none() || newly_selected { plan.start } else { StartAt::Beginning };
-                let lane = Lane::Kafka { topic, topic_id: id, partition };
                 begin.push(Begin { stream: Stream { cluster: cluster.name.clone(), lane }, at, newly_selected });
             }
         }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use dejaq_shared::broker::source::TopicInfo;
-use dejaq_shared::record::{StreamIx, TopicId};
+use dejaq_shared::record::{Lane, StreamIx, TopicId};
 
 /// A stream that the capture knows, as the watch sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,14 +28,7 @@ pub struct Known<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A partition that was never read.
-    New {
-        /// Its topic.
-        topic: String,
-        /// The topic's id.
-        id: Option<TopicId>,
-        /// The partition.
-        partition: i32,
-    },
+    New(Lane),
     /// The topic has another id now; the new one's partitions follow as [`Change::New`].
     Recreated(StreamIx),
     /// The partition is gone.
@@ -65,9 +58,9 @@ impl Watch {
         }
         let mut changes = Vec::new();
         for topic in now {
-            for &partition in &topic.partitions {
-                let Some(known) = lanes.remove(&(topic.name.as_str(), partition)) else {
-                    changes.push(Change::New { topic: topic.name.clone(), id: topic.id, partition });
+            for lane in &topic.lanes {
+                let Some(known) = lanes.remove(&(topic.name.as_str(), lane.partition())) else {
+                    changes.push(Change::New(lane.clone()));
                     continue;
                 };
                 self.missed.remove(&known.stream);
@@ -76,7 +69,7 @@ impl Watch {
                     if !known.ended {
                         changes.push(Change::Recreated(known.stream));
                     }
-                    changes.push(Change::New { topic: topic.name.clone(), id: topic.id, partition });
+                    changes.push(Change::New(lane.clone()));
                 } else if known.ended {
                     changes.push(Change::Back(known.stream));
                 } else {
@@ -104,8 +97,12 @@ mod tests {
         Some(TopicId([n; 16]))
     }
 
+    fn lane(topic: &str, n: u8, partition: i32) -> Lane {
+        Lane::Kafka { topic: topic.into(), topic_id: id(n), partition }
+    }
+
     fn topic(name: &str, n: u8, partitions: &[i32]) -> TopicInfo {
-        TopicInfo { name: name.into(), id: id(n), partitions: partitions.to_vec() }
+        TopicInfo { name: name.into(), id: id(n), lanes: partitions.iter().map(|partition| lane(name, n, *partition)).collect() }
     }
 
     fn known(stream: StreamIx, n: u8, partition: i32, ended: bool) -> Known<'static> {
@@ -115,19 +112,12 @@ mod tests {
     #[test]
     fn partitions_and_topics_that_were_added_are_new() {
         let changes = Watch::default().diff([known(0, 1, 0, false)], &[topic("a", 1, &[0, 1]), topic("b", 2, &[0])], false);
-        assert_eq!(
-            changes,
-            [
-                Change::Same(0),
-                Change::New { topic: "a".into(), id: id(1), partition: 1 },
-                Change::New { topic: "b".into(), id: id(2), partition: 0 }
-            ]
-        );
+        assert_eq!(changes, [Change::Same(0), Change::New(lane("a", 1, 1)), Change::New(lane("b", 2, 0))]);
     }
 
     #[test]
     fn another_id_ends_the_old_stream_and_begins_a_new_one_once() {
-        let new = Change::New { topic: "a".into(), id: id(2), partition: 0 };
+        let new = Change::New(lane("a", 2, 0));
         assert_eq!(Watch::default().diff([known(0, 1, 0, false)], &[topic("a", 2, &[0])], false), [Change::Recreated(0), new]);
         // With the new stream known, the old one is no longer looked at.
         assert_eq!(Watch::default().diff([known(0, 1, 0, true), known(1, 2, 0, false)], &[topic("a", 2, &[0])], false), [Change::Same(1)]);

@@ -279,6 +279,28 @@ pub enum Lane {
 /// What the default exchange, whose name is empty, is called.
 pub const DEFAULT_EXCHANGE: &str = "(default)";
 
+impl Lane {
+    /// As [`Stream::topic`].
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        match self {
+            Self::Kafka { topic, .. } => topic,
+            Self::RabbitExchange { exchange, .. } if exchange.is_empty() => DEFAULT_EXCHANGE,
+            Self::RabbitExchange { exchange, .. } => exchange,
+            Self::RabbitQueue { queue, .. } => queue,
+        }
+    }
+
+    /// As [`Stream::partition`].
+    #[must_use]
+    pub fn partition(&self) -> i32 {
+        match self {
+            Self::Kafka { partition, .. } => *partition,
+            Self::RabbitExchange { .. } | Self::RabbitQueue { .. } => -1,
+        }
+    }
+}
+
 impl Stream {
     /// The stream's name for people, and for globs: `topic/partition`; `exchange` or `queue:NAME`, with `vhost/` in front where
     /// that is not `/`.
@@ -296,21 +318,13 @@ impl Stream {
     /// topic, the exchange or the queue.
     #[must_use]
     pub fn topic(&self) -> &str {
-        match &self.lane {
-            Lane::Kafka { topic, .. } => topic,
-            Lane::RabbitExchange { exchange, .. } if exchange.is_empty() => DEFAULT_EXCHANGE,
-            Lane::RabbitExchange { exchange, .. } => exchange,
-            Lane::RabbitQueue { queue, .. } => queue,
-        }
+        self.lane.topic()
     }
 
     /// The partition's number; -1 where there are none.
     #[must_use]
     pub fn partition(&self) -> i32 {
-        match &self.lane {
-            Lane::Kafka { partition, .. } => *partition,
-            Lane::RabbitExchange { .. } | Lane::RabbitQueue { .. } => -1,
-        }
+        self.lane.partition()
     }
 
     /// The topic's id, where there is one.

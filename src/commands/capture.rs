@@ -159,7 +159,7 @@ fn run_source(
     options: &SourceOptions,
     check: bool,
 ) -> anyhow::Result<Outcome> {
-    let mut source = AnySource::connect(endpoint, options, CONNECT_TIMEOUT)?;
+    let mut source = AnySource::connect(endpoint, topics, options, CONNECT_TIMEOUT)?;
     if check {
         return show(plan, topics, &mut source);
     }
@@ -295,7 +295,7 @@ fn show(plan: &CapturePlan, wanted: &TopicSelection, source: &mut AnySource) -> 
     let mut text = shown(plan, &source.describe(), source.cluster());
     for topic in &topics {
         let id = topic.id.map_or("unknown".to_owned(), |id| id.to_string());
-        text.push_str(&format!("#   topic {} ({} partitions, id {id})\n", topic.name, topic.partitions.len()));
+        text.push_str(&format!("#   topic {} ({} partitions, id {id})\n", topic.name, topic.lanes.len()));
     }
     super::print(&text)?;
     Ok(Outcome::Done)

@@ -1,6 +1,6 @@
 //! The commands: one thin file each. What they do is in the crates; here arguments become calls, and results become text.
 
-#[cfg(all(feature = "capture", feature = "kafka"))]
+#[cfg(all(feature = "capture", any(feature = "kafka", feature = "amqp")))]
 mod capture;
 #[cfg(feature = "replay")]
 mod compare;
@@ -34,7 +34,7 @@ use dejaq_shared::outcome::Outcome;
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Record a broker's traffic
-    #[cfg(all(feature = "capture", feature = "kafka"))]
+    #[cfg(all(feature = "capture", any(feature = "kafka", feature = "amqp")))]
     Capture(Box<capture::Arguments>),
     /// Say what replay would do, without doing it
     #[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
@@ -77,7 +77,7 @@ impl Command {
     )]
     pub(crate) fn run(self, words: &[OsString]) -> anyhow::Result<Outcome> {
         match self {
-            #[cfg(all(feature = "capture", feature = "kafka"))]
+            #[cfg(all(feature = "capture", any(feature = "kafka", feature = "amqp")))]
             Self::Capture(arguments) => capture::run(*arguments),
             #[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
             Self::Plan(arguments) => replay::run_plan(&arguments),
@@ -159,7 +159,7 @@ fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
 }
 
 /// Splits each `-X key=value`. What was typed is not said again: it may be a secret.
-#[cfg(any(all(feature = "capture", feature = "kafka"), all(feature = "replay", any(feature = "kafka", feature = "amqp"))))]
+#[cfg(all(any(feature = "capture", feature = "replay"), any(feature = "kafka", feature = "amqp")))]
 fn properties(typed: &[String]) -> anyhow::Result<Vec<(String, String)>> {
     let split = |text: &String| match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),

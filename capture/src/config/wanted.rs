@@ -73,6 +73,9 @@ impl Wanted {
             (Some(topics), None, None) => parse::topics(topics).map(Self::Topics),
             (None, Some(names), None) => exchange_selection(config, names).map(Self::Exchanges),
             (None, None, Some(queue)) if queue.is_empty() => parse::refuse("stream_queue", "", "the name of a queue"),
+            (None, None, Some(queue)) if queue.starts_with('^') => {
+                parse::refuse("stream_queue", queue, "the name of a queue: patterns are for topics only")
+            }
             (None, None, Some(queue)) => Ok(Self::StreamQueue(queue.clone())),
             (None, None, None) => Err(ConfigError::Missing {
                 key: "topics",

@@ -33,12 +33,7 @@ impl<S: Source> Session<'_, S> {
         };
         let rows: Vec<Topic<'_>> = topics
             .iter()
-            .map(|t| Topic {
-                name: &t.name,
-                id: t.id.map(|id| id.to_string()),
-                partitions: t.partitions.len(),
-                settings: settings.get(&t.name),
-            })
+            .map(|t| Topic { name: &t.name, id: t.id.map(|id| id.to_string()), partitions: t.lanes.len(), settings: settings.get(&t.name) })
             .collect();
         self.taker.attach_json(TOPICS, &rows);
     }

@@ -2,7 +2,7 @@
 
 use dejaq_shared::broker::BrokerError;
 use dejaq_shared::broker::source::{Source, StartAt};
-use dejaq_shared::record::{Lane, Stream, StreamIx};
+use dejaq_shared::record::{Stream, StreamIx};
 
 use super::{ATTEMPTS, Ended, LOOK_TIMEOUT, Session};
 use crate::gauge::nanos;
@@ -34,7 +34,7 @@ impl<S: Source> Session<'_, S> {
                 self.taker.intake.prove(ix, next);
             }
         }
-        let news = changes.iter().any(|c| matches!(c, Change::New { .. } | Change::Back(_)));
+        let news = changes.iter().any(|c| matches!(c, Change::New(_) | Change::Back(_)));
         let cluster = match news.then(|| Cluster::ask(&mut self.source, self.topics, false, LOOK_TIMEOUT)).transpose() {
             Ok(cluster) => cluster,
             Err(error) => return self.try_again(error),
@@ -91,9 +91,8 @@ impl<S: Source> Session<'_, S> {
                 self.taker.intake.reopen(*ix, end);
                 self.taker.todo.push(Todo::Restart(*ix));
             }
-            Change::New { topic, id, partition } => {
-                let lane = Lane::Kafka { topic: topic.clone(), topic_id: *id, partition: *partition };
-                let stream = Stream { cluster: self.source.cluster().to_owned(), lane };
+            Change::New(lane) => {
+                let stream = Stream { cluster: self.source.cluster().to_owned(), lane: lane.clone() };
                 self.taker.warnings.push(format!("{} is new: it is recorded from its beginning", stream.name()));
                 begin.push(Begin { stream, at: StartAt::Beginning, newly_selected: false });
             }

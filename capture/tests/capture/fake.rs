@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dejaq_shared::broker::BrokerError;
 use dejaq_shared::broker::source::{Notice, ReadFrom, Source, SourceHandler, StartAt, TopicInfo, TopicSelection};
-use dejaq_shared::record::{BrokerTime, HeadersBuf, Record, RecordFlags, StreamIx, TopicId};
+use dejaq_shared::record::{BrokerTime, HeadersBuf, Lane, Record, RecordFlags, StreamIx, TopicId};
 
 pub(crate) const CLUSTER: &str = "fake-cluster";
 
@@ -195,7 +195,11 @@ impl Source for FakeSource {
         }
         let accepted = world.topics.iter().filter(|(name, _)| wanted.accepts(name));
         Ok(accepted
-            .map(|(name, t)| TopicInfo { name: name.clone(), id: Some(TopicId([t.id; 16])), partitions: t.logs.keys().copied().collect() })
+            .map(|(name, t)| {
+                let id = Some(TopicId([t.id; 16]));
+                let lane = |partition: &i32| Lane::Kafka { topic: name.clone(), topic_id: id, partition: *partition };
+                TopicInfo { name: name.clone(), id, lanes: t.logs.keys().map(lane).collect() }
+            })
             .collect())
     }
 

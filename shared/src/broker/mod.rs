@@ -21,7 +21,7 @@ mod warnings;
 mod any_mirror;
 #[cfg(all(feature = "sink", any(feature = "kafka", feature = "amqp")))]
 mod any_sink;
-#[cfg(all(feature = "source", feature = "kafka"))]
+#[cfg(all(feature = "source", any(feature = "kafka", feature = "amqp")))]
 mod any_source;
 #[cfg(feature = "source")]
 pub mod mirror;
@@ -36,7 +36,7 @@ pub mod topic_settings;
 pub use any_mirror::AnyMirror;
 #[cfg(all(feature = "sink", any(feature = "kafka", feature = "amqp")))]
 pub use any_sink::{AnyCompletions, AnySink, AnyTarget};
-#[cfg(all(feature = "source", feature = "kafka"))]
+#[cfg(all(feature = "source", any(feature = "kafka", feature = "amqp")))]
 pub use any_source::AnySource;
 
 /// Why a broker could not do what it was asked for. The text names the address and what to do.

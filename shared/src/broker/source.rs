@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use super::BrokerError;
-use crate::record::{Record, StreamIx, TopicId};
+use crate::record::{Lane, Record, StreamIx, TopicId};
 
-/// A topic as the cluster shows it now.
+/// A topic as the cluster shows it now; RabbitMQ: a stream queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicInfo {
     /// Its name.
     pub name: String,
     /// Its id; `None` when the cluster gives none.
     pub id: Option<TopicId>,
-    /// The numbers of its partitions, ascending.
-    pub partitions: Vec<i32>,
+    /// Its partitions as lanes, ascending.
+    pub lanes: Vec<Lane>,
 }
 
 /// A topic's name, and its own settings as `(name, value)`.
@@ -54,7 +54,7 @@ pub struct ReadFrom {
     pub stream: StreamIx,
     /// The topic.
     pub topic: String,
-    /// The partition.
+    /// The partition; -1 where there are none.
     pub partition: i32,
     /// The first position wanted.
     pub position: i64,

@@ -7,7 +7,7 @@ use dejaq_shared::broker::kafka::embedded::EmbeddedKafka;
 use dejaq_shared::broker::sink::{
     ClientProfile, Completion, Completions as _, Destination, Outgoing, QueueLimits, Refusal, Sink as _, SinkOptions,
 };
-use dejaq_shared::broker::source::{Notice, ReadFrom, Source as _, SourceHandler, SourceOptions, StartAt};
+use dejaq_shared::broker::source::{Notice, ReadFrom, Source as _, SourceHandler, SourceOptions, StartAt, TopicSelection};
 use dejaq_shared::broker::{AnyCompletions, AnySink, AnySource, AnyTarget};
 use dejaq_shared::record::{BrokerTime, Record};
 
@@ -141,7 +141,10 @@ impl Reading {
         let mut user = pairs(user);
         user.extend(pairs(&[("fetch.wait.max.ms", "10")]));
         let options = SourceOptions { user, ..SourceOptions::default() };
-        Self { source: AnySource::connect(&endpoint(kafka), &options, PATIENCE).expect("a source"), seen: Seen::default() }
+        Self {
+            source: AnySource::connect(&endpoint(kafka), &TopicSelection::exactly("t"), &options, PATIENCE).expect("a source"),
+            seen: Seen::default(),
+        }
     }
 
     pub(crate) fn start(&mut self, stream: u32, topic: &str, partition: i32, position: i64) {

@@ -29,7 +29,7 @@ fn an_unreachable_broker_is_told_in_the_stated_time() {
     let address = nobody();
     let endpoint = Endpoint::parse(&format!("kafka://{address}")).expect("a URL");
     let begun = Instant::now();
-    let result = AnySource::connect(&endpoint, &SourceOptions::default(), Duration::from_secs(2));
+    let result = AnySource::connect(&endpoint, &TopicSelection::exactly("t"), &SourceOptions::default(), Duration::from_secs(2));
     let took = begun.elapsed();
     let error = result.err().expect("nobody listens");
     assert!(matches!(error, BrokerError::Unreachable { .. }), "{error}");
@@ -41,7 +41,9 @@ fn an_unreachable_broker_is_told_in_the_stated_time() {
 fn tls_to_a_plain_listener_is_an_error_that_names_the_address() {
     let kafka = EmbeddedKafka::start(&[]).expect("embedded");
     let endpoint = Endpoint::parse(&format!("kafkas://{}", kafka.bootstrap())).expect("a URL");
-    let error = AnySource::connect(&endpoint, &SourceOptions::default(), Duration::from_secs(5)).err().expect("no TLS there");
+    let error = AnySource::connect(&endpoint, &TopicSelection::exactly("t"), &SourceOptions::default(), Duration::from_secs(5))
+        .err()
+        .expect("no TLS there");
     assert!(error.to_string().contains(&kafka.bootstrap()), "{error}");
 }
 

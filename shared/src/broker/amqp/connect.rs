@@ -6,11 +6,9 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-#[cfg(feature = "sink")]
-use lapin::Channel;
 use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
-use lapin::{Connection, ConnectionProperties};
+use lapin::{Channel, Connection, ConnectionProperties};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
@@ -29,6 +27,10 @@ use crate::broker::endpoint::{AmqpEndpoint, Secret};
 const GUEST: &str = "guest";
 /// RabbitMQ's first virtual host: what a URL without one means, where one is needed.
 pub(super) const VHOST_DEFAULT: &str = "/";
+
+/// The code of a connection or channel that is closed because it is not needed any more.
+#[cfg(feature = "source")]
+pub(super) const REPLY_SUCCESS: u16 = 200;
 
 /// Opens connections, and waits for what they answer.
 pub(super) struct Connector {
@@ -132,18 +134,22 @@ impl Connector {
         request: &impl Fn() -> String,
         answer: impl Future<Output = lapin::Result<T>>,
     ) -> Result<lapin::Result<T>, BrokerError> {
-        self.opener.handle.block_on(async { tokio::time::timeout(timeout, answer).await }).map_err(|_| BrokerError::Request {
+        self.within(timeout, answer).ok_or_else(|| BrokerError::Request {
             request: request(),
             reason: format!("no answer within {} s", timeout.as_secs()),
             retryable: true,
         })
     }
 
+    /// Waits for something, at most `timeout`; `None`: it did not come.
+    pub(super) fn within<T>(&self, timeout: Duration, something: impl Future<Output = T>) -> Option<T> {
+        self.opener.handle.block_on(async { tokio::time::timeout(timeout, something).await }).ok()
+    }
+
     /// A channel for one question: a refusal closes it, and it is no loss.
     ///
     /// # Errors
     /// As [`Connector::wait`].
-    #[cfg(feature = "sink")]
     pub(super) fn channel(&self, connection: &Connection, timeout: Duration) -> Result<Channel, BrokerError> {
         self.wait(timeout, || "opening a channel".to_owned(), connection.create_channel())
     }

@@ -22,16 +22,19 @@ use crate::broker::sink::Refusal;
 #[cfg(feature = "sink")]
 use crate::record::MARK_HEADER;
 
-/// Appends a delivered message's properties, in our encoding, to `out`; `table` is memory to build in.
+/// Appends a delivered message's properties, in our encoding, to `out`; `table` is memory to build in. `added`: a header that the
+/// broker adds to what was published. It is left out, and with it a table that has nothing else.
 ///
 /// # Errors
 /// [`Malformed`] when tables lie in each other too deep; `out` may then have a part of them at its end.
 #[cfg(feature = "source")]
-pub(super) fn read(from: &BasicProperties, table: &mut TableBuf, out: &mut Vec<u8>) -> Result<(), Malformed> {
+pub(super) fn read(from: &BasicProperties, added: Option<&str>, table: &mut TableBuf, out: &mut Vec<u8>) -> Result<(), Malformed> {
     table.clear();
     let headers = match from.headers() {
+        Some(headers) if headers.inner().len() == 1 && added.is_some_and(|added| headers.contains_key(added)) => None,
         Some(headers) => {
-            read_entries(headers, table, 1)?;
+            let published = headers.into_iter().filter(|(name, _)| added != Some(name.as_str()));
+            read_entries(published, table, 1)?;
             Some(table.as_table()?)
         }
         None => None,
@@ -61,7 +64,11 @@ fn bytes(text: &ShortString) -> &[u8] {
 }
 
 #[cfg(feature = "source")]
-fn read_entries(from: &FieldTable, to: &mut TableBuf, depth: usize) -> Result<(), Malformed> {
+fn read_entries<'a>(
+    from: impl IntoIterator<Item = (&'a ShortString, &'a AMQPValue)>,
+    to: &mut TableBuf,
+    depth: usize,
+) -> Result<(), Malformed> {
     for (name, value) in from {
         to.name(bytes(name));
         read_value(value, to, depth)?;
@@ -289,7 +296,7 @@ mod tests {
         #[test]
         fn what_is_read_is_written_as_it_was(from in properties()) {
             let mut bytes = Vec::new();
-            read(&from, &mut TableBuf::default(), &mut bytes).expect("not too deep");
+            read(&from, None, &mut TableBuf::default(), &mut bytes).expect("not too deep");
             let ours = Properties::parse(&bytes).expect("own encoding");
             prop_assert_eq!(write(ours, None).expect("all of it travels"), from);
         }
@@ -344,7 +351,7 @@ mod tests {
         let nested = |depth: usize| (1..depth).fold(AMQPValue::Void, |inner, _| AMQPValue::FieldArray(vec![inner].into()));
         let read_of = |depth: usize| {
             let headers = FieldTable::from(std::collections::BTreeMap::from([(ShortString::from("a"), nested(depth))]));
-            read(&BasicProperties::default().with_headers(headers), &mut TableBuf::default(), &mut Vec::new())
+            read(&BasicProperties::default().with_headers(headers), None, &mut TableBuf::default(), &mut Vec::new())
         };
         assert!(read_of(DEPTH_MAX).is_ok());
         assert!(read_of(DEPTH_MAX + 1).is_err());

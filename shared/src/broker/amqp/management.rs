@@ -40,6 +40,9 @@ pub(super) struct QueueStatus {
     /// `classic`, `quorum`, `stream`.
     #[serde(rename = "type", default)]
     pub(super) kind: String,
+    /// The arguments that it was declared with.
+    #[serde(default)]
+    pub(super) arguments: serde_json::Value,
     /// The policy that holds for it.
     #[serde(default)]
     pub(super) policy: Option<String>,

@@ -5,7 +5,8 @@
 //! `prometheus` what stands at the broker, `identity` which cluster it is, `greeting` whether these are of one · `convert` lapin's
 //! properties and ours · `backoff` how long to wait before connecting again · `topology` what stands at a broker, as a file of a recording.
 //!
-//! `mirror` capture of what is published to exchanges (cargo feature `source`).
+//! `mirror` capture of what is published to exchanges, `stream` of what stands in a stream queue (cargo feature `source`) · `deliveries` taken
+//! from a consumer · `window` how many may be on their way.
 //!
 //! `sink` publishing, `target` what is asked before, `making` what a recording's topology has (cargo feature `sink` only) · `publishing`
 //! the connections of a run, `link` one of them, kept up · `bell` how the completing thread is woken · `returns` which messages came back.
@@ -21,6 +22,8 @@ pub mod config;
 mod connect;
 #[cfg(any(feature = "source", feature = "sink"))]
 mod convert;
+#[cfg(feature = "source")]
+mod deliveries;
 #[cfg(any(feature = "source", feature = "sink"))]
 mod greeting;
 #[cfg(any(feature = "source", feature = "sink"))]
@@ -45,8 +48,12 @@ mod returns;
 mod rights;
 #[cfg(feature = "sink")]
 pub mod sink;
+#[cfg(feature = "source")]
+pub mod stream;
 #[cfg(feature = "sink")]
 mod target;
 pub mod topology;
 #[cfg(any(feature = "source", feature = "sink"))]
 mod trouble;
+#[cfg(feature = "source")]
+mod window;

@@ -28,7 +28,7 @@ use super::token::TokenKeeper;
 use crate::broker::BrokerError;
 use crate::broker::endpoint::KafkaEndpoint;
 use crate::broker::source::{Notice, ReadFrom, Source, SourceHandler, SourceOptions, StartAt, TopicInfo, TopicSelection, TopicSettings};
-use crate::record::{HeadersBuf, StreamIx};
+use crate::record::{HeadersBuf, Lane, StreamIx, TopicId};
 
 mod epochs;
 mod troubles;
@@ -130,6 +130,11 @@ impl KafkaSource {
     }
 }
 
+fn info(topic: MetadataTopic, id: Option<TopicId>) -> TopicInfo {
+    let lane = |partition: &i32| Lane::Kafka { topic: topic.name.clone(), topic_id: id, partition: *partition };
+    TopicInfo { lanes: topic.partitions.iter().map(lane).collect(), name: topic.name, id }
+}
+
 impl Source for KafkaSource {
     fn cluster(&self) -> &str {
         &self.cluster
@@ -162,7 +167,7 @@ impl Source for KafkaSource {
         found.dedup_by(|a, b| a.name == b.name);
         let names: Vec<&str> = found.iter().map(|topic| topic.name.as_str()).collect();
         let ids = self.client.topic_ids(&names, timeout)?;
-        Ok(found.into_iter().zip(ids).map(|(topic, id)| TopicInfo { name: topic.name, id, partitions: topic.partitions }).collect())
+        Ok(found.into_iter().zip(ids).map(|(topic, id)| info(topic, id)).collect())
     }
 
     fn check_rights(&mut self, topics: &[String], timeout: Duration) -> Result<(), BrokerError> {

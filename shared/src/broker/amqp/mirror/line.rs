@@ -18,12 +18,13 @@ use super::bonds::{self, Bond};
 use super::canary::{Canaries, Seen};
 use super::drops::{Drops, Look, Reading};
 use super::pump::{self, End, Event, Pump, Series, Signal, Tally};
-use super::session::{REPLY_SUCCESS, Session, Site, Step};
+use super::session::{Session, Site, Step};
 use super::snapshots::Snapshots;
 use super::survey::{self, Nodes};
-use super::window::Window;
 use crate::broker::BrokerError;
 use crate::broker::amqp::backoff::Backoff;
+use crate::broker::amqp::connect::REPLY_SUCCESS;
+use crate::broker::amqp::window::Window;
 use crate::broker::mirror::{Loss, MirrorNotice};
 use crate::record::GapReason;
 

@@ -10,7 +10,7 @@
 //! types, not their order (lapin keeps tables by name).
 //!
 //! `ours` our queue · `bonds` its bindings · `check` what is refused · `survey` what stands at the broker · `snapshots` that as a
-//! file · `session` connections and questions · `pump` deliveries, acknowledgements, canaries · `window` how many at once · `beginning`, `line`, `thread` keeping one virtual
+//! file · `session` connections and questions · `pump` deliveries, acknowledgements, canaries · `beginning`, `line`, `thread` keeping one virtual
 //! host up · `trouble` how · `canary`, `drops` what was thrown away · `firehose` the broker's trace · `records` what is handed over
 
 mod beginning;
@@ -28,7 +28,6 @@ mod snapshots;
 mod survey;
 mod thread;
 mod trouble;
-mod window;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,7 +48,7 @@ use session::Site;
 use snapshots::Snapshots;
 
 use super::config::Settings;
-use super::connect::{Connector, VHOST_DEFAULT};
+use super::connect::{Connector, REPLY_SUCCESS, VHOST_DEFAULT};
 use super::management::Management;
 use super::prometheus::Prometheus;
 use crate::broker::BrokerError;
@@ -120,7 +119,7 @@ impl AmqpMirror {
         let connector = Arc::new(Connector::new(endpoint, settings.clone(), session::needs(&wanted))?);
         for vhost in &vhosts {
             let connection = connector.open(vhost, "check", timeout)?;
-            connector.wait(timeout, || "closing a connection".to_owned(), connection.close(session::REPLY_SUCCESS, "".into()))?;
+            connector.wait(timeout, || "closing a connection".to_owned(), connection.close(REPLY_SUCCESS, "".into()))?;
         }
         let cluster = connector.cluster()?;
         Ok(Self {

@@ -2,14 +2,10 @@
 //! acknowledgements in order, the canary's sender sends. They decide nothing.
 
 use std::collections::BTreeSet;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
-use futures_core::Stream as _;
 use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
@@ -20,7 +16,8 @@ use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender};
 
 use super::canary::{KIND, Token};
 use super::session::CONSUMER;
-use super::window::Window;
+use crate::broker::amqp::deliveries::{Ended, take};
+use crate::broker::amqp::window::Window;
 use crate::broker::mirror::MirrorNotice;
 
 /// The most deliveries in one batch.
@@ -72,6 +69,15 @@ pub(super) enum End {
     Enough,
     /// Nobody polls any more.
     Unwanted,
+}
+
+impl From<Ended> for End {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Cancelled => Self::Cancelled,
+            Ended::Broken(error) => Self::Broken(error),
+        }
+    }
 }
 
 /// What became of a session's deliveries.
@@ -160,7 +166,8 @@ impl Pump {
             if room == 0 {
                 return End::Enough;
             }
-            let (deliveries, end) = self.batch(room).await;
+            let (deliveries, ended) = take(&mut self.consumer, room).await;
+            let end = ended.map(End::from);
             taken += deliveries.len() as u64;
             if let Some(newest) = deliveries.last() {
                 self.tally.delivered.store(newest.delivery_tag, Ordering::Release);
@@ -198,26 +205,6 @@ impl Pump {
         let queue = self.queue.as_str().into();
         self.consumer = self.channel.basic_consume(queue, CONSUMER.into(), BasicConsumeOptions::default(), FieldTable::default()).await?;
         Ok(())
-    }
-
-    /// What is there, at least one unless the consumer has ended.
-    async fn batch(&mut self, room: usize) -> (Vec<Delivery>, Option<End>) {
-        let mut deliveries = Vec::new();
-        let mut consumer = Pin::new(&mut self.consumer);
-        let end = poll_fn(|context| {
-            while deliveries.len() < room {
-                match consumer.as_mut().poll_next(context) {
-                    Poll::Ready(Some(Ok(delivery))) => deliveries.push(delivery),
-                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(End::Broken(error))),
-                    Poll::Ready(None) => return Poll::Ready(Some(End::Cancelled)),
-                    Poll::Pending if deliveries.is_empty() => return Poll::Pending,
-                    Poll::Pending => break,
-                }
-            }
-            Poll::Ready(None)
-        })
-        .await;
-        (deliveries, end)
     }
 
     fn without_canaries(&mut self, mut deliveries: Vec<Delivery>) -> Vec<Delivery> {

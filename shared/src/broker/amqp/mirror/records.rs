@@ -74,7 +74,7 @@ impl Records {
         handler: &mut H,
     ) -> Became {
         self.bytes.clear();
-        if let Err(malformed) = convert::read(message.properties, &mut self.table, &mut self.bytes) {
+        if let Err(malformed) = convert::read(message.properties, None, &mut self.table, &mut self.bytes) {
             return Became::Unreadable(message.exchange.to_owned(), malformed);
         }
         let Some(lane) = self.lane(receipt.link, message.exchange, handler) else { return Became::Nothing };

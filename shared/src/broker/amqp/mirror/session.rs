@@ -16,7 +16,7 @@ use super::bonds::{Bond, TRACE_EXCHANGE, Wanted};
 use super::ours::OurQueue;
 use crate::broker::BrokerError;
 use crate::broker::amqp::arguments;
-use crate::broker::amqp::connect::Connector;
+use crate::broker::amqp::connect::{Connector, REPLY_SUCCESS};
 use crate::broker::amqp::management::Management;
 use crate::broker::amqp::prometheus::Prometheus;
 use crate::broker::amqp::rights::{Needs, exactly};
@@ -212,8 +212,6 @@ pub(super) fn needs(wanted: &Wanted) -> Needs {
 
 /// The consumer's tag.
 pub(super) const CONSUMER: &str = "dejaq";
-/// The code of a connection or channel that is closed because it is not needed any more.
-pub(super) const REPLY_SUCCESS: u16 = 200;
 
 /// What is asked of the broker.
 #[derive(Debug, Clone, Copy)]

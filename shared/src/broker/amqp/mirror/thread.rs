@@ -6,10 +6,11 @@ use lapin::options::{BasicCancelOptions, BasicGetOptions};
 
 use super::line::{CONNECT, Line, Served};
 use super::pump::{self, End, Signal};
-use super::session::{CONSUMER, REPLY_SUCCESS, Session, Step};
+use super::session::{CONSUMER, Session, Step};
 use super::trouble::{Trouble, trouble};
 use crate::broker::BrokerError;
 use crate::broker::amqp::backoff::Backoff;
+use crate::broker::amqp::connect::REPLY_SUCCESS;
 use crate::broker::amqp::trouble::failed;
 use crate::broker::mirror::{Loss, MirrorNotice};
 use crate::record::GapReason;
