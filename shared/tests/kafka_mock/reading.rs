@@ -7,6 +7,7 @@ use dejaq_shared::broker::kafka::embedded::{Api, EmbeddedKafka};
 use dejaq_shared::broker::source::SourceOptions;
 use dejaq_shared::broker::source::{Notice, ReadFrom, Source as _, StartAt, TopicSelection};
 use dejaq_shared::broker::{AnySource, BrokerError};
+use dejaq_shared::record::Lane;
 
 use crate::common::{PATIENCE, Reading, Sending};
 
@@ -53,7 +54,7 @@ fn topics_are_found_by_name_and_by_pattern_and_internal_ones_only_by_name() {
     let mut reading = Reading::connect(&kafka);
     let mut names = |list: &[&str]| {
         let topics = reading.source.topics(&selection(list), PATIENCE).expect("topics");
-        topics.into_iter().map(|t| (t.name, t.partitions)).collect::<Vec<_>>()
+        topics.into_iter().map(|t| (t.name, t.lanes.iter().map(Lane::partition).collect())).collect::<Vec<(String, Vec<i32>)>>()
     };
     assert_eq!(names(&["^order"]), [("order-log".to_owned(), vec![0]), ("orders".to_owned(), vec![0, 1, 2])]);
     assert_eq!(names(&["__internal", "orders"]), [("__internal".to_owned(), vec![0]), ("orders".to_owned(), vec![0, 1, 2])]);

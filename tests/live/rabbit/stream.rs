@@ -7,7 +7,7 @@ use super::peer::{Node, Pika, World};
 use super::*;
 use crate::background::{positions, wait_until};
 use crate::dejaq::verify_clean;
-use crate::held::{assert_lossless, count};
+use crate::held::{assert_books, assert_lossless, count};
 
 fn log() -> Value {
     json!({"queues": [{"name": "log", "arguments": {"x-queue-type": "stream"}}]})
@@ -82,6 +82,75 @@ fn from_the_end_only_what_comes_is_recorded() {
     let sent = Pika::publish(&world.url, &to_log(), &["--count", "300", "--seed", "late"]).lines;
     wait_until(&dir, "complete", |r| count(r) >= 300);
     running.interrupt().expect(0);
+    assert_same_row("the recording", sent.iter().map(of_stream), exported(&dir).iter().map(of_stream));
+}
+
+#[test]
+fn what_retention_removed_while_no_capture_ran_is_a_gap_of_exactly_that() {
+    let _nodes = beside();
+    let scratch = tempfile::tempdir().expect("temporary directory");
+    let dir = scratch.path().join("rec");
+    let small = json!({"x-queue-type": "stream", "x-max-length-bytes": 200_000, "x-stream-max-segment-size-bytes": 50_000});
+    let world = World::new(Node::Prod, "retention", &json!({"queues": [{"name": "log", "arguments": small}]}));
+    let args = ["--stream-queue", "log", "--start", "beginning", "--until", "end"];
+    let publish = |count: &str| Pika::publish(&world.url, &to_log(), &["--count", count, "--size", "1000", "1000"]);
+    publish("50");
+    capture(&world, &dir, &args).expect(0);
+    publish("2000");
+    let ended = capture(&world, &dir, &args).expect(3);
+    says(&ended.stderr, &["retention", "books balance"]);
+    let theirs = Pika::consuming(&world.url, &["log"], &["--offset", "first", "--count", "1"]).wait().lines;
+    let report = assert_books(&dir);
+    let found = gaps(&dir);
+    assert_eq!(
+        (found.len(), &found[0]["reason"], &found[0]["from"], &found[0]["exact"]),
+        (1, &json!("retention"), &json!(50), &json!(true))
+    );
+    let oldest = found[0]["to"].as_u64().expect("a position");
+    assert_eq!(lost(&dir), oldest - 50);
+    assert_eq!((count(&report), &report["streams"][0]["next_position"]), (50 + 2050 - oldest, &json!(2050)));
+    let ours = exported(&dir);
+    assert_eq!((of_stream(&ours[50]), &ours[50]["position"]), (of_stream(&theirs[0]), &json!(oldest)), "from the oldest one that is left");
+}
+
+#[test]
+fn a_message_that_cannot_be_parsed_is_a_gap_between_good_ones() {
+    let _nodes = beside();
+    let scratch = tempfile::tempdir().expect("temporary directory");
+    let dir = scratch.path().join("rec");
+    let parts = json!({
+        "exchanges": [{"name": "news", "type": "fanout"}], "queues": log()["queues"],
+        "bindings": [{"source": "news", "destination": "log"}],
+    });
+    let world = World::new(Node::Prod, "poison", &parts);
+    let routes = json!([{"exchange": "news", "keys": ["x"]}]);
+    let mut sent = Pika::publish(&world.url, &routes, &["--count", "100", "--seed", "1"]).lines;
+    Pika::run(&["poison", "--url", &world.url, "--exchange", "news", "--place", "message-id"]);
+    sent.extend(Pika::publish(&world.url, &routes, &["--count", "100", "--seed", "2"]).lines);
+    let ended = capture(&world, &dir, &["--stream-queue", "log", "--start", "beginning", "--until", "end"]).expect(3);
+    says(&ended.stderr, &["unparseable", "books balance"]);
+    assert_books(&dir);
+    let found = gaps(&dir);
+    assert_eq!((found.len(), &found[0]["from"], lost(&dir)), (1, &json!(100), 1), "{found:#?}");
+    assert_same_row("the recording", sent.iter().map(of_stream), exported(&dir).iter().map(of_stream));
+}
+
+#[test]
+fn a_node_that_is_stopped_and_started_loses_nothing_of_a_stream() {
+    let _nodes = alone();
+    let scratch = tempfile::tempdir().expect("temporary directory");
+    let dir = scratch.path().join("rec");
+    let world = World::new(Node::Prod, "restarted", &log());
+    let mut running = capturing(&world, &dir, &["--stream-queue", "log", "--start", "beginning"]);
+    let mut sent = Pika::publish(&world.url, &to_log(), &["--count", "500", "--seed", "before"]).lines;
+    wait_until(&dir, "the first part", |r| count(r) >= 500);
+    let stopped = Stopped::stop(world.node);
+    running.wait_for("connecting again");
+    drop(stopped);
+    sent.extend(Pika::publish(&world.url, &to_log(), &["--count", "500", "--seed", "after"]).lines);
+    wait_until(&dir, "the second part", |r| count(r) >= 1000);
+    running.interrupt().expect(0);
+    assert_lossless(&dir);
     assert_same_row("the recording", sent.iter().map(of_stream), exported(&dir).iter().map(of_stream));
 }
 

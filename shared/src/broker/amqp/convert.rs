@@ -8,9 +8,9 @@
 //! Tables that lie in each other more than [`DEPTH_MAX`](crate::amqp::DEPTH_MAX) deep are refused.
 
 use lapin::BasicProperties;
+use lapin::types::{AMQPValue, ShortString};
 #[cfg(feature = "sink")]
-use lapin::types::FieldArray;
-use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::types::{FieldArray, FieldTable};
 
 use crate::amqp::Value;
 #[cfg(feature = "sink")]

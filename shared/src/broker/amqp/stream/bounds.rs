@@ -5,7 +5,7 @@
 //! answer to the next question: when nothing has, that delivery was the last one.
 //!
 //! Limits: of a stream that delivers nothing it is known only that it is silent. It counts as empty when that lasts, and the broker
-//! counts no messages in it. Where a chunk has more than 65 536 messages (a client of the stream protocol that packs them), the
+//! counts no messages in it (a number that is some seconds old). Where a chunk has more than 65 536 messages (a client of the stream protocol that packs them), the
 //! end may be found too early.
 
 use std::time::{Duration, Instant};
@@ -51,29 +51,26 @@ pub(super) fn found(next: i64, offset: i64, oldest: i64) -> Found {
 }
 
 impl StreamQueue {
-    /// The offset of the oldest message; 0 when there is none.
+    /// The offset of the oldest message; `None`: it seems to be empty.
     ///
     /// # Errors
     /// When nobody answers, the user may not read it, or the oldest message cannot be read.
-    pub(super) fn beginning(&mut self) -> Result<i64, BrokerError> {
+    pub(super) fn beginning(&mut self) -> Result<Option<i64>, BrokerError> {
         let mut probe = self.probe(Offset::First)?;
         let first = self.first(&mut probe.1);
         self.close(&probe.0);
-        match first? {
-            Some((offset, _)) => Ok(offset),
-            None => Ok(0),
-        }
+        Ok(first?.map(|(offset, _)| offset))
     }
 
-    /// The offset after the newest message; 0 when there is none.
+    /// The offset after the newest message; `None`: it seems to be empty.
     ///
     /// # Errors
     /// As [`StreamQueue::beginning`].
-    pub(super) fn end(&mut self) -> Result<i64, BrokerError> {
+    pub(super) fn end(&mut self) -> Result<Option<i64>, BrokerError> {
         let (channel, mut consumer) = self.probe(Offset::Last)?;
         let end = match self.first(&mut consumer) {
-            Ok(Some((offset, tag))) => self.last(&channel, &mut consumer, offset, tag).map(|last| last + 1),
-            Ok(None) => Ok(0),
+            Ok(Some((offset, tag))) => self.last(&channel, &mut consumer, offset, tag).map(|last| Some(last + 1)),
+            Ok(None) => Ok(None),
             Err(error) => Err(error),
         };
         self.close(&channel);
@@ -85,13 +82,13 @@ impl StreamQueue {
     ///
     /// # Errors
     /// As [`StreamQueue::beginning`].
-    pub(super) fn at(&mut self, ns: i64) -> Result<i64, BrokerError> {
+    pub(super) fn at(&mut self, ns: i64) -> Result<Option<i64>, BrokerError> {
         let seconds = u64::try_from(ns.div_euclid(1_000_000_000)).unwrap_or(0);
         let (channel, mut consumer) = self.probe(Offset::Time(seconds))?;
         let came = self.connector.within(SILENCE, take(&mut consumer, 1));
         self.close(&channel);
         match came {
-            Some((deliveries, None)) => Ok(deliveries.first().and_then(offset_of).unwrap_or(0)),
+            Some((deliveries, None)) => Ok(deliveries.first().and_then(offset_of)),
             Some((_, Some(ended))) => Err(self.broken(ended)),
             None => self.end(),
         }

@@ -125,7 +125,12 @@ impl AmqpStreamSource {
     /// Begins to consume at the course's next offset; `false`: it is not there, which is told.
     fn open<H: SourceHandler>(&mut self, course: Course, handler: &mut H) -> Result<bool, BrokerError> {
         self.queue.status()?;
-        let (low, high) = (self.queue.beginning()?, self.queue.end()?);
+        let (low, high) = match (self.queue.beginning()?, self.queue.end()?) {
+            (Some(low), Some(high)) => (low, high),
+            // A node that was just started may not know its streams yet: that proves nothing.
+            _ if course.next > 0 => return Err(self.queue.emptied(course.next)),
+            _ => (0, 0),
+        };
         if course.next < low || course.next > high {
             self.stop_reading();
             handler.notice(Notice::OutOfRange { stream: course.stream, low, high });
@@ -199,7 +204,7 @@ impl AmqpStreamSource {
                 return Ok(Batch::Stopped);
             };
             if offset > next && oldest.is_none() {
-                oldest = Some(self.queue.beginning()?);
+                oldest = self.queue.beginning()?;
             }
             match found(next, offset, oldest.unwrap_or(next)) {
                 Found::Next => {}
@@ -297,14 +302,13 @@ impl Source for AmqpStreamSource {
     }
 
     fn positions(&mut self, lanes: &[(String, i32)], at: StartAt, _timeout: Duration) -> Result<Vec<i64>, BrokerError> {
-        lanes
-            .iter()
-            .map(|_| match at {
-                StartAt::Beginning => self.queue.beginning(),
-                StartAt::End => self.queue.end(),
-                StartAt::Time(ns) => self.queue.at(ns),
-            })
-            .collect()
+        let mut position = || match at {
+            StartAt::Beginning => self.queue.beginning(),
+            StartAt::End => self.queue.end(),
+            StartAt::Time(ns) => self.queue.at(ns),
+        };
+        // A stream that never had a message begins at 0.
+        lanes.iter().map(|_| position().map(Option::unwrap_or_default)).collect()
     }
 
     fn start(&mut self, lanes: &[ReadFrom]) -> Result<(), BrokerError> {

@@ -101,6 +101,15 @@ impl StreamQueue {
         }
     }
 
+    /// It seems to be empty, where this offset was to come.
+    pub(super) fn emptied(&self, next: i64) -> BrokerError {
+        BrokerError::Request {
+            request: format!("reading {} from offset {next}", self.words()),
+            reason: "it seems to be empty: the node may have been started just now, or the queue was made anew".to_owned(),
+            retryable: true,
+        }
+    }
+
     /// The arguments that it was declared with, and what policies say.
     ///
     /// # Errors
