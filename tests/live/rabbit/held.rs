@@ -99,9 +99,12 @@ pub(super) fn flagged(line: &Value, flag: &str) -> bool {
     line["flags"].as_array().is_some_and(|flags| flags.contains(&json!(flag)))
 }
 
-/// The gaps of a recording.
+/// The gaps of a recording; one that was told as open counts only when no later one closes it.
 pub(super) fn gaps(dir: &Path) -> Vec<Value> {
-    inspect(dir)["gaps"].as_array().expect("gaps").clone()
+    let gaps = inspect(dir)["gaps"].as_array().expect("gaps").clone();
+    let same = |a: &Value, b: &Value| ["reason", "scope", "from_time_ns"].iter().all(|name| a[*name] == b[*name]);
+    let is_closed = |open: &Value| gaps.iter().any(|gap| same(gap, open) && !gap["to_time_ns"].is_null());
+    gaps.iter().filter(|gap| !gap["to_time_ns"].is_null() || !is_closed(gap)).cloned().collect()
 }
 
 /// How many messages its gaps say were lost: every one of them must know.
