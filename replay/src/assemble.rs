@@ -6,10 +6,12 @@ use std::sync::atomic::Ordering;
 use crate::cardinality::CardinalityReport;
 use crate::fit::{FitCounts, FitReport};
 use crate::ledger::{Counts, Ledger};
-use crate::measure::collector::Totals;
+use crate::measure::collector::{Excluded, Measured, Summaries, Totals};
 use crate::measure::recorder::RecorderBooks;
 use crate::pacer::{Live, PacerBooks};
-use crate::run::report::{HoldsReport, LatencyReport, LedgerReport, RateReport, RecordingReport, RunReport, SCHEMA_VERSION, TopicReport};
+use crate::run::report::{
+    HoldsReport, LatencyReport, LedgerReport, RateReport, RecordingReport, RunReport, SCHEMA_VERSION, TopicReport, WarmUpReport,
+};
 use crate::shard::Shard;
 use crate::trust::{Cause, Facts, Reason, Verdict, judge};
 
@@ -26,6 +28,8 @@ pub struct RunIdentity {
     pub mark_clusters: Vec<String>,
     /// The target's cluster.
     pub target_cluster: String,
+    /// The command as it was typed, word by word, secrets left out.
+    pub command: Vec<String>,
     /// Every option as it holds.
     pub config: BTreeMap<String, serde_json::Value>,
     /// The clock's choice, warnings of the pre-flight.
@@ -64,7 +68,7 @@ pub(crate) fn finished(identity: &RunIdentity, ended: &Ended) -> (RunReport, Led
     let facts = facts(ended, &ledger);
     let trust = judge(&facts);
     let counts = *ledger.total();
-    let latency = facts.latency;
+    let measured = facts.measured;
     let mut notes = identity.notes.clone();
     // What the counting pass said already is not said again.
     notes.extend(ended.payload_notes.iter().filter(|note| !identity.notes.contains(note)).cloned());
@@ -87,12 +91,8 @@ pub(crate) fn finished(identity: &RunIdentity, ended: &Ended) -> (RunReport, Led
         limited_by: trust.limited_by,
         delivered: trust.delivered,
         ledger: LedgerReport { counts, reasons: ledger.reasons() },
-        latency: LatencyReport {
-            schedule_error: ended.scheduled.then_some(latency.schedule_error),
-            service: latency.service,
-            response: ended.scheduled.then_some(latency.response),
-            response_without_lateness: ended.scheduled.then_some(latency.response_on_time),
-        },
+        latency: latencies(&measured.window, ended.scheduled),
+        warm_up: warm_up(&measured, ended.scheduled),
         rate: rates(ended, &counts),
         duration_ns: facts.duration_ns,
         holds: HoldsReport {
@@ -113,20 +113,30 @@ pub(crate) fn finished(identity: &RunIdentity, ended: &Ended) -> (RunReport, Led
 /// The report of a run that is still going on: what is known if it is killed.
 pub(crate) fn unfinished(identity: &RunIdentity, live: &Live, totals: &Totals, t0_unix_ns: i64, scheduled: bool) -> RunReport {
     let detail = "the run had not ended when this was written: counts are those so far, latencies those of closed seconds".to_owned();
-    let latency = totals.summaries(totals.scheduled);
+    let measured = totals.measured(totals.scheduled);
     let sent = live.sent.load(Ordering::Relaxed);
     let counts = Counts { scheduled: live.scheduled.load(Ordering::Relaxed), sent, acked: totals.acked, ..Counts::default() };
     RunReport {
         trust: vec![Reason { reason: "unfinished".to_owned(), cause: Cause::Run, detail }],
         ledger: LedgerReport { counts, ..LedgerReport::default() },
-        latency: LatencyReport {
-            schedule_error: scheduled.then_some(latency.schedule_error),
-            service: latency.service,
-            response: scheduled.then_some(latency.response),
-            response_without_lateness: scheduled.then_some(latency.response_on_time),
-        },
+        latency: latencies(&measured.window, scheduled),
+        warm_up: warm_up(&measured, scheduled),
         ..blank(identity, t0_unix_ns, scheduled)
     }
+}
+
+fn latencies(window: &Summaries, scheduled: bool) -> LatencyReport {
+    LatencyReport {
+        schedule_error: scheduled.then_some(window.schedule_error),
+        service: window.service,
+        response: scheduled.then_some(window.response),
+        response_without_lateness: scheduled.then_some(window.response_on_time),
+    }
+}
+
+fn warm_up(measured: &Measured, scheduled: bool) -> Option<WarmUpReport> {
+    let Excluded { until_s, scheduled: messages, latencies } = measured.warm_up?;
+    Some(WarmUpReport { until_s, scheduled: messages, service: latencies.service, response: scheduled.then_some(latencies.response) })
 }
 
 fn blank(identity: &RunIdentity, t0_unix_ns: i64, scheduled: bool) -> RunReport {
@@ -139,7 +149,9 @@ fn blank(identity: &RunIdentity, t0_unix_ns: i64, scheduled: bool) -> RunReport 
         delivered: None,
         ledger: LedgerReport::default(),
         latency: LatencyReport::default(),
+        warm_up: None,
         rate: RateReport::default(),
+        command: identity.command.clone(),
         config: identity.config.clone(),
         seed: identity.seed,
         shard: identity.shard.map(|shard| shard.to_string()),
@@ -170,7 +182,7 @@ fn facts(ended: &Ended, ledger: &Ledger) -> Facts {
     let last_ns = [pacer.sent_span_ns, recorder.acked_span_ns].into_iter().flatten().map(|(_, last)| last).max().unwrap_or(ended.t0_ns);
     Facts {
         scheduled: ended.scheduled,
-        latency: ended.totals.summaries(counts.scheduled),
+        measured: ended.totals.measured(counts.scheduled),
         messages: counts.scheduled,
         on_time: pacer.on_time,
         sent: counts.sent,

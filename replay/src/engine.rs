@@ -26,6 +26,7 @@ use crate::clock_watch::ClockWatch;
 use crate::completing::Completing;
 use crate::expanding::{Expanded, payload_notes};
 use crate::feed::RecordFeed;
+use crate::fidelity::shape::{SHAPE_JSON, gap_tolerance_ns};
 use crate::hands::{Room, ThreadHands};
 use crate::inflight::Slots;
 use crate::measure::collector::Totals;
@@ -174,6 +175,7 @@ where
     let shared = Shared::new(clock, stop, &setup.queue);
     let mut setup = with_origin(setup);
     let pacer = pacer_options(&mut setup);
+    let gap_tolerance_ns = gap_tolerance_ns(&setup.planner.pace);
     let RunSetup { identity, planner, drain_ns, start_at_ns, origin_ns, streams, classes, expanded, .. } = setup;
     let (scheduled, timestamps) = (pacer.scheduled, planner.timestamps);
     let ended = std::thread::scope(|scope| -> Result<Ended, RunError> {
@@ -230,6 +232,9 @@ where
     save_streams(dir, &streams, &ledger)?;
     if let Some(cardinality) = &ended.cardinality {
         dir.write_json(CARDINALITY_JSON, cardinality)?;
+    }
+    if let Some(shape) = &ended.pacer.shape {
+        dir.write_json(SHAPE_JSON, &shape.summary(gap_tolerance_ns))?;
     }
     dir.write_report(&report)?;
     Ok(report)

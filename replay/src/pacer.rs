@@ -12,6 +12,7 @@ use dejaq_shared::broker::sink::{Outgoing, Refusal, Sink, TargetKind};
 
 use crate::batch::{Batch, Filtered, Item, LeftOut};
 use crate::ceiling::Ceilings;
+use crate::fidelity::shape::ShapeTally;
 use crate::hands::Hands;
 use crate::holds::{HoldCause, Holds};
 use crate::inflight::{Sent, Slots};
@@ -99,6 +100,8 @@ pub struct PacerBooks {
     pub sent_span_ns: Option<(u64, u64)>,
     /// Whether the run was stopped before its end.
     pub stopped: bool,
+    /// What was planned and what was sent, as fidelity wants it; `None` without a schedule.
+    pub shape: Option<Box<ShapeTally>>,
 }
 
 /// Whether to go on.
@@ -111,7 +114,8 @@ enum Flow {
 
 /// What became of one try.
 enum Tried {
-    Taken,
+    /// When it was sent.
+    Taken(u64),
     Skipped(&'static str),
 }
 
@@ -135,13 +139,16 @@ pub struct Pacer<'a, S, H, L> {
     dry_since: Option<u64>,
     /// Lateness that an empty ring has caused since the pacer was last on time.
     dry_debt_ns: u64,
+    /// The newest time that a ceiling gave to a message that it held back.
+    allowed_ns: u64,
 }
 
 impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
     /// A pacer that sends into `sink`; `stop` ends the run early.
     pub fn new(options: PacerOptions, sink: &'a mut S, hands: H, log: L, slots: &'a Slots, stop: &'a AtomicBool, live: Arc<Live>) -> Self {
         let streams = options.streams;
-        let books = PacerBooks { ledger: Ledger::new(streams), ..PacerBooks::default() };
+        let shape = options.scheduled.then(Box::default);
+        let books = PacerBooks { ledger: Ledger::new(streams), shape, ..PacerBooks::default() };
         let newest = vec![(u32::MAX, i64::MIN); streams];
         let tally = Tally::new(options.scheduled);
         Self {
@@ -160,6 +167,7 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
             stopped_ns: None,
             dry_since: None,
             dry_debt_ns: 0,
+            allowed_ns: 0,
         }
     }
 
@@ -246,16 +254,33 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
         self.tally.planned(run_ns, &mut self.log);
         let first = self.books.due_span_ns.map_or(run_ns, |(first, _)| first);
         self.books.due_span_ns = Some((first, run_ns));
-        if let Tried::Skipped(reason) = self.submit(batch, item, intended, now) {
+        let tried = self.submit(batch, item, intended, now);
+        if let Tried::Skipped(reason) = tried {
             self.books.ledger.skipped(item.stream, reason);
             self.tally.skipped();
             self.unsent.push(ix);
         }
+        self.note_shape(batch, item, intended, &tried);
         let total = self.books.ledger.total();
         self.live.scheduled.store(total.scheduled, Ordering::Relaxed);
         self.live.sent.store(total.sent, Ordering::Relaxed);
         self.live.due_ns.store(run_ns, Ordering::Relaxed);
         Flow::On
+    }
+
+    /// What fidelity is to know of a message: its planned time is what ceilings made of the intended one.
+    fn note_shape(&mut self, batch: &Batch, item: &Item, intended: u64, tried: &Tried) {
+        let Some(shape) = &mut self.books.shape else { return };
+        let since_start = |ns: u64| ns.saturating_sub(self.options.t0_ns);
+        let planned_ns = since_start(intended.max(self.allowed_ns));
+        let sent_ns = match tried {
+            Tried::Taken(sent) => Some(since_start(*sent)),
+            Tried::Skipped(_) => None,
+        };
+        shape.push(planned_ns, sent_ns, item.bytes(), batch.key(item));
+        if !self.options.ceilings.is_unbounded() {
+            self.tally.allowed(planned_ns, &mut self.log);
+        }
     }
 
     /// Waits until the item is due and returns that instant; `None` when it is not part of the run any more.
@@ -314,7 +339,7 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
             match self.sink.submit(&outgoing(batch, item, &self.options, tag)) {
                 Ok(()) => {
                     self.taken(batch.pass, item, now, error_ns, late_ns);
-                    return Tried::Taken;
+                    return Tried::Taken(now);
                 }
                 Err(Refusal::QueueFull) => {
                     let _ = self.slots.take(tag);
@@ -370,6 +395,7 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
             return None;
         }
         let until = self.options.ceilings.take(bytes, now).err()?;
+        self.allowed_ns = until;
         self.hands.wait_until(until.min(now + NAP_NS));
         let later = self.hands.now_ns();
         self.books.holds.add(HoldCause::Ceiling, now, later);

@@ -177,6 +177,8 @@ pub fn prepare(
         recording: RecordingReport { id: recording.id.clone(), source_cluster: recording.clusters.join(",") },
         mark_clusters,
         target_cluster: target.cluster.clone(),
+        // Only the caller knows what was typed.
+        command: Vec::new(),
         config: options.describe(),
         notes,
         class_of_stream,

@@ -18,6 +18,7 @@ use crate::assemble::{Ended, RunIdentity, finished};
 use crate::batch::{Batch, Route};
 use crate::ceiling::Ceilings;
 use crate::copies::Copies;
+use crate::fidelity::shape::{RunShape, gap_tolerance_ns};
 use crate::fit::{Fit, FitCounts};
 use crate::hands::Hands;
 use crate::inflight::Slots;
@@ -231,6 +232,8 @@ pub(crate) struct Outcome {
     ledger: Ledger,
     pub(crate) closed: Vec<Closed>,
     buckets: Vec<BucketRow>,
+    confirmed: Vec<BucketRow>,
+    shape: Option<RunShape>,
     sent_at: Vec<u64>,
     pub(crate) said: Vec<Said>,
     marked: usize,
@@ -318,6 +321,7 @@ impl Simulation {
 
     pub(crate) fn run(mut self) -> Outcome {
         let scheduled = self.pace.is_scheduled();
+        let gap_tolerance_ns = gap_tolerance_ns(&self.pace);
         let slots = Arc::new(Slots::new(1_000_001));
         let (planner, options) = (self.planner(), self.pacer_options());
         let world = Arc::new(Mutex::new(World {
@@ -353,11 +357,24 @@ impl Simulation {
         let InlineBatches { planner, shown, .. } = batches;
         let (mut ended, closed) = end(&recorder, pacer, self.streams, scheduled);
         ended.fitted = planner.into_books().fitted;
+        let shape = ended.pacer.shape.as_ref().map(|shape| shape.summary(gap_tolerance_ns));
+        let confirmed = recorder.borrow_mut().take_buckets().collect();
         let identity = RunIdentity { class_of_stream: vec![Some(0); self.streams], ..RunIdentity::default() };
         let (report, ledger) = finished(&identity, &ended);
         let world = world.lock().expect("one thread");
         let buckets = log.buckets.borrow().clone();
-        Outcome { report, ledger, closed, buckets, sent_at: world.sent_at.clone(), said: world.said.clone(), marked: world.marked, shown }
+        Outcome {
+            report,
+            ledger,
+            closed,
+            buckets,
+            confirmed,
+            shape,
+            sent_at: world.sent_at.clone(),
+            said: world.said.clone(),
+            marked: world.marked,
+            shown,
+        }
     }
 }
 
@@ -391,5 +408,6 @@ fn end(recorder: &RefCell<Recorder>, pacer: PacerBooks, streams: usize, schedule
     (ended, closed)
 }
 
+mod saved;
 mod soak;
 pub(crate) mod tests;

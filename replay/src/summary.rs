@@ -52,6 +52,16 @@ fn write(out: &mut String, report: &RunReport) -> std::fmt::Result {
     }
     writeln!(out)?;
     write_latency(out, report)?;
+    if let Some(warm_up) = &report.warm_up {
+        let shown = warm_up.response.as_ref().unwrap_or(&warm_up.service);
+        writeln!(
+            out,
+            "warm-up    the first {} s, {} messages, are left out of these latencies: their p99 is {}",
+            warm_up.until_s,
+            format_count(warm_up.scheduled),
+            shown.p99_ns.map_or("not known".to_owned(), format_ns)
+        )?;
+    }
     for note in &report.notes {
         writeln!(out, "note: {note}")?;
     }

@@ -26,8 +26,8 @@ use ready::{Ready, TIMEOUT, ready};
 #[derive(clap::Args)]
 #[command(after_help = "\
 The time line is the recorded one unless --speed, --rate or --max say otherwise. Latency counts from \
-the intended send time. The run directory holds run.json, latency.hlog and the counts per second and \
-per stream.
+the intended send time. The run directory holds report.html, run.json, latency.hlog and the counts per \
+second and per stream.
 
 Exit codes: 0 done, and to be trusted; 3 INVALID, or load not delivered, or messages lost; 1 failed; \
 2 usage.
@@ -59,11 +59,13 @@ pub(crate) struct PlanArguments {
     json: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+/// Runs it; `command` is what was typed.
+pub(crate) fn run(arguments: &Arguments, command: Vec<String>) -> anyhow::Result<Outcome> {
     // What costs nothing to find out comes first: contradictions, then the run directory.
     arguments.choices.options()?;
     let dir = RunDir::create(&arguments.run)?;
-    let Ready { target, topics, setup, mut feed, .. } = ready(&arguments.choices, true, &arguments.run)?;
+    let Ready { target, topics, mut setup, mut feed, .. } = ready(&arguments.choices, true, &arguments.run)?;
+    setup.identity.command = command;
     for note in &setup.identity.notes {
         talk(format_args!("note: {note}"));
     }
@@ -95,7 +97,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     sink.give_up();
     let report = result?;
     super::print(&summary(&report))?;
-    talk(format_args!("the run is in {}", arguments.run.display()));
+    dejaq_replay::report::write(&arguments.run)?;
+    talk(format_args!("the run is in {}: report.html shows it", arguments.run.display()));
     Ok(report.outcome())
 }
 

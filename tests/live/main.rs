@@ -18,5 +18,6 @@ mod many;
 mod peer;
 mod rabbit;
 mod replay;
+mod report;
 mod security;
 mod shape;

@@ -164,7 +164,7 @@ fn a_run_leaves_everything_that_a_report_needs() {
     let mut names: Vec<String> =
         std::fs::read_dir(dir.path()).expect("there").map(|e| e.expect("entry").file_name().to_string_lossy().into_owned()).collect();
     names.sort_unstable();
-    assert_eq!(names, ["counts.csv", "latency.hlog", "run.json", "seconds.csv", "streams.csv"]);
+    assert_eq!(names, ["counts.csv", "intervals.csv", "latency.hlog", "run.json", "shape.json", "streams.csv"]);
     let streams = std::fs::read_to_string(dir.path().join("streams.csv")).expect("there");
     assert!(streams.contains("t/0,1000,0,0,1000,0,1000,1000,0,0\n"), "{streams}");
     let json: serde_json::Value = serde_json::from_slice(&std::fs::read(dir.path().join("run.json")).expect("there")).expect("json");

@@ -30,10 +30,16 @@ pub struct RunReport {
     pub delivered: Option<f64>,
     /// The books.
     pub ledger: LedgerReport,
-    /// The latencies.
+    /// The latencies of the measured window.
     pub latency: LatencyReport,
+    /// What was left out of the latencies as warm-up; `null`: nothing.
+    #[serde(default)]
+    pub warm_up: Option<WarmUpReport>,
     /// Messages per second.
     pub rate: RateReport,
+    /// The command as it was typed, word by word, secrets left out.
+    #[serde(default)]
+    pub command: Vec<String>,
     /// Every option as it held, secrets left out.
     pub config: BTreeMap<String, serde_json::Value>,
     /// The seed.
@@ -86,6 +92,19 @@ pub struct LatencyReport {
     pub response: Option<LatencySummary>,
     /// Response without the lateness that no hold explains.
     pub response_without_lateness: Option<LatencySummary>,
+}
+
+/// The warm-up: it is in the books and the files of intervals, and not in [`RunReport::latency`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WarmUpReport {
+    /// The first second of the measured window, counted from the start of the run.
+    pub until_s: u64,
+    /// Messages scheduled in the warm-up; all were confirmed.
+    pub scheduled: u64,
+    /// Acked − sent, of the warm-up alone.
+    pub service: LatencySummary,
+    /// Acked − intended, of the warm-up alone.
+    pub response: Option<LatencySummary>,
 }
 
 /// Messages per second; `null` where it makes no sense (a single message, `--max`).

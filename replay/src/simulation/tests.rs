@@ -58,6 +58,31 @@ fn a_stall_of_two_seconds_shows_in_response_exactly() {
     assert_eq!(report.verdict, Verdict::Valid);
 }
 
+/// A target that answers in 200 ms for its first seconds and in one thereafter.
+fn cold(seconds: u64) -> Simulation {
+    let mut simulation = steady(20);
+    simulation.script = Box::new(move |sent, _| Some((sent + if sent < T0 + seconds * S { 200 * MS } else { MS }, Fate::Acked)));
+    simulation
+}
+
+#[test]
+fn warm_up_is_left_out_of_the_latencies_and_shown_beside_them() {
+    let report = cold(3).run().report;
+    let (response, warm_up) = (report.latency.response.expect("scheduled"), report.warm_up.expect("recognised"));
+    assert_eq!((warm_up.until_s, warm_up.scheduled, response.count, response.unanswered), (3, 3_000, 17_000, 0));
+    near(response.max_ns, MS);
+    near(warm_up.response.expect("scheduled").p50_ns, 200 * MS);
+    assert_eq!((report.verdict, report.ledger.counts.acked), (Verdict::Valid, 20_000), "the books have it all: {:?}", report.trust);
+}
+
+#[test]
+fn a_run_that_never_settles_is_warm_up_only_and_one_without_warm_up_has_none() {
+    let outcome = cold(10).run();
+    assert_eq!((reasons(&outcome), outcome.report.warm_up), (vec!["warm-up only"], None));
+    assert_eq!(outcome.report.latency.service.count, 20_000, "nothing is left out of what cannot be trusted");
+    assert_eq!(cold(0).run().report.warm_up, None);
+}
+
 /// A target that takes what fits into its window and answers nothing for two seconds.
 fn stalled(capacity: usize) -> Simulation {
     let mut simulation = steady(20);

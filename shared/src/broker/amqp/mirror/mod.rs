@@ -10,9 +10,10 @@
 //! types, not their order (lapin keeps tables by name).
 //!
 //! `ours` our queue · `bonds` its bindings · `check` what is refused · `survey` what stands at the broker · `snapshots` that as a
-//! file · `session` connections and questions · `pump` deliveries, acknowledgements, canaries · `window` how many at once · `line`, `thread` keeping one virtual
+//! file · `session` connections and questions · `pump` deliveries, acknowledgements, canaries · `window` how many at once · `beginning`, `line`, `thread` keeping one virtual
 //! host up · `trouble` how · `canary`, `drops` what was thrown away · `firehose` the broker's trace · `records` what is handed over
 
+mod beginning;
 mod bonds;
 mod canary;
 mod check;
@@ -259,8 +260,7 @@ impl AmqpMirror {
 
     fn stop(&self, remove: bool) {
         for line in &self.lines {
-            // One that has ended does not listen.
-            let _ = line.signals.send(Signal::Stop { remove });
+            let _ = line.signals.send(Signal::Stop { remove }); // One that has ended does not listen.
         }
     }
 }

@@ -318,5 +318,7 @@ mod tests {
         assert_eq!(after(Acknowledge::One(7)), (3, 2));
         assert_eq!(after(Acknowledge::UpTo(3)), (5, 1), "4 is next to it");
         assert_eq!(after(Acknowledge::UpTo(6)), (7, 0));
+        assert_eq!(after(Acknowledge::One(10)), (8, 1));
+        assert_eq!(after(Acknowledge::UpTo(10)), (10, 0), "once");
     }
 }

@@ -177,7 +177,11 @@ impl Line {
             return Ok(());
         }
         let began = Instant::now();
-        while self.session.as_ref().is_none_or(|session| !session.connection.status().connected()) {
+        let away = |line: &Self| line.session.as_ref().is_none_or(|session| !session.connection.status().connected());
+        if away(&self) {
+            self.tell_away();
+        }
+        while away(&self) {
             match self.site.connect("capture", CONNECT) {
                 Ok(session) => self.session = Some(session),
                 Err(error) if began.elapsed() > CONNECT => return Err(self.site.not_removed(&error)),
