@@ -8,6 +8,7 @@ use serde_json::json;
 use super::held::{essence, exported};
 use super::peer::{Node, Pika, World, required};
 use super::*;
+use crate::background::wait_until;
 use crate::dejaq::inspect;
 use crate::held::count;
 
@@ -161,6 +162,8 @@ fn a_policy_that_rejects_or_dead_letters_does_neither_in_the_mirror() {
         let scratch = tempfile::tempdir().expect("temporary directory");
         let (dir, bound) = (scratch.path().join("rec"), format!("queue.messages={BOUND}"));
         let running = capturing(&world, &dir, &["--exchanges", SHOP, "-X", &bound, "-X", "prefetch=100"]);
+        Pika::publish(&world.url, &shop_routes(), &["--count", "200", "--rate", "100", "--seed", "first"]);
+        wait_until(&dir, "under way", |r| count(r) >= 200);
         signal(&running, "-STOP");
         let sent = Pika::publish(&world.url, &shop_routes(), &["--count", "2000"]);
         assert_eq!((&sent.summary["acked"], &sent.summary["nacked"]), (&json!(2000), &json!(0)), "{name}");

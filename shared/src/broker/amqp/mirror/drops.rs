@@ -33,6 +33,8 @@ pub(super) struct Look {
     pub(super) caught_up: bool,
     /// Whether the queue is nearly full.
     pub(super) nearly_full: bool,
+    /// Whether no canary was sent for a while since the last look that was caught up: what was thrown away then shows in no number.
+    pub(super) blind: bool,
 }
 
 /// A span in which something was thrown away.
@@ -145,7 +147,7 @@ mod tests {
 
     fn at(now_ns: i64, thrown_away: u64) -> Look {
         let reading = Some(Reading { thrown_away, ours_alone: true });
-        Look { now_ns, reading, caught_up: true, nearly_full: false }
+        Look { now_ns, reading, caught_up: true, nearly_full: false, blind: false }
     }
 
     /// From, to, how many, and whether that is exact.
@@ -202,7 +204,7 @@ mod tests {
     #[test]
     fn without_the_counter_the_canaries_alone_tell() {
         let mut drops = Drops::new("/");
-        let blind = |now_ns| Look { now_ns, reading: None, caught_up: true, nearly_full: false };
+        let blind = |now_ns| Look { now_ns, reading: None, caught_up: true, nearly_full: false, blind: false };
         assert_eq!(drops.look(blind(0)), None);
         let _ = drops.missing(missing(1, 2, 1));
         assert_eq!(shown(drops.look(blind(3))), Some((Some(1), Some(2), None, false)));
