@@ -287,6 +287,7 @@ impl Line {
         let mut backoff = Backoff::new();
         let site = Arc::clone(&self.site);
         self.session = None;
+        self.drops.taken_back();
         self.waiting.store(UNKNOWN, Ordering::Release);
         self.warn(format!("virtual host {:?}: {why}; connecting again", site.vhost));
         let mut said = Instant::now();
