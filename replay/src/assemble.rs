@@ -8,6 +8,7 @@ use crate::ledger::{Counts, Ledger};
 use crate::measure::collector::Totals;
 use crate::measure::recorder::RecorderBooks;
 use crate::pacer::{Live, PacerBooks};
+use crate::run::observed::ObservedReport;
 use crate::run::report::{HoldsReport, LatencyReport, LedgerReport, RateReport, RecordingReport, RunReport, SCHEMA_VERSION, TopicReport};
 use crate::shard::Shard;
 use crate::trust::{Cause, Facts, Reason, Verdict, judge};
@@ -49,6 +50,7 @@ pub(crate) struct Ended {
     pub(crate) clock_step_ns: u64,
     pub(crate) rows_lost: u64,
     pub(crate) cardinality: Option<CardinalityReport>,
+    pub(crate) observed: Option<ObservedReport>,
     pub(crate) payload_notes: Vec<String>,
     pub(crate) classes: Vec<String>,
     pub(crate) streams: Vec<String>,
@@ -66,6 +68,7 @@ pub(crate) fn finished(identity: &RunIdentity, ended: &Ended) -> (RunReport, Led
     // What the counting pass said already is not said again.
     notes.extend(ended.payload_notes.iter().filter(|note| !identity.notes.contains(note)).cloned());
     notes.extend(ended.cardinality.iter().flat_map(|c| &c.rules).map(ToString::to_string));
+    notes.extend(ended.observed.iter().flat_map(ObservedReport::notes));
     if ended.pacer.stopped {
         notes.push("the run was stopped before its end".to_owned());
     }
@@ -87,12 +90,14 @@ pub(crate) fn finished(identity: &RunIdentity, ended: &Ended) -> (RunReport, Led
             service: latency.service,
             response: ended.scheduled.then_some(latency.response),
             response_without_lateness: ended.scheduled.then_some(latency.response_on_time),
+            end_to_end: ended.observed.as_ref().and_then(ObservedReport::end_to_end),
         },
         rate: rates(ended, &counts),
         duration_ns: facts.duration_ns,
         holds: HoldsReport { ceiling_ns: facts.ceiling_ns, full_queue_ns: facts.full_queue_ns, lateness_max_ns: facts.late_max_ns },
         order_violations: ended.pacer.order_violations,
         topics: topics(identity, ended, &ledger),
+        observed: ended.observed.clone(),
         notes,
         ..blank(identity, ended.t0_unix_ns, ended.scheduled)
     };
@@ -113,6 +118,7 @@ pub(crate) fn unfinished(identity: &RunIdentity, live: &Live, totals: &Totals, t
             service: latency.service,
             response: scheduled.then_some(latency.response),
             response_without_lateness: scheduled.then_some(latency.response_on_time),
+            end_to_end: None,
         },
         ..blank(identity, t0_unix_ns, scheduled)
     }
@@ -141,6 +147,7 @@ fn blank(identity: &RunIdentity, t0_unix_ns: i64, scheduled: bool) -> RunReport 
         holds: HoldsReport::default(),
         order_violations: 0,
         topics: Vec::new(),
+        observed: None,
         notes: identity.notes.clone(),
     }
 }
@@ -177,6 +184,8 @@ fn facts(ended: &Ended, ledger: &Ledger) -> Facts {
         damages: ended.damages.clone(),
         client_error: ended.client_error.clone(),
         rows_lost: ended.rows_lost,
+        probe_failures: ended.observed.iter().flat_map(|o| &o.probes).filter_map(|p| p.failed.as_ref().map(|why| format!("{}: {why}", p.spec))).collect(),
+        outputs_crowded_out: ended.observed.iter().flat_map(|o| &o.probes).filter_map(|p| p.matched).map(|m| m.crowded_out).sum(),
     }
 }
 

@@ -8,7 +8,7 @@
 //! `config` what was typed → what it means · `clock_choice` which time of a record counts · `select`, `shard`, `remap`,
 //! `partitioner`, `guard` what goes where, and what is refused · `timestamps` which stamp it bears · `transform` what it says · `schedule`, `profile`, `copies`, `marks`,
 //! `planner`, `ring` what is sent when · `pacer`, `ceiling`,
-//! `holds`, `inflight` sending it · `ledger`, `measure`, `trust` what is known of it · `run`, `summary` saying so ·
+//! `holds`, `inflight` sending it · `ledger`, `measure`, `trust` what is known of it · `observers` who looks at the system under test meanwhile · `run`, `summary` saying so ·
 //! `engine` the threads.
 
 mod accounting;
@@ -35,10 +35,12 @@ pub mod inventory;
 pub mod ledger;
 pub mod marks;
 pub mod measure;
+pub mod observers;
 pub mod pacer;
 pub mod partitioner;
 pub mod plan;
 pub mod planner;
+pub mod pointed;
 pub mod prepare;
 pub mod profile;
 pub mod recorded;

@@ -194,11 +194,13 @@ impl Planner {
         self.transform
     }
 
-    /// Runs to the end of the recording or until nobody wants more, and gives back the transform.
-    pub fn run<F: RecordFeed + ?Sized>(mut self, feed: &mut F, ring: &Ring) -> Transform {
+    /// Runs to the end of the recording or until nobody wants more, and gives back the transform. `planned` sees each batch
+    /// before it can be sent.
+    pub fn run<F: RecordFeed + ?Sized>(mut self, feed: &mut F, ring: &Ring, planned: &mut dyn FnMut(&Batch)) -> Transform {
         loop {
             let more = self.advance(feed);
             while let Some(batch) = self.pop() {
+                planned(&batch);
                 match ring.push(batch) {
                     Some(spare) => self.reuse(spare),
                     None => return self.transform,

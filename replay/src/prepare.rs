@@ -12,6 +12,7 @@ use crate::clock_choice::ClockDecision;
 use crate::config::Options;
 use crate::copies::Copies;
 use crate::engine::RunSetup;
+use crate::observers::Observers;
 use crate::expanding::Expanded;
 use crate::guard::{self, GuardError};
 use crate::planner::PlannerOptions;
@@ -217,6 +218,7 @@ pub fn prepare(
         asked_ceilings: (options.max_rate, options.max_bytes),
         expanded: Expanded::default(),
         queue: queue_limits(recording, options),
+        observers: Observers::default(),
     })
 }
 

@@ -371,6 +371,7 @@ fn end(recorder: &RefCell<Recorder>, pacer: PacerBooks, streams: usize, schedule
         client_error: None,
         clock_step_ns: 0,
         cardinality: None,
+        observed: None,
         payload_notes: Vec::new(),
         rows_lost: 0,
         classes: vec!["t".into()],

@@ -125,6 +125,7 @@ impl Case {
             asked_ceilings: (None, None),
             expanded: Expanded::default(),
             queue: QueueLimits { messages_max: 10_000, bytes_max: 1 << 20 },
+            observers: crate::observers::Observers::default(),
         };
         if self.remove_dir {
             std::fs::remove_dir(dir).expect("empty");

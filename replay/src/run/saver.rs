@@ -1,6 +1,7 @@
 //! The saving thread: adds up closed intervals and writes them while the run goes on, so that no answer waits for a disk.
 
 use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -14,6 +15,8 @@ use crate::measure::collector::Totals;
 use crate::measure::counts::{BUCKET_NS, BucketRow, Series};
 use crate::measure::hlog::{Hlog, HlogError};
 use crate::measure::latency::Latency;
+use crate::measure::probe::reader::lock;
+use crate::measure::recent::Recent;
 use crate::measure::recorder::{Closed, ClosedSecond};
 
 /// How often an unfinished `run.json` is written.
@@ -51,6 +54,8 @@ pub struct SaverOptions {
     pub t0_unix_ns: i64,
     /// The names of the classes of topics.
     pub classes: Vec<String>,
+    /// The last seconds, for those who watch.
+    pub recent: Arc<Mutex<Recent>>,
 }
 
 /// Writes until nobody sends any more, and returns the totals. `unfinished` makes a report of the totals so far.
@@ -72,6 +77,7 @@ pub fn save(options: &SaverOptions, incoming: &Receiver<ToSave>, unfinished: &dy
         match incoming.recv_timeout(SAVE_EVERY) {
             Ok(ToSave::Closed(closed)) => {
                 totals.add(&closed);
+                lock(&options.recent).add(&closed);
                 if let Some(second) = closed.second() {
                     latencies.reach(second)?;
                 }
@@ -113,12 +119,16 @@ pub const SECONDS_HEAD: &str = "second,complete,scheduled,skipped,acked,failed,u
 fn write_second(out: &mut impl Write, second: &ClosedSecond) -> std::io::Result<()> {
     let ClosedSecond { row, acked, failed, unknown, complete, latencies } = second;
     write!(out, "{},{complete},{},{},{acked},{failed},{unknown}", row.second, row.scheduled, row.skipped)?;
-    let cell = |value: Option<u64>| value.map_or(String::new(), |v| v.to_string());
     let three = |latency: &Latency<u32>| {
         let summary = latency.summary(0);
-        format!("{},{},{}", cell(summary.p50_ns), cell(summary.p99_ns), cell(summary.max_ns))
+        format!("{},{},{}", csv_cell(summary.p50_ns), csv_cell(summary.p99_ns), csv_cell(summary.max_ns))
     };
-    writeln!(out, ",{},{},{}", cell(latencies.schedule_error.summary(0).p99_ns), three(&latencies.service), three(&latencies.response))
+    writeln!(out, ",{},{},{}", csv_cell(latencies.schedule_error.summary(0).p99_ns), three(&latencies.service), three(&latencies.response))
+}
+
+/// A number as a CSV cell; empty where there is none.
+pub(crate) fn csv_cell(value: Option<u64>) -> String {
+    value.map_or(String::new(), |v| v.to_string())
 }
 
 /// Writes `streams.csv`: the books of each stream, by name.
@@ -135,6 +145,6 @@ pub fn save_streams(dir: &RunDir, names: &[String], ledger: &Ledger) -> Result<(
 }
 
 /// A name as a CSV cell: quoted where it must be.
-fn csv_text(text: &str) -> String {
+pub(crate) fn csv_text(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }

@@ -3,6 +3,8 @@
 //! To add a broker: one folder with the same file names, an arm in [`AnySource`] and [`AnySink`], a column in the
 //! contract tests. Source, sink and their conversions live together, since the conversions must be inverses.
 
+#[cfg(feature = "source")]
+pub mod backlog;
 pub mod endpoint;
 #[cfg(feature = "kafka")]
 pub mod kafka;
@@ -12,6 +14,8 @@ pub mod secret;
 // Without any broker there is nothing to choose from.
 #[cfg(all(feature = "sink", feature = "kafka"))]
 mod any_sink;
+#[cfg(all(feature = "source", feature = "kafka"))]
+mod any_backlog;
 #[cfg(all(feature = "source", feature = "kafka"))]
 mod any_source;
 #[cfg(feature = "source")]
@@ -23,6 +27,8 @@ pub mod source;
 
 #[cfg(all(feature = "sink", feature = "kafka"))]
 pub use any_sink::{AnyCompletions, AnySink, AnyTarget};
+#[cfg(all(feature = "source", feature = "kafka"))]
+pub use any_backlog::AnyBacklog;
 #[cfg(all(feature = "source", feature = "kafka"))]
 pub use any_source::AnySource;
 

@@ -1,7 +1,7 @@
 //! Kafka, through librdkafka.
 //!
 //! `config` which properties the client gets, and which a person may set · `ffi` the only unsafe code: small safe
-//! wrappers over librdkafka's C API · `convert` message to record and back · `source` reading · `settings` what those of a
+//! wrappers over librdkafka's C API · `convert` message to record and back · `source` reading · `groups` how far consumers have come · `settings` what those of a
 //! topic mean to a replay · `sink`, `target` publishing (cargo feature `sink` only: a build without it has no code of
 //! dejaq's that publishes) · `embedded` a Kafka in this process, for the demo and the tests.
 //!
@@ -17,6 +17,8 @@ pub mod embedded;
 #[cfg(feature = "sink")]
 mod fate;
 mod ffi;
+#[cfg(feature = "source")]
+pub mod groups;
 #[cfg(feature = "source")]
 mod housekeeping;
 #[cfg(feature = "source")]
