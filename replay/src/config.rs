@@ -17,6 +17,7 @@ use serde::Deserialize;
 use crate::clock_choice::ClockOption;
 use crate::copies::{Copies, LoopKeys, SUFFIX, check_suffix};
 use crate::marks::MarkPolicy;
+use crate::pointed::Pointed;
 use crate::profile::{Profile, ProfileError};
 use crate::remap::PartitionMode;
 use crate::schedule::Pace;
@@ -24,7 +25,9 @@ use crate::shard::Shard;
 use crate::timestamps::TimestampMode;
 
 mod describe;
+mod observe;
 mod text;
+pub use observe::ObserveOptions;
 use text::{text, texts};
 
 /// Options that make no sense.
@@ -51,6 +54,9 @@ pub enum ConfigError {
     /// A rate curve that cannot be read.
     #[error("--profile, {0}")]
     Profile(ProfileError),
+    /// A text of a small grammar that cannot be read.
+    #[error("--{0}, {1}")]
+    Pointed(&'static str, Pointed),
     /// Two options that exclude each other.
     #[error("--{0} and --{1} contradict each other: {2}")]
     Contradiction(&'static str, &'static str, &'static str),
@@ -142,6 +148,14 @@ pub struct RawOptions {
     pub scratch: Option<PathBuf>,
     /// `--allow-unknown-source`.
     pub allow_unknown_source: bool,
+    /// `--probe SPEC`, repeated: what to look for at the system's output.
+    pub probe: Vec<String>,
+    /// `--lag GROUP`, repeated: whose consumers to follow.
+    pub lag: Vec<String>,
+    /// `--watch SOURCE`, repeated: the system's own signals.
+    pub watch: Vec<String>,
+    /// `--metrics ADDR`: where the run's own figures can be had.
+    pub metrics: Option<String>,
     /// `-X key=value`, repeated: properties of the client. In TOML a table.
     #[serde(deserialize_with = "texts")]
     pub properties: BTreeMap<String, String>,
@@ -204,6 +218,8 @@ pub struct Options {
     pub scratch: Option<PathBuf>,
     /// Whether a recording of unknown source may be replayed.
     pub allow_unknown_source: bool,
+    /// What is looked at meanwhile.
+    pub observe: ObserveOptions,
     /// Properties of the client.
     pub properties: Vec<(String, String)>,
 }
@@ -264,6 +280,10 @@ impl RawOptions {
             measure_topics: self.measure_topics.or(file.measure_topics),
             scratch: self.scratch.or(file.scratch),
             allow_unknown_source: self.allow_unknown_source || file.allow_unknown_source,
+            probe: list(self.probe, file.probe),
+            lag: list(self.lag, file.lag),
+            watch: list(self.watch, file.watch),
+            metrics: self.metrics.or(file.metrics),
             properties,
         }
     }
@@ -274,8 +294,10 @@ impl RawOptions {
     /// [`ConfigError`]: a usage error.
     pub fn validate(&self) -> Result<Options, ConfigError> {
         let pace = self.pace()?;
+        let observe = ObserveOptions::of(self, &pace)?;
         let options = Options {
             pace,
+            observe,
             copies: self.copies()?,
             copy_jitter_ns: parse("copy-jitter", self.copy_jitter.as_deref(), units::parse_duration)?.map(duration_ns),
             max_rate: parse("max-rate", self.max_rate.as_deref(), units::parse_rate)?,

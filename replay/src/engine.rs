@@ -37,6 +37,7 @@ use crate::ring::Ring;
 use crate::run::dir::{RunDir, RunDirError};
 use crate::run::report::RunReport;
 use crate::run::saver::{SaveError, SaverOptions, ToSave, save, save_streams};
+use crate::schedule::Pace;
 use crate::start::{Start, StartsAt, await_start};
 use crate::timestamps::Stamping;
 use crate::transform::Transform;
@@ -76,6 +77,22 @@ pub struct RunSetup {
     pub queue: QueueLimits,
     /// Who looks at the system under test meanwhile.
     pub observers: Observers,
+}
+
+impl RunSetup {
+    /// How long the run takes from its start to its last intended time, in nanoseconds, where that follows from the options and
+    /// the recorded times of the first and the last record: not with `--max`, nor at a rate.
+    #[must_use]
+    pub fn planned_ns(&self, span: Option<(i64, i64)>) -> Option<u64> {
+        let recorded = match (&self.planner.pace, self.planner.repeat) {
+            (Pace::Recorded { speed }, false) => span.map(|(first, last)| {
+                let ns = u128::from(last.abs_diff(first)) * u128::from(speed.den()) / u128::from(speed.num());
+                u64::try_from(ns).unwrap_or(u64::MAX)
+            }),
+            _ => None,
+        };
+        [recorded, self.planner.run_ns].into_iter().flatten().min()
+    }
 }
 
 /// Why a run has no report.

@@ -23,7 +23,7 @@ use crate::measure::latency::LatencySummary;
 use crate::measure::probe::expecting::Expecting;
 use crate::measure::probe::reader::{ProbeError, ProbeReader, ProbeState, lock};
 use crate::measure::probe::spec::{Matching, ProbeKind, ProbeSpec};
-use crate::measure::probe::table::Table;
+use crate::measure::probe::table::{EXPECTED_BYTES_MAX, Table};
 use crate::measure::sampling::{self, Sampler};
 use crate::measure::watch::spec::WatchSpec;
 use crate::pacer::Live;
@@ -122,6 +122,12 @@ impl Observers {
     pub fn watch(&mut self, spec: &WatchSpec) {
         self.sampled.source(&spec.name());
         self.samplers.push(sampling::watched(spec));
+    }
+
+    /// The most memory that they take for what they wait for, in bytes.
+    #[must_use]
+    pub fn bytes_max(&self) -> u64 {
+        self.probes.iter().filter(|probe| probe.table.is_some()).map(|_| EXPECTED_BYTES_MAX).sum()
     }
 
     /// What must see each batch before it is sent.

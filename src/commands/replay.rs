@@ -34,6 +34,9 @@ use super::sort::show_sorting;
 use crate::progress::{Progress, talk};
 use crate::stop;
 
+mod metrics;
+mod observing;
+
 /// How long the cluster may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long it may take to create topics and to serve them.
@@ -145,6 +148,8 @@ pub(crate) struct Choices {
     /// Replay a recording that does not say where it came from
     #[arg(long)]
     allow_unknown_source: bool,
+    #[command(flatten)]
+    observe: observing::Flags,
     /// Settings as TOML, by the flags' names; flags override
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -226,6 +231,7 @@ impl Choices {
             allow_unknown_source: self.allow_unknown_source,
             ..RawOptions::default()
         };
+        self.observe.onto(&mut flags);
         flags.properties.extend(super::properties(&self.property)?);
         let file = match &self.config {
             None => RawOptions::default(),
@@ -310,6 +316,8 @@ fn ready(choices: &Choices, create: bool, scratch: &Path) -> anyhow::Result<Read
     if let Some(rules) = rules {
         rules.count(&mut setup, &mut feed)?;
     }
+    // Last: what comes out of the system before the run is not to pile up.
+    setup.observers = observing::observers(&options, &endpoint, TIMEOUT)?;
     Ok(Ready { target, topics: plan, at_target: at_target.topics, setup, feed, partitioners })
 }
 
@@ -381,34 +389,30 @@ fn missing_topics(
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     // What costs nothing to find out comes first: contradictions, then the run directory.
-    arguments.choices.options()?;
+    let page = arguments.choices.options()?.observe.metrics.map(metrics::Page::serve).transpose()?;
     let dir = RunDir::create(&arguments.run)?;
     let Ready { target, topics, setup, mut feed, .. } = ready(&arguments.choices, true, &arguments.run)?;
     for note in &setup.identity.notes {
         talk(format_args!("note: {note}"));
     }
     talk(format_args!("replaying into cluster {}", setup.identity.target_cluster));
+    if let Some(page) = &page {
+        talk(format_args!("the run's figures are at http://{}/metrics", page.address));
+    }
     let names: Vec<String> = topics.topics.iter().map(|t| t.name.clone()).collect();
     let (mut sink, mut completions) = target.open(&names, TIMEOUT)?;
     let stop = stop::on_signal()?;
     let clock = Arc::new(SystemClock::new());
     let mut progress = Progress::new();
+    let planned_ns = setup.planned_ns(feed.span());
     let result = engine::run(setup, &dir, &mut sink, &mut completions, &mut feed, &clock, &stop, &mut |p| {
         if let Some(warning) = &p.warning {
             progress.note(format_args!("warning: {warning}"));
         }
-        if p.starts_in_ns > 0 {
-            let left = format_duration_ns(p.starts_in_ns.next_multiple_of(1_000_000_000));
-            return progress.show(format_args!("ready: the first message is sent in {left}"));
+        if let Some(page) = &page {
+            page.update(p, planned_ns);
         }
-        progress.show(format_args!(
-            "{}  {} scheduled  {} sent  {} in flight  held by the target {}",
-            format_duration_ns((p.run_ns / 1_000_000_000).max(1) * 1_000_000_000),
-            format_count(p.scheduled),
-            format_count(p.sent),
-            format_count(p.in_flight as u64),
-            format_duration_ns(p.full_queue_ns),
-        ));
+        progress.show(format_args!("{}", observing::line(p, planned_ns)));
     });
     progress.end();
     // What is not answered by now is counted as unknown; the client need not wait for it.

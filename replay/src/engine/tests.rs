@@ -1,8 +1,9 @@
 //! The threads, with a client that answers at once, badly, or never. They wait for events, never for a time to pass.
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::time::Duration;
 
+use crossbeam_channel::Receiver;
 use dejaq_shared::broker::BrokerError;
 use dejaq_shared::broker::sink::{Completion, Fate, Outgoing, Refusal};
 use dejaq_shared::clock::SystemClock;
@@ -20,7 +21,12 @@ use crate::trust::Verdict;
 const ORIGIN_NS: i64 = 1_800_000_000_000_000_000;
 
 /// A client: what it took comes out of the other half, and is kept with the wall time of the first.
-struct ClientSink(Sender<usize>, Arc<Mutex<(Vec<Said>, i64)>>);
+struct ClientSink {
+    taken: Sender<usize>,
+    said: Arc<Mutex<(Vec<Said>, i64)>>,
+    /// Where a system under test hears it.
+    heard: Option<Sender<Said>>,
+}
 struct ClientCompletions {
     taken: Receiver<usize>,
     answer: fn(usize) -> Option<Fate>,
@@ -30,8 +36,12 @@ struct ClientCompletions {
 
 impl Sink for ClientSink {
     fn submit(&mut self, message: &Outgoing<'_>) -> Result<(), Refusal> {
-        self.0.try_send(message.tag).map_err(|_| Refusal::QueueFull)?;
-        let mut kept = self.1.lock().expect("one thread");
+        self.taken.try_send(message.tag).map_err(|_| Refusal::QueueFull)?;
+        if let Some(heard) = &self.heard {
+            // A system that broke does not listen any more.
+            let _ = heard.send(Said::of(message));
+        }
+        let mut kept = self.said.lock().expect("one thread");
         if kept.0.is_empty() {
             kept.1 = wall_now_ns();
         }
@@ -40,7 +50,7 @@ impl Sink for ClientSink {
     }
 
     fn in_flight(&self) -> usize {
-        self.0.len()
+        self.taken.len()
     }
 }
 
@@ -79,6 +89,8 @@ struct Case {
     said: Arc<Mutex<(Vec<Said>, i64)>>,
     /// How often it was told that the start is waited for.
     waits: usize,
+    observers: Observers,
+    heard: Option<Sender<Said>>,
 }
 
 impl Case {
@@ -97,6 +109,8 @@ impl Case {
             timestamps: TimestampMode::Now,
             said: Arc::default(),
             waits: 0,
+            observers: Observers::default(),
+            heard: None,
         }
     }
 
@@ -125,7 +139,7 @@ impl Case {
             asked_ceilings: (None, None),
             expanded: Expanded::default(),
             queue: QueueLimits { messages_max: 10_000, bytes_max: 1 << 20 },
-            observers: crate::observers::Observers::default(),
+            observers: std::mem::take(&mut self.observers),
         };
         if self.remove_dir {
             std::fs::remove_dir(dir).expect("empty");
@@ -133,7 +147,7 @@ impl Case {
         let mut completions = ClientCompletions { taken, answer: self.answer, number: 0, breaks_at: self.breaks_at };
         let stop = AtomicBool::new(false);
         let clock = Arc::new(SystemClock::new());
-        let mut sink = ClientSink(to, Arc::clone(&self.said));
+        let mut sink = ClientSink { taken: to, said: Arc::clone(&self.said), heard: self.heard.take() };
         let (waits, stop_at, stop_waiting) = (&mut self.waits, self.stop_at, self.stop_waiting);
         run(setup, &kept, &mut sink, &mut completions, &mut self.feed, &clock, &stop, &mut |progress| {
             *waits += usize::from(progress.starts_in_ns > 0);
@@ -280,3 +294,5 @@ fn stopped_before_its_start_a_run_sends_nothing() {
     assert_eq!(report.ledger.counts.scheduled, 0);
     assert!(report.notes.iter().any(|n| n.contains("stopped")), "{:?}", report.notes);
 }
+
+mod observed;

@@ -135,6 +135,10 @@ impl<S: Source> ProbeReader<S> {
             taken.map_err(|error| error.to_string())?;
             self.restart(&mut outputs)?;
             let now_ns = view.run_ns();
+            if now_ns == 0 && !over {
+                // What came out before the run is of no message of it.
+                continue;
+            }
             self.enter(&outputs, &mut second, view, now_ns);
             if now_ns / SECOND_NS > second.number || over {
                 rows.reach(second.number).map_err(disk)?;

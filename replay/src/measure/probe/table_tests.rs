@@ -106,6 +106,7 @@ proptest! {
                 }
                 Step::Seen(value) => {
                     let found = table.seen(value, now);
+                    let remembered = known.iter().any(|k| k.value == value && !k.gone && k.answered);
                     let open = known.iter_mut().find(|k| k.value == value && !k.gone && !k.answered && k.due_ns <= now);
                     let expected = match open {
                         Some(open) => {
@@ -113,7 +114,7 @@ proptest! {
                             answers += 1;
                             Seen::Answer(now - open.due_ns)
                         }
-                        None if known.iter().any(|k| k.value == value && !k.gone && k.answered) => {
+                        None if remembered => {
                             duplicates += 1;
                             Seen::Duplicate
                         }
