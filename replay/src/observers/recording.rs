@@ -12,14 +12,11 @@ use crate::measure::probe::reader::lock;
 use crate::measure::sampling::{Answer, Sample};
 use crate::measure::silence::Silence;
 use crate::measure::watch::Series;
+use crate::run::dir::{LAG_CSV, WATCH_CSV};
 use crate::run::observed::{AnswersReport, GroupReport, WatchReport};
 use crate::run::rolled::Rolled;
 use crate::run::saver::csv_text;
 
-/// A group's lag, per partition and in total, each second.
-pub const LAG_CSV: &str = "lag.csv";
-/// The signals of the system under test, each second.
-pub const WATCH_CSV: &str = "watch.csv";
 /// Answers on their way to be written.
 pub(super) const ANSWERS_MAX: usize = 256;
 /// How often it looks who has fallen silent, and whether the run is over.

@@ -6,10 +6,10 @@ use dejaq_shared::broker::source::{
 use dejaq_shared::record::{BrokerTime, Record, StreamIx};
 
 use super::*;
-use crate::measure::probe::reader::PROBE_CSV;
 use crate::measure::probe::spec::ProbeSpec;
 use crate::measure::watch::spec::WatchSpec;
 use crate::observers::Observers;
+use crate::run::dir::PROBE_CSV;
 
 /// A system that answers what it hears, as often as it likes, and breaks when it has heard so much.
 struct System {

@@ -19,14 +19,10 @@ use super::spec::{Matching, ProbeKind, ProbeSpec};
 use super::table::{Seen, Table, TableCounts};
 use crate::measure::latency::{Latency, LatencySummary};
 use crate::observers::RunView;
-use crate::run::dir::RunDirError;
+use crate::run::dir::{FRESHNESS_CSV, PROBE_CSV, RunDirError};
 use crate::run::rolled::Rolled;
 use crate::run::saver::csv_cell;
 
-/// What was seen of outputs, per second of observation.
-pub const PROBE_CSV: &str = "probe.csv";
-/// The newest event time that outputs cover, per second.
-pub const FRESHNESS_CSV: &str = "freshness.csv";
 /// The longest wait for outputs: so often the table is looked at.
 const POLL: Duration = Duration::from_millis(50);
 /// The most outputs taken at once.
