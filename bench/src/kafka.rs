@@ -202,7 +202,7 @@ fn capture(setup: &Setup, topic: &str, compress: &str, out: &Path) -> anyhow::Re
 }
 
 /// From the arrival of the first record to the last write to a segment (its footer), in seconds.
-fn first_arrival_to_sealed(recording: &Recording) -> anyhow::Result<f64> {
+pub(crate) fn first_arrival_to_sealed(recording: &Recording) -> anyhow::Result<f64> {
     let first = recording.blocks.first().context("the recording has no block")?;
     let segment = &recording.segments[first.segment as usize];
     let (file, mut block) = (std::fs::File::open(&segment.path)?, Block::default());

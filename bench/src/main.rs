@@ -13,6 +13,7 @@ mod kafka;
 mod mcap_side;
 mod payloads;
 mod process;
+mod rabbitmq;
 mod segments;
 mod table;
 mod topics;
@@ -45,6 +46,8 @@ enum What {
     Expansion,
     /// Kafka capture and replay against rdkafka_performance
     Kafka(kafka::Setup),
+    /// RabbitMQ replay and capture against PerfTest
+    Rabbitmq(rabbitmq::Setup),
     /// One thing over and over, for a profiler
     Profile {
         /// Which
@@ -69,11 +72,12 @@ fn main() -> anyhow::Result<()> {
     talk(&format!("load before: {before}"));
     let mut rows = Vec::new();
     let rounds = arguments.rounds.max(1);
-    let (segments, expansion, kafka) = match &arguments.what {
-        What::All(setup) => (true, true, Some(setup)),
-        What::Segments => (true, false, None),
-        What::Expansion => (false, true, None),
-        What::Kafka(setup) => (false, false, Some(setup)),
+    let (segments, expansion, kafka, rabbitmq) = match &arguments.what {
+        What::All(setup) => (true, true, Some(setup), None),
+        What::Segments => (true, false, None, None),
+        What::Expansion => (false, true, None, None),
+        What::Kafka(setup) => (false, false, Some(setup), None),
+        What::Rabbitmq(setup) => (false, false, None, Some(setup)),
         What::Profile { pass, cut } => {
             let rate = segments::profile(*pass, &payloads.cut(*cut), rounds)?;
             talk(&format!("{rate:.0} records/s"));
@@ -89,6 +93,9 @@ fn main() -> anyhow::Result<()> {
     }
     if let Some(setup) = kafka {
         kafka::measure(setup, &payloads.cut(200), rounds, &mut rows)?;
+    }
+    if let Some(setup) = rabbitmq {
+        rabbitmq::measure(setup, &payloads.cut(200), rounds, &mut rows)?;
     }
     let after = load();
     talk(&format!("load after: {after}"));

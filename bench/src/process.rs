@@ -61,7 +61,11 @@ pub(crate) fn run(command: &mut Command, good: &[i32], limit: Duration) -> anyho
     Ok(Used { stdout, cpu_s, memory_max })
 }
 
-fn children_cpu_s() -> anyhow::Result<f64> {
+/// User and system time of all children that have ended, seconds.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn children_cpu_s() -> anyhow::Result<f64> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let seconds = |t: nix::sys::time::TimeVal| t.tv_sec() as f64 + t.tv_usec() as f64 / 1e6;
     Ok(seconds(usage.user_time()) + seconds(usage.system_time()))

@@ -2,7 +2,7 @@
 
 #[cfg(all(feature = "capture", feature = "kafka"))]
 mod capture;
-#[cfg(all(feature = "capture", feature = "replay", feature = "kafka"))]
+#[cfg(feature = "demo")]
 mod demo;
 #[cfg(feature = "replay")]
 mod expand;
@@ -46,7 +46,7 @@ pub(crate) enum Command {
     #[cfg(feature = "replay")]
     Expand(expand::Arguments),
     /// See the whole loop at once: nothing needed, under a minute
-    #[cfg(all(feature = "capture", feature = "replay", feature = "kafka"))]
+    #[cfg(feature = "demo")]
     Demo(demo::Arguments),
 }
 
@@ -67,7 +67,7 @@ impl Command {
             Self::Sort(arguments) => sort::run(&arguments),
             #[cfg(feature = "replay")]
             Self::Expand(arguments) => expand::run(&arguments),
-            #[cfg(all(feature = "capture", feature = "replay", feature = "kafka"))]
+            #[cfg(feature = "demo")]
             Self::Demo(arguments) => demo::run(&arguments),
         }
     }

@@ -35,7 +35,7 @@ fn the_demo_shows_the_whole_loop() {
     for next in ["dejaq export", "dejaq inspect", "run.json", "dejaq capture --from", "dejaq replay rec"] {
         assert!(ended.stderr.contains(next), "{next}: {}", ended.stderr);
     }
-    // A hundred times as many hosts, exactly.
+    // A hundred times as many processes, exactly.
     let cardinality: Value =
         serde_json::from_slice(&std::fs::read(scratch.path("demo/run/cardinality.json")).expect("written")).expect("JSON");
     let rule = &cardinality["rules"][0];

@@ -3,13 +3,15 @@
 //! It runs the very commands that it prints. The mock keeps 5 MiB a partition and answers from one thread: its latencies say
 //! how the demo runs, not how a broker would.
 
-mod traffic;
-
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use dejaq_aggregator::{By, Service, Stats, traffic};
 use dejaq_replay::cardinality::{CARDINALITY_JSON, CardinalityReport};
 use dejaq_shared::broker::kafka::embedded::EmbeddedKafka;
 use dejaq_shared::outcome::Outcome;
@@ -17,14 +19,16 @@ use dejaq_shared::units::format_count;
 
 use crate::progress::talk;
 
-/// A hundred times as many hosts as the traffic has.
+/// A hundred times as many processes as the traffic has.
 const RULES: &str = r#"[[expand]]
 streams  = "metrics"
 format   = "dogstatsd"
-tag      = "host"
+tag      = "process"
 distinct = 4_000
 pick     = { zipf = 1.0 }
 "#;
+/// The topic that the aggregator publishes to.
+const OUTPUT: &str = "aggregates";
 /// How long the traffic lasts.
 const TRAFFIC: Duration = Duration::from_secs(12);
 /// How long the capture listens: the traffic, and what is on its way.
@@ -49,18 +53,20 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let out = arguments.out.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("dejaq-demo-{}", super::new_id())));
     std::fs::create_dir_all(&out).with_context(|| format!("creating {}", out.display()))?;
-    let (recording, run, rules) = (out.join("recording"), out.join("run"), out.join("hosts.toml"));
+    let (recording, run, rules) = (out.join("recording"), out.join("run"), out.join("processes.toml"));
     let text = |path: &Path| path.display().to_string();
 
-    talk(format_args!("dejaq demo: production traffic, recorded and replayed four times as fast, with a hundred times as many hosts\n"));
+    talk(format_args!(
+        "dejaq demo: production traffic, recorded and replayed four times as fast, with a hundred times as many processes\n"
+    ));
     talk(format_args!("1. Two Kafka clusters start in this process, \"prod\" and \"staging\"."));
     let prod = EmbeddedKafka::start(&traffic::TOPICS)?;
-    let staging = EmbeddedKafka::start(&traffic::TOPICS)?;
+    let staging = EmbeddedKafka::start(&[traffic::TOPICS.as_slice(), &[(OUTPUT, 1)]].concat())?;
 
     talk(format_args!("2. A service sends DogStatsD metrics and orders to prod, in bursts; dejaq records them as they come."));
     let producer = {
-        let (url, seed) = (prod.url(), arguments.seed);
-        std::thread::Builder::new().name("traffic".into()).spawn(move || traffic::send(&url, seed, TRAFFIC))?
+        let (brokers, seed) = (brokers(&prod), arguments.seed);
+        std::thread::Builder::new().name("traffic".into()).spawn(move || traffic::send(&brokers, seed, TRAFFIC))?
     };
     let captured = step(&[
         "capture",
@@ -87,14 +93,17 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     talk(format_args!("\n5. Which tags its metrics have, and how many values each:"));
     step(&["inspect", &text(&recording), "--tags"])?;
     talk(format_args!(
-        "\n6. It is replayed into staging on its own time line, four times as fast, and with {} hosts instead of {}:\n\n{RULES}",
-        traffic::HOSTS * 100,
-        traffic::HOSTS
+        "\n6. It is replayed into staging on its own time line, four times as fast, with {} processes instead of {}, and into a\n   service that aggregates metrics (examples/aggregator):\n\n{RULES}",
+        traffic::PROCESSES * 100,
+        traffic::PROCESSES
     ));
     std::fs::write(&rules, RULES).with_context(|| format!("writing {}", rules.display()))?;
+    let aggregator = Aggregator::start(&staging)?;
     let replayed =
         step(&["replay", &text(&recording), "--to", &staging.url(), "--run", &text(&run), "--speed", "4", "--expand", &text(&rules)])?;
+    let kept = aggregator.stop()?;
     talk(format_args!("\n{}", cardinality(&run)?));
+    talk(format_args!("   the aggregator read {} messages and keeps {} sets of tags\n", format_count(kept.0), format_count(kept.1)));
     if replayed == Outcome::Doubtful {
         talk(format_args!(
             "\nINVALID is not a failure of the demo: it sends tens of thousands of messages a second from the machine that also plays both\n\
@@ -105,16 +114,52 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     Ok([captured, verified, replayed].into_iter().find(|o| *o != Outcome::Done).unwrap_or(Outcome::Done))
 }
 
-/// What staging got to see of the hosts, by the run's own account.
+/// A cluster's address, as clients other than dejaq write it.
+fn brokers(cluster: &EmbeddedKafka) -> String {
+    cluster.url().trim_start_matches("kafka://").to_owned()
+}
+
+/// The system under test, on a thread of its own.
+struct Aggregator {
+    stop: Arc<AtomicBool>,
+    stats: Arc<Stats>,
+    thread: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Aggregator {
+    fn start(cluster: &EmbeddedKafka) -> anyhow::Result<Self> {
+        let (stop, stats) = (Arc::new(AtomicBool::new(false)), Arc::new(Stats::default()));
+        let (metrics, _) = traffic::TOPICS[0];
+        let service = Service {
+            brokers: brokers(cluster),
+            input: metrics.to_owned(),
+            output: OUTPUT.to_owned(),
+            group: "aggregator".to_owned(),
+            by: By::TagSet,
+        };
+        let (its_stop, its_stats) = (Arc::clone(&stop), Arc::clone(&stats));
+        let thread = std::thread::Builder::new().name("aggregator".into()).spawn(move || service.run(&its_stats, &its_stop))?;
+        Ok(Self { stop, stats, thread })
+    }
+
+    /// Ends it; returns the messages that it read and the groups that it keeps.
+    fn stop(self) -> anyhow::Result<(u64, u64)> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().map_err(|_| anyhow::anyhow!("the aggregator ended unexpectedly: this is a defect in dejaq's example"))??;
+        Ok((self.stats.read.load(Ordering::Relaxed), self.stats.groups.load(Ordering::Relaxed)))
+    }
+}
+
+/// What staging got to see of the processes, by the run's own account.
 fn cardinality(run: &Path) -> anyhow::Result<String> {
     let path = run.join(CARDINALITY_JSON);
     let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     let report: CardinalityReport = serde_json::from_str(&text).with_context(|| format!("reading {}", path.display()))?;
-    let mut lines = format!("   {:<16}{:>14}{:>14}{:>16}{:>14}\n", "metric", "hosts before", "hosts sent", "series before", "series sent");
+    let mut lines = format!("   {:<16}{:>14}{:>14}{:>16}{:>14}\n", "metric", "before", "processes", "series before", "series sent");
     for metric in report.rules.iter().flat_map(|rule| &rule.metrics) {
-        let [hosts_before, hosts, series_before, series] =
+        let [before, processes, series_before, series] =
             [metric.distinct_before, metric.distinct_sent, metric.series_before, metric.series_sent].map(format_count);
-        lines.push_str(&format!("   {:<16}{hosts_before:>14}{hosts:>14}{series_before:>16}{series:>14}\n", metric.name));
+        lines.push_str(&format!("   {:<16}{before:>14}{processes:>14}{series_before:>16}{series:>14}\n", metric.name));
     }
     Ok(lines)
 }
@@ -130,7 +175,8 @@ fn farewell(recording: &str, run: &str) -> String {
     format!(
         "
 What you saw: every message reached staging with its key and headers, in its partition's order, on the recorded time line.
-Only the host in it was another: exactly 4,000 of them, as often as Zipf's law has it. Latency counts from the moment a
+Only the process in it was another: exactly 4,000 of them, as often as Zipf's law has it; the aggregator keeps state for
+each set of tags, so it shows (docs/CASE.md tells that story with real brokers). Latency counts from the moment a
 message was due, so a stall cannot hide. The clusters were simulated: the numbers show that the loop works, not how fast a
 broker is.
 
