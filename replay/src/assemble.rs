@@ -184,7 +184,12 @@ fn facts(ended: &Ended, ledger: &Ledger) -> Facts {
         damages: ended.damages.clone(),
         client_error: ended.client_error.clone(),
         rows_lost: ended.rows_lost,
-        probe_failures: ended.observed.iter().flat_map(|o| &o.probes).filter_map(|p| p.failed.as_ref().map(|why| format!("{}: {why}", p.spec))).collect(),
+        probe_failures: ended
+            .observed
+            .iter()
+            .flat_map(|o| &o.probes)
+            .filter_map(|p| p.failed.as_ref().map(|why| format!("{}: {why}", p.spec)))
+            .collect(),
         outputs_crowded_out: ended.observed.iter().flat_map(|o| &o.probes).filter_map(|p| p.matched).map(|m| m.crowded_out).sum(),
     }
 }

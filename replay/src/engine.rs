@@ -142,6 +142,8 @@ pub(crate) struct Shared<'a, C> {
     pub(crate) room: Arc<Room>,
     live: Arc<Live>,
     recent: Arc<Mutex<Recent>>,
+    /// The different values that each rule has written so far.
+    distinct: Mutex<Vec<u64>>,
     /// When the pacer ended, on the clock; 0 until then.
     pub(crate) pacer_ended_ns: AtomicU64,
     pub(crate) rows_lost: AtomicU64,
@@ -198,7 +200,7 @@ where
             let shared = &shared;
             scope.spawn(move || Completing { shared, recorder, rows: to_recorder, saver: to_saver, drain_ns, warn }.run(completions))
         };
-        let mut watching = Watching::new(&shared, &observing, anchor, t0_ns, watch);
+        let mut watching = Watching::new(&shared, &observing, &expanded.names, anchor, t0_ns, watch);
         watching.until_done(&warnings);
         let pacer = join(pacing, "pacer")?;
         shared.ring.close();
@@ -252,6 +254,7 @@ impl<'a, C> Shared<'a, C> {
             room: Arc::default(),
             live: Arc::default(),
             recent: Arc::default(),
+            distinct: Mutex::default(),
             pacer_ended_ns: AtomicU64::new(0),
             rows_lost: AtomicU64::new(0),
         }
@@ -307,7 +310,7 @@ fn spawn_accounts<'s, 'e, C: Clock + 'static>(
     }
     let cardinality = Cardinality::new(&expanded.bounds);
     let (accounts, batches) = bounded(BATCHES_MAX);
-    (Some(accounts), Some(scope.spawn(move || account(cardinality, &batches, &shared.ring))))
+    (Some(accounts), Some(scope.spawn(move || account(cardinality, &batches, &shared.ring, &shared.distinct))))
 }
 
 fn cardinality(accounts: &Cardinality, expanded: &Expanded, transform: &Transform) -> CardinalityReport {

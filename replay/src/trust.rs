@@ -194,15 +194,20 @@ fn generator_reasons(facts: &Facts, late: &[String]) -> Vec<Reason> {
     }
     if facts.outputs_crowded_out > 0 {
         let count = format_count(facts.outputs_crowded_out);
-        let detail = format!("more outputs were waited for than the probe has room for, and {count} messages were given up: look at a part of them (sample=10 in --probe), or wait less long (deadline=5s)");
+        let detail = format!(
+            "more outputs were waited for than the probe has room for, and {count} messages were given up: look at a part of them (sample=10 in --probe), or wait less long (deadline=5s)"
+        );
         found.push(reason("probe too small", Cause::Generator, detail));
     }
     found
 }
 
 fn run_reasons(facts: &Facts) -> Vec<Reason> {
-    let mut found: Vec<Reason> =
-        facts.probe_failures.iter().map(|why| reason("probe failed", Cause::Run, format!("outputs could not be read to the end: {why}"))).collect();
+    let mut found: Vec<Reason> = facts
+        .probe_failures
+        .iter()
+        .map(|why| reason("probe failed", Cause::Run, format!("outputs could not be read to the end: {why}")))
+        .collect();
     if let Some(error) = &facts.client_error {
         found.push(reason("client failed", Cause::Run, error.clone()));
     }

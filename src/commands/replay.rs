@@ -26,7 +26,7 @@ use dejaq_shared::outcome::Outcome;
 use dejaq_shared::segment::ordered::SortCost;
 use dejaq_shared::segment::recording::Recording;
 use dejaq_shared::segment::timeline::{TimeStatistics, measure};
-use dejaq_shared::units::{duration_ns, format_bytes, format_count, format_duration_ns, format_ns};
+use dejaq_shared::units::{duration_ns, format_bytes, format_count, format_ns};
 
 use super::Usage;
 use super::following::Following;

@@ -80,7 +80,7 @@ fn the_figures_of_a_run_can_be_scraped_while_it_goes_on() {
     let sent = page.lines().find_map(|line| line.strip_prefix("dejaq_sent_messages_total ")?.parse::<u64>().ok());
     assert!(sent.is_some_and(|sent| sent > 0), "{page}");
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill").success());
-    drop(lines.by_ref().count());
+    lines.for_each(drop);
     child.wait().expect("it ends");
     assert_eq!(run_json(&run)["finished"], true);
 }

@@ -7,6 +7,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use dejaq_shared::clock::{Clock, WallAnchor, wall_now_ns};
 
 use super::Shared;
+use crate::cardinality::RuleNames;
 use crate::clock_watch::ClockWatch;
 use crate::measure::probe::reader::lock;
 use crate::measure::recent::RecentLatency;
@@ -31,6 +32,8 @@ pub struct Progress {
     pub full_queue_ns: u64,
     /// The latencies of the last seconds that are whole.
     pub recent: RecentLatency,
+    /// The tag of each rule of `--expand`, and how many different values of it were sent so far.
+    pub distinct: Vec<(String, u64)>,
     /// What is known of the system under test.
     pub observed: ObservedNow,
     /// Whether all is sent and answered, and only outputs are waited for.
@@ -50,6 +53,7 @@ const SPARE_NS: u64 = 2_000_000_000;
 pub(super) struct Watching<'a, C> {
     shared: &'a Shared<'a, C>,
     observing: &'a Observing,
+    rules: &'a [RuleNames],
     clocks: ClockWatch,
     t0_ns: u64,
     watch: &'a mut dyn FnMut(&Progress),
@@ -59,11 +63,12 @@ impl<'a, C: Clock> Watching<'a, C> {
     pub(super) fn new(
         shared: &'a Shared<'a, C>,
         observing: &'a Observing,
+        rules: &'a [RuleNames],
         anchor: WallAnchor,
         t0_ns: u64,
         watch: &'a mut dyn FnMut(&Progress),
     ) -> Self {
-        Self { shared, observing, clocks: ClockWatch::new(anchor.wall_ns, anchor.mono_ns), t0_ns, watch }
+        Self { shared, observing, rules, clocks: ClockWatch::new(anchor.wall_ns, anchor.mono_ns), t0_ns, watch }
     }
 
     /// Looks until the completing thread is done.
@@ -110,6 +115,7 @@ impl<'a, C: Clock> Watching<'a, C> {
             in_flight: shared.slots.in_flight(),
             full_queue_ns: live.full_queue_ns.load(Ordering::Relaxed),
             recent: lock(&shared.recent).now(),
+            distinct: self.rules.iter().map(|rule| rule.tag.clone()).zip(lock(&shared.distinct).iter().copied()).collect(),
             observed: observing.now(),
             outputs_only,
             warning,

@@ -66,8 +66,7 @@ impl Sampled {
         let (mut groups, mut sources) = (Vec::new(), Vec::new());
         for Source { name, about, silence } in &self.0 {
             let (silent, silent_more) = silence.found();
-            let answers =
-                AnswersReport { answers: silence.samples(), silent: silent.to_vec(), silent_more, unwritten: unwritten.clone() };
+            let answers = AnswersReport { answers: silence.samples(), silent: silent.to_vec(), silent_more, unwritten: unwritten.clone() };
             match about {
                 About::Group(meter, _) => groups.push(GroupReport { lag: meter.report().clone(), answers }),
                 About::Signals(series) => sources.push(WatchReport {

@@ -33,7 +33,8 @@ impl ObservedReport {
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        for (name, answers) in self.lag.iter().map(|g| (&g.lag.group, &g.answers)).chain(self.watch.iter().map(|w| (&w.source, &w.answers))) {
+        for (name, answers) in self.lag.iter().map(|g| (&g.lag.group, &g.answers)).chain(self.watch.iter().map(|w| (&w.source, &w.answers)))
+        {
             notes.extend(answers.silent.iter().map(|silent| format!("{name} {silent}")));
             notes.extend(answers.unwritten.iter().map(|why| format!("not all that {name} said is written: {why}")));
         }

@@ -31,7 +31,8 @@ fn saved(outcome: &mut Outcome) -> tempfile::TempDir {
         to.send(ToSave::Bucket(*row)).expect("open");
     }
     drop(to);
-    let options = SaverOptions { dir: RunDir::create(tmp.path()).expect("empty"), t0_unix_ns: 0, classes: vec!["t".into()], recent: Arc::default() };
+    let options =
+        SaverOptions { dir: RunDir::create(tmp.path()).expect("empty"), t0_unix_ns: 0, classes: vec!["t".into()], recent: Arc::default() };
     let totals = save(&options, &incoming, &|_| outcome.report.clone()).expect("saved");
     assert_eq!(totals.acked, outcome.report.ledger.counts.acked);
     tmp

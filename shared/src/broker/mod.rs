@@ -12,10 +12,10 @@ pub mod mark;
 pub mod secret;
 
 // Without any broker there is nothing to choose from.
-#[cfg(all(feature = "sink", feature = "kafka"))]
-mod any_sink;
 #[cfg(all(feature = "source", feature = "kafka"))]
 mod any_backlog;
+#[cfg(all(feature = "sink", feature = "kafka"))]
+mod any_sink;
 #[cfg(all(feature = "source", feature = "kafka"))]
 mod any_source;
 #[cfg(feature = "source")]
@@ -25,10 +25,10 @@ pub mod sink;
 #[cfg(feature = "source")]
 pub mod source;
 
-#[cfg(all(feature = "sink", feature = "kafka"))]
-pub use any_sink::{AnyCompletions, AnySink, AnyTarget};
 #[cfg(all(feature = "source", feature = "kafka"))]
 pub use any_backlog::AnyBacklog;
+#[cfg(all(feature = "sink", feature = "kafka"))]
+pub use any_sink::{AnyCompletions, AnySink, AnyTarget};
 #[cfg(all(feature = "source", feature = "kafka"))]
 pub use any_source::AnySource;
 

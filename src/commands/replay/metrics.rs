@@ -48,6 +48,7 @@ struct Figures {
     run: Number,
     left: Number,
     outputs_open: Number,
+    distinct: Numbers,
     lag_messages: Numbers,
     lag_time: Numbers,
     silent: Numbers,
@@ -66,6 +67,7 @@ impl Figures {
             run: Number::default(),
             left: Number::default(),
             outputs_open: Number::default(),
+            distinct: Numbers::default(),
             lag_messages: Numbers::default(),
             lag_time: Numbers::default(),
             silent: Numbers::default(),
@@ -86,6 +88,7 @@ impl Figures {
         registry.register_with_unit("run", "Time since the start", Unit::Seconds, self.run.clone());
         registry.register_with_unit("left", "Time until the last intended time, where that is known", Unit::Seconds, self.left.clone());
         registry.register("outputs_open", "Messages whose output is waited for", self.outputs_open.clone());
+        registry.register("distinct_values", "Different values of a tag that were sent", self.distinct.clone());
         registry.register("lag_messages", "Messages that a consumer group is behind", self.lag_messages.clone());
         registry.register_with_unit("lag", "Time that a consumer group is behind", Unit::Seconds, self.lag_time.clone());
         registry.register("silent", "Sources of signals that do not answer", self.silent.clone());
@@ -106,6 +109,9 @@ impl Figures {
         self.run.set(seconds(p.run_ns));
         self.left.set(planned_ns.map_or(f64::NAN, |planned| seconds(planned.saturating_sub(p.run_ns))));
         self.outputs_open.set(number(p.observed.outputs_open));
+        for (tag, count) in &p.distinct {
+            self.distinct.get_or_create(&vec![("tag", tag.clone())]).set(number(*count));
+        }
         for (group, lag) in &p.observed.lag {
             let Some(lag) = lag else { continue };
             let labels = vec![("group", group.clone())];

@@ -89,6 +89,7 @@ pub(super) fn line(p: &Progress, planned_ns: Option<u64>) -> String {
     if let Some(error) = recent.schedule_error.p99_ns {
         parts.push(format!("schedule error p99 {}", format_ns(error)));
     }
+    parts.extend(p.distinct.iter().map(|(tag, count)| format!("{} of {tag}", format_count(*count))));
     parts.extend(observed(p));
     parts.join("  ")
 }
@@ -125,22 +126,23 @@ mod tests {
     #[test]
     fn a_line_says_what_is_known_and_leaves_out_what_is_not() {
         let mut p = Progress { run_ns: 3_500_000_000, scheduled: 12_000, sent: 11_999, in_flight: 3, ..Progress::default() };
-        assert_eq!(line(&p, None), "3s  12,000 scheduled  11,999 sent  3 in flight  held by the target 0s");
+        assert_eq!(line(&p, None), "3 s  12,000 scheduled  11,999 sent  3 in flight  held by the target 0 ns");
         (p.recent.seconds, p.recent.acked) = (5, 20_000);
         (p.recent.response.count, p.recent.response.p50_ns, p.recent.response.p99_ns) = (1, Some(1_000_000), Some(2_000_000));
         p.recent.schedule_error.p99_ns = Some(50_000);
+        p.distinct = vec![("host".into(), 1_200)];
         p.observed.lag = vec![("billing".into(), Some(Lag { messages: 7, ..Lag::default() })), ("audit".into(), None)];
         p.observed.silent = vec!["pid:1".into()];
         let text = line(&p, Some(63_500_000_000));
-        assert!(text.starts_with("3s (1m left)  "), "{text}");
+        assert!(text.starts_with("3 s (1 min left)  "), "{text}");
         assert!(text.contains("response p50 1.00 ms p99 2.00 ms  schedule error p99 50.0 µs"), "{text}");
-        assert!(text.ends_with("billing behind by 7  silent: pid:1"), "{text}");
+        assert!(text.ends_with("1,200 of host  billing behind by 7  silent: pid:1"), "{text}");
     }
 
     #[test]
     fn a_line_says_what_it_waits_for() {
         let waiting = Progress { starts_in_ns: 1_200_000_000, ..Progress::default() };
-        assert_eq!(line(&waiting, None), "ready: the first message is sent in 2s");
+        assert_eq!(line(&waiting, None), "ready: the first message is sent in 2 s");
         let mut outputs = Progress { outputs_only: true, ..Progress::default() };
         outputs.observed.outputs_open = 5;
         assert_eq!(line(&outputs, None), "all is sent and answered; waiting for 5 outputs");

@@ -1,8 +1,6 @@
 //! A run with a system under test behind it, whose outputs a probe reads.
 
-use dejaq_shared::broker::source::{
-    Notice, ReadFrom, Source, SourceHandler, StartAt, TopicInfo, TopicSelection, TopicSettings,
-};
+use dejaq_shared::broker::source::{Notice, ReadFrom, Source, SourceHandler, StartAt, TopicInfo, TopicSelection, TopicSettings};
 use dejaq_shared::record::{BrokerTime, Record, StreamIx};
 
 use super::*;

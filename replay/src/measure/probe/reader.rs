@@ -91,12 +91,12 @@ impl<S: Source> ProbeReader<S> {
             ProbeKind::Freshness(field) => Looking::EventTimes(EventTimes::new(field).map_err(|e| ProbeError::Field(e.to_string()))?),
         };
         let selection = TopicSelection::parse([spec.topic.as_str()]).map_err(|e| ProbeError::Field(e.to_string()))?;
-        source.check_rights(std::slice::from_ref(&spec.topic), timeout)?;
         let partitions: Vec<(String, i32)> = source
             .topics(&selection, timeout)?
             .into_iter()
             .flat_map(|topic| topic.partitions.into_iter().map(move |partition| (topic.name.clone(), partition)))
             .collect();
+        source.check_rights(std::slice::from_ref(&spec.topic), timeout)?;
         let ends = source.positions(&partitions, StartAt::End, timeout)?;
         let lanes: Vec<ReadFrom> = partitions
             .into_iter()

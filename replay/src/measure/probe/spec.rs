@@ -149,7 +149,9 @@ impl Given {
                 let path = value.strip_prefix("json:").ok_or_else(|| wrong("expected json:$.PATH".to_owned()))?;
                 once(text, *at, name, &mut self.freshness, path.to_owned())
             }
-            "unit" => once(text, *at, name, &mut self.unit, unit(value).ok_or_else(|| wrong("expected s, ms, us, ns or rfc3339".to_owned()))?),
+            "unit" => {
+                once(text, *at, name, &mut self.unit, unit(value).ok_or_else(|| wrong("expected s, ms, us, ns or rfc3339".to_owned()))?)
+            }
             other => Err(Pointed::new(text, *at, format!("{other:?} is no part of a probe: expected {ITEMS}"))),
         }
     }
@@ -228,7 +230,7 @@ impl std::fmt::Display for ProbeSpec {
         match &self.kind {
             ProbeKind::EndToEnd(Matching { from, matched, deadline_ns, sample }) => {
                 write!(f, ",match={},from={}", quoted(&matched.to_string()), quoted(&from.to_string()))?;
-                write!(f, ",deadline={},sample={sample}", format_duration_ns(*deadline_ns))
+                write!(f, ",deadline={},sample={sample}", format_duration_ns(*deadline_ns).replace(' ', ""))
             }
             ProbeKind::Freshness(field) => {
                 let unit = UNITS.iter().find(|(_, unit)| *unit == field.unit).map_or("", |(name, _)| name);

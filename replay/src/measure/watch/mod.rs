@@ -69,7 +69,8 @@ impl Series {
             }
             return false;
         }
-        self.series.insert(reading.metric.clone(), SeriesSummary { samples: 1, first: value, min: value, mean: value, max: value, last: value });
+        self.series
+            .insert(reading.metric.clone(), SeriesSummary { samples: 1, first: value, min: value, mean: value, max: value, last: value });
         true
     }
 

@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 
-use procfs::{ProcError, WithCurrentSystemInfo as _};
 use procfs::process::{Process, all_processes};
+use procfs::{ProcError, WithCurrentSystemInfo as _};
 
 use super::Reading;
 

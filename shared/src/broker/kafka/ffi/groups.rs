@@ -71,11 +71,7 @@ fn offsets(event: &Event) -> Result<Vec<GroupOffset>, Code> {
                 let code = Code((&raw const (*element).err).cast::<i32>().read());
                 // A negative offset: none is committed.
                 if code == Code::NONE && (*element).offset >= 0 {
-                    found.push(GroupOffset {
-                        topic: lossy((*element).topic),
-                        partition: (*element).partition,
-                        offset: (*element).offset,
-                    });
+                    found.push(GroupOffset { topic: lossy((*element).topic), partition: (*element).partition, offset: (*element).offset });
                 }
             }
         }
