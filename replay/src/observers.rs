@@ -244,7 +244,7 @@ impl Observing {
         }
         let written = self.recording.take().map(|thread| thread.join().unwrap_or_else(|_| Err("its thread ended unexpectedly".to_owned())));
         let mut report = ObservedReport { probes: self.probes.iter().map(Following::report).collect(), ..ObservedReport::default() };
-        (report.lag, report.watch) = lock(&self.sampled).report(written.and_then(Result::err));
+        (report.lag, report.watch) = lock(&self.sampled).report(written.and_then(Result::err).as_ref());
         (report != ObservedReport::default()).then_some(report)
     }
 }

@@ -62,11 +62,11 @@ impl Sampled {
     }
 
     /// What was found; `unwritten` says why not all of it is in the files.
-    pub(super) fn report(&self, unwritten: Option<String>) -> (Vec<GroupReport>, Vec<WatchReport>) {
+    pub(super) fn report(&self, unwritten: Option<&String>) -> (Vec<GroupReport>, Vec<WatchReport>) {
         let (mut groups, mut sources) = (Vec::new(), Vec::new());
         for Source { name, about, silence } in &self.0 {
             let (silent, silent_more) = silence.found();
-            let answers = AnswersReport { answers: silence.samples(), silent: silent.to_vec(), silent_more, unwritten: unwritten.clone() };
+            let answers = AnswersReport { answers: silence.samples(), silent: silent.to_vec(), silent_more, unwritten: unwritten.cloned() };
             match about {
                 About::Group(meter, _) => groups.push(GroupReport { lag: meter.report().clone(), answers }),
                 About::Signals(series) => sources.push(WatchReport {

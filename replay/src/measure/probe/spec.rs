@@ -14,7 +14,7 @@
 //!
 //! What has a comma in it stands between single quotes, a quote in it twice: `match='regex:id=(\d{1,9})'`.
 
-use dejaq_shared::units::{duration_ns, format_duration_ns, parse_duration};
+use dejaq_shared::units::{duration_ns, parse_duration};
 
 use super::field::Field;
 use crate::pointed::Pointed;
@@ -108,13 +108,10 @@ fn value(text: &str, at: usize) -> Result<(String, usize), Pointed> {
     let mut value = String::new();
     let mut chars = quoted.char_indices().peekable();
     while let Some((ix, c)) = chars.next() {
-        if c != '\'' {
-            value.push(c);
-        } else if chars.next_if(|(_, next)| *next == '\'').is_some() {
-            value.push(c);
-        } else {
+        if c == '\'' && chars.next_if(|(_, next)| *next == '\'').is_none() {
             return Ok((value, at + 1 + ix + 1));
         }
+        value.push(c);
     }
     Err(Pointed::new(text, at, "a quote without its partner"))
 }
@@ -230,7 +227,11 @@ impl std::fmt::Display for ProbeSpec {
         match &self.kind {
             ProbeKind::EndToEnd(Matching { from, matched, deadline_ns, sample }) => {
                 write!(f, ",match={},from={}", quoted(&matched.to_string()), quoted(&from.to_string()))?;
-                write!(f, ",deadline={},sample={sample}", format_duration_ns(*deadline_ns).replace(' ', ""))
+                let deadline = match deadline_ns % 1_000_000_000 {
+                    0 => format!("{}s", deadline_ns / 1_000_000_000),
+                    _ => format!("{deadline_ns}ns"),
+                };
+                write!(f, ",deadline={deadline},sample={sample}")
             }
             ProbeKind::Freshness(field) => {
                 let unit = UNITS.iter().find(|(_, unit)| *unit == field.unit).map_or("", |(name, _)| name);
@@ -296,8 +297,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(topic in "[a-z',.]{1,8}", from in field(), matched in field(), secs in 1..3_600u64, sample in 1..1_000u64) {
-            let kind = ProbeKind::EndToEnd(Matching { from, matched, deadline_ns: secs * 1_000_000_000, sample });
+        fn what_is_written_reads_back(topic in "[a-z',.]{1,8}", from in field(), matched in field(), deadline_ns in prop_oneof![(1..3_600u64).prop_map(|s| s * 1_000_000_000), 1..=DEADLINE_NS_MAX], sample in 1..1_000u64) {
+            let kind = ProbeKind::EndToEnd(Matching { from, matched, deadline_ns, sample });
             let spec = ProbeSpec { topic, kind };
             prop_assert_eq!(ProbeSpec::parse(&spec.to_string()), Ok(spec));
         }
