@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::batch::Batch;
 use crate::cardinality::Cardinality;
-use crate::measure::probe::reader::lock;
+use crate::lock::lock;
 use crate::ring::{Batches, Next, Ring};
 
 /// Batches on their way to the accounts: a megabyte each.

@@ -33,6 +33,7 @@ pub mod holds;
 pub mod inflight;
 pub mod inventory;
 pub mod ledger;
+mod lock;
 pub mod marks;
 pub mod measure;
 pub mod observers;

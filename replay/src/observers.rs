@@ -18,10 +18,11 @@ use dejaq_shared::broker::source::Source;
 use dejaq_shared::clock::Clock;
 
 use crate::batch::Batch;
+use crate::lock::lock;
 use crate::measure::lag::Lag;
 use crate::measure::latency::LatencySummary;
 use crate::measure::probe::expecting::Expecting;
-use crate::measure::probe::reader::{ProbeError, ProbeReader, ProbeState, lock};
+use crate::measure::probe::reader::{ProbeError, ProbeReader, ProbeState};
 use crate::measure::probe::spec::{Matching, ProbeKind, ProbeSpec};
 use crate::measure::probe::table::{EXPECTED_BYTES_MAX, Table};
 use crate::measure::sampling::{self, Sampler};

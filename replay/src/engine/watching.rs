@@ -9,7 +9,7 @@ use dejaq_shared::clock::{Clock, WallAnchor, wall_now_ns};
 use super::Shared;
 use crate::cardinality::RuleNames;
 use crate::clock_watch::ClockWatch;
-use crate::measure::probe::reader::lock;
+use crate::lock::lock;
 use crate::measure::recent::RecentLatency;
 use crate::observers::{ObservedNow, Observing};
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::RunView;
+use crate::lock::lock;
 use crate::measure::lag::{Lag, LagMeter};
-use crate::measure::probe::reader::lock;
 use crate::measure::sampling::{Answer, Sample};
 use crate::measure::silence::Silence;
 use crate::measure::watch::Series;

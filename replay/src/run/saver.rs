@@ -11,11 +11,11 @@ use super::dir::{COUNTS_CSV, LATENCY_HLOG, RunDir, RunDirError, SECONDS_CSV, STR
 use super::report::RunReport;
 use super::rolled::Rolled;
 use crate::ledger::{Counts, Ledger};
+use crate::lock::lock;
 use crate::measure::collector::Totals;
 use crate::measure::counts::{BUCKET_NS, BucketRow, Series};
 use crate::measure::hlog::{Hlog, HlogError};
 use crate::measure::latency::Latency;
-use crate::measure::probe::reader::lock;
 use crate::measure::recent::Recent;
 use crate::measure::recorder::{Closed, ClosedSecond};
 

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use super::field::{FieldReader, Parts};
-use super::reader::lock;
 use super::table::Table;
 use crate::batch::Batch;
+use crate::lock::lock;
 
 /// The planner's side of a probe.
 #[derive(Debug)]

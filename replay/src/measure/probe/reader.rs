@@ -4,7 +4,7 @@
 //! with the partitions that they have at the start.
 
 use std::io::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dejaq_shared::broker::BrokerError;
@@ -17,6 +17,7 @@ use super::field::{FieldReader, Parts};
 use super::freshness::{EventTimes, Freshness};
 use super::spec::{Matching, ProbeKind, ProbeSpec};
 use super::table::{Seen, Table, TableCounts};
+use crate::lock::lock;
 use crate::measure::latency::{Latency, LatencySummary};
 use crate::observers::RunView;
 use crate::run::dir::{FRESHNESS_CSV, PROBE_CSV, RunDirError};
@@ -272,9 +273,4 @@ impl SourceHandler for OutputTaker<'_> {
             Notice::End { .. } | Notice::Warning(_) => {}
         }
     }
-}
-
-/// A lock that a panic elsewhere does not close: what it guards are counts.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
