@@ -135,7 +135,7 @@ mod tests {
         p.observed.silent = vec!["pid:1".into()];
         let text = line(&p, Some(63_500_000_000));
         assert!(text.starts_with("3 s (1 min 0 s left)  "), "{text}");
-        assert!(text.contains("response p50 1.00 ms p99 2.00 ms  schedule error p99 50.0 µs"), "{text}");
+        assert!(text.contains("response p50 1 ms p99 2 ms  schedule error p99 50 µs"), "{text}");
         assert!(text.ends_with("1,200 of host  billing behind by 7  silent: pid:1"), "{text}");
     }
 
