@@ -55,7 +55,7 @@ fn a_group_s_lag_is_what_it_has_not_committed_and_the_group_is_left_alone() {
         assert_eq!(number(5) - number(4), number(6), "{row:?}");
     }
     let total = |row: &&Vec<&str>| row[2].is_empty();
-    assert_eq!(rows.iter().filter(total).next_back().map(|row| row[6].parse()), Some(Ok(end)), "{rows:?}");
+    assert_eq!(rows.iter().rfind(total).map(|row| row[6].parse()), Some(Ok(end)), "{rows:?}");
 
     let matched = &report["observed"]["probes"][0]["matched"];
     assert_eq!((&matched["answered"], &matched["lost"], &matched["unmatched"]), (&json!(1_000), &json!(0), &json!(0)), "{report:#}");

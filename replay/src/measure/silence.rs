@@ -148,7 +148,7 @@ mod tests {
             }
             let (found, more) = silence.found();
             let found: Vec<_> = found.iter().map(|s| (s.from_ns, s.to_ns)).collect();
-            prop_assert_eq!(more as usize + found.len(), gone.len());
+            prop_assert_eq!(more + found.len() as u64, gone.len() as u64);
             prop_assert_eq!(&found[..], &gone[..found.len()]);
         }
     }
