@@ -20,15 +20,17 @@ delivered, 4 threshold crossed.
 Examples:
   dejaq demo
   dejaq capture --from kafka://prod:9092 --topics '^metrics' --out rec --for 10m
-  dejaq replay rec --to kafka://staging:9092 --run run1 --speed 4")]
+  dejaq replay rec --to kafka://staging:9092 --run run1 --speed 4
+  dejaq report run1")]
 struct Arguments {
     #[command(subcommand)]
     command: commands::Command,
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match arguments.command.run() {
+    let words: Vec<_> = std::env::args_os().collect();
+    let arguments = Arguments::parse_from(&words);
+    match arguments.command.run(&words) {
         Ok(outcome) => outcome.into(),
         Err(error) if commands::is_broken_pipe(&error) => Outcome::Done.into(),
         Err(error) => {

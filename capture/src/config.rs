@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dejaq_shared::broker::source::{StartAt, TopicSelection};
+use dejaq_shared::broker::source::StartAt;
 use dejaq_shared::toml_text;
 use serde::Deserialize;
 
@@ -16,6 +16,9 @@ use crate::memory::{DEFAULT_BUDGET, MemoryPlan};
 
 mod describe;
 mod parse;
+mod wanted;
+
+pub use wanted::Wanted;
 
 /// zstd's level when none is given, and the one that `auto` uses while it keeps up.
 pub const DEFAULT_LEVEL: i32 = 3;
@@ -44,6 +47,16 @@ pub struct CaptureConfig {
     pub from: Option<String>,
     /// Topic names and `^patterns`.
     pub topics: Option<Vec<String>>,
+    /// Names of exchanges; `(default)` is the default one.
+    pub exchanges: Option<Vec<String>>,
+    /// The virtual hosts of these exchanges; the URL's without it.
+    pub vhosts: Option<Vec<String>>,
+    /// Take what is routed nowhere too.
+    pub catch_all: Option<bool>,
+    /// Take what is published from the broker's trace.
+    pub firehose: Option<bool>,
+    /// The name of a stream queue.
+    pub stream_queue: Option<String>,
     /// The recording's directory.
     pub out: Option<PathBuf>,
     /// `end` (default), `beginning`, or a time as RFC 3339.
@@ -105,6 +118,14 @@ pub enum ConfigError {
         /// How to give it.
         hint: &'static str,
     },
+    /// Settings that do not go together.
+    #[error("{key} {why}")]
+    Contradiction {
+        /// One of them.
+        key: &'static str,
+        /// What it does not go with, and what to do.
+        why: String,
+    },
     /// A value that cannot be.
     #[error("{key} is {found:?}, expected {expected}")]
     Value {
@@ -155,7 +176,7 @@ pub struct CapturePlan {
     /// The broker's URL, secrets included.
     pub from: String,
     /// What to record.
-    pub topics: TopicSelection,
+    pub wanted: Wanted,
     /// The recording's directory.
     pub out: PathBuf,
     /// Where streams begin that are there when a new recording begins. Later ones begin at their beginning.
@@ -208,6 +229,11 @@ impl CaptureConfig {
         Self {
             from: flags.from.or(self.from),
             topics: flags.topics.or(self.topics),
+            exchanges: flags.exchanges.or(self.exchanges),
+            vhosts: flags.vhosts.or(self.vhosts),
+            catch_all: flags.catch_all.or(self.catch_all),
+            firehose: flags.firehose.or(self.firehose),
+            stream_queue: flags.stream_queue.or(self.stream_queue),
             out: flags.out.or(self.out),
             start: flags.start.or(self.start),
             until: flags.until.or(self.until),
@@ -231,13 +257,13 @@ impl CaptureConfig {
     /// # Errors
     /// [`ConfigError`], at the first value that cannot be.
     pub fn plan(self) -> Result<CapturePlan, ConfigError> {
-        let from = self.from.ok_or(ConfigError::Missing { key: "from", hint: "give --from kafka://host:9092" })?;
-        let topics = self
-            .topics
-            .filter(|t| !t.is_empty())
-            .ok_or(ConfigError::Missing { key: "topics", hint: "give --topics a,b or --topics '^prefix'" })?;
+        let from = self.from.clone().ok_or(ConfigError::Missing { key: "from", hint: "give --from kafka://host:9092 or amqp://host" })?;
+        let wanted = Wanted::of(&self, &from)?;
         let out = self.out.ok_or(ConfigError::Missing { key: "out", hint: "give --out DIR" })?;
-        let topics = parse::topics(&topics)?;
+        let (start, until_end) = (parse::start(self.start.as_deref())?, parse::until(self.until.as_deref())?);
+        if wanted.is_mirrored() {
+            parse::refuse_places(start, until_end)?;
+        }
         let compress = parse::compress(self.compress.as_ref())?;
         let compress_threads = self.compress_threads.map_or_else(default_threads, NonZeroUsize::get);
         let memory_budget = parse::bytes("memory", self.memory.as_ref())?.unwrap_or(DEFAULT_BUDGET);
@@ -249,8 +275,8 @@ impl CaptureConfig {
             ),
         })?;
         Ok(CapturePlan {
-            start: parse::start(self.start.as_deref())?,
-            until_end: parse::until(self.until.as_deref())?,
+            start,
+            until_end,
             run_for: self.run_for.as_deref().map(|t| parse::duration("for", t)).transpose()?,
             records: parse::records(self.records)?,
             replayed: parse::replayed(self.replayed.as_deref())?,
@@ -261,7 +287,7 @@ impl CaptureConfig {
             watch_every: parse::watch_every(self.watch_every.as_deref())?,
             properties: self.properties.into_iter().map(|(k, v)| (k, v.to_string())).collect(),
             from,
-            topics,
+            wanted,
             out,
             compress,
             compress_threads,

@@ -10,36 +10,24 @@
 //! - The metadata is looked at on the reading thread: while the cluster is slow to answer that, nothing is polled for up to
 //!   five seconds (the client goes on fetching into its bounded queue).
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use dejaq_shared::broker::source::{Source, TopicSelection};
 use dejaq_shared::clock::{Clock, WallAnchor};
-use dejaq_shared::record::{GapReason, StreamIx};
+use dejaq_shared::record::StreamIx;
 use dejaq_shared::segment::codec::Compression;
-use dejaq_shared::segment::meta::{FiltersV1, SourceV1};
-use dejaq_shared::segment::recording::{Recording, segment_paths};
-use dejaq_shared::segment::recording_writer::{NewRecording, RecordingWriter, RollPolicy};
 
-use crate::books::Books;
+use crate::checkpoint::Cadence;
 use crate::config::{CapturePlan, Compress, DEFAULT_LEVEL};
+use crate::opening::{Opened, Origin, is_recording, open};
 use crate::pipeline::recorder::Recorder;
 use crate::pipeline::{Figures, Pipeline, PipelineError};
 use crate::report::{CaptureError, CaptureSummary, Report};
 use crate::session::{Ended, REQUEST_TIMEOUT, Session};
 use crate::taker::Taker;
-use crate::takeup::{Cluster, KnownStream, Takeup, take_up};
-
-/// A recording, opened to be written.
-struct Opened<R> {
-    recorder: R,
-    /// The streams that it has.
-    streams: Vec<KnownStream>,
-    /// What the capture that wrote it last was asked for; `None`: it is new.
-    before: Option<TopicSelection>,
-}
+use crate::takeup::{Cluster, Takeup, take_up};
 
 /// What a capture needs besides its source.
 pub struct Capture<'a> {
@@ -54,28 +42,36 @@ pub struct Capture<'a> {
 }
 
 impl Capture<'_> {
-    /// Captures on the calling thread until it is done or `stop` is set. `observer` is called from this thread too.
+    /// Captures `topics` on the calling thread until it is done or `stop` is set. `observer` is called from this thread too.
     ///
     /// # Errors
     /// [`CaptureError`]. What was captured by then is whole.
-    pub fn run<S: Source>(&self, mut source: S, observer: &mut dyn FnMut(&Report<'_>)) -> Result<CaptureSummary, CaptureError> {
+    pub fn run<S: Source>(
+        &self,
+        mut source: S,
+        topics: &TopicSelection,
+        observer: &mut dyn FnMut(&Report<'_>),
+    ) -> Result<CaptureSummary, CaptureError> {
         let plan = self.plan;
         let resumes = is_recording(&plan.out);
         // Before anything is made on disk: a mistyped topic leaves no empty recording behind.
-        let cluster = Cluster::ask(&mut source, &plan.topics, !resumes, REQUEST_TIMEOUT)?;
+        let cluster = Cluster::ask(&mut source, topics, !resumes, REQUEST_TIMEOUT)?;
         if cluster.topics.is_empty() && !resumes {
-            return Err(CaptureError::NoTopic { cluster: cluster.name, patterns: plan.topics.as_typed().join(", ") });
+            return Err(CaptureError::NoTopic { cluster: cluster.name, patterns: topics.as_typed().join(", ") });
         }
         let names: Vec<String> = cluster.topics.iter().map(|topic| topic.name.clone()).collect();
         source.check_rights(&names, REQUEST_TIMEOUT)?;
-        let opened = open(plan, &cluster.name, source.isolation(), resumes).map_err(CaptureError::Recording)?;
-        self.run_opened(source, &cluster, opened, observer)
+        let origin =
+            Origin { broker: plan.wanted.broker(), cluster: &cluster.name, filters: topics.as_typed(), isolation: source.isolation() };
+        let opened = open(plan, origin, resumes).map_err(CaptureError::Recording)?;
+        self.run_opened(source, topics, &cluster, opened, observer)
     }
 
     /// The same with a recording that is open already.
     fn run_opened<S: Source, R: Recorder>(
         &self,
         source: S,
+        topics: &TopicSelection,
         cluster: &Cluster,
         opened: Opened<R>,
         observer: &mut dyn FnMut(&Report<'_>),
@@ -83,18 +79,21 @@ impl Capture<'_> {
         let Self { plan, clock, .. } = *self;
         let anchor = WallAnchor::now(&**clock);
         let began_ns = clock.now_ns();
-        let Takeup { intake, gaps, begin } = take_up(plan, cluster, &opened.streams, opened.before.as_ref(), anchor.wall_ns);
+        let before = opened.before.as_ref().and_then(|filters| selection_of(filters));
+        let Takeup { intake, gaps, begin } = take_up(plan, topics, cluster, &opened.streams, before.as_ref(), anchor.wall_ns);
         let held = Held { records: intake.written(), holes: intake.holes(), resumed: opened.before.is_some() };
         let rows = opened.streams.iter().enumerate().map(|(ix, known)| known.as_row(ix)).collect();
-        let pipeline = Pipeline::start(opened.recorder, rows, plan.memory.slots, plan.compress_threads, Arc::clone(clock));
-        let pipeline = pipeline.map_err(|e| failed(plan, e))?;
+        let cadence = Cadence::LOG;
+        let pipeline =
+            Pipeline::start(opened.recorder, rows, plan.memory.slots, plan.compress_threads, Arc::clone(clock), cadence.sync_age)
+                .map_err(|e| failed(plan, e))?;
         let figures = Arc::clone(&pipeline.figures);
         let stored_before = Figures::get(&figures.bytes_stored);
-        let taker = Taker::new(intake, pipeline, compression(plan.compress), Arc::clone(clock), anchor);
-        let mut session = Session::new(source, taker, plan, Arc::clone(clock), anchor, observer);
+        let taker = Taker::new(intake, pipeline, compression(plan.compress), cadence, Arc::clone(clock), anchor);
+        let mut session = Session::new(source, taker, plan, topics, Arc::clone(clock), anchor, observer);
 
         gaps.into_iter().for_each(|gap| session.taker.gap(gap));
-        session.attach_plan(self.client);
+        session.taker.attach_plan(plan, self.client);
         let ended = match prepare(&mut session, &begin, cluster, &held) {
             Ok(()) => session.run(self.stop),
             Err(ended) => ended,
@@ -129,54 +128,10 @@ impl Capture<'_> {
             duplicates: intake.duplicates(),
             replayed_streams: intake.marked_streams(),
             records_total: intake.written(),
+            mirror: None,
             books_balance: intake.unbalanced().is_none() && written == records && intake.written() - held.records == written,
         })
     }
-}
-
-fn is_recording(dir: &Path) -> bool {
-    segment_paths(dir).is_ok_and(|paths| !paths.is_empty())
-}
-
-fn open(
-    plan: &CapturePlan,
-    cluster: &str,
-    isolation: Option<&str>,
-    resumes: bool,
-) -> Result<Opened<RecordingWriter>, dejaq_shared::segment::SegmentError> {
-    let new = NewRecording {
-        source: SourceV1 { broker: "kafka".to_owned(), cluster: cluster.to_owned(), ancestors: Vec::new() },
-        filters: FiltersV1 { topics: plan.topics.as_typed(), replayed: plan.replayed.name().to_owned(), sampled_one_in: 1 },
-        isolation: isolation.map(str::to_owned),
-        roll: RollPolicy::default(),
-    };
-    if !resumes {
-        return Ok(Opened { recorder: RecordingWriter::create(&plan.out, new)?, streams: Vec::new(), before: None });
-    }
-    // Before a new segment with our own filters is there.
-    let mut recording = Recording::open(&plan.out)?;
-    let filters = recording.segments.pop().map(|s| s.header.filters.topics).unwrap_or_default();
-    let (recorder, states) = RecordingWriter::resume(&plan.out, new)?;
-    let streams = states.into_iter().map(|state| {
-        let b = state.books;
-        let books = Books {
-            start: state.start,
-            next: b.next,
-            leader_epoch: b.leader_epoch,
-            written: b.written,
-            holes: b.holes,
-            lost: b.lost,
-            filtered: b.filtered,
-        };
-        let replay_follows = recording
-            .gaps
-            .iter()
-            .any(|g| g.stream == Some(state.ix) && g.reason == GapReason::Replay && g.from == Some(b.next) && g.to.is_none());
-        KnownStream { stream: state.stream, books, ended: b.ended, replay_follows }
-    });
-    // They were valid when they were written; an unknown form selects nothing, and then all topics count as newly asked for.
-    let before = TopicSelection::parse(filters.iter().map(String::as_str)).ok();
-    Ok(Opened { recorder, streams: streams.collect(), before: before.or_else(|| TopicSelection::parse([]).ok()) })
 }
 
 /// What the recording held before.
@@ -186,20 +141,26 @@ struct Held {
     resumed: bool,
 }
 
+/// What a recording's filters select. They were valid when they were written; an unknown form selects nothing, and then all
+/// topics count as newly asked for.
+fn selection_of(filters: &[String]) -> Option<TopicSelection> {
+    TopicSelection::parse(filters.iter().map(String::as_str)).ok().or_else(|| TopicSelection::parse([]).ok())
+}
+
 /// Everything up to the first poll.
 fn prepare<S: Source>(session: &mut Session<'_, S>, begin: &[crate::takeup::Begin], cluster: &Cluster, held: &Held) -> Result<(), Ended> {
     session.attach_topics(&cluster.topics);
-    let until_end = session.until.end;
+    let until_end = session.gauge.until.end;
     let known: Vec<StreamIx> = session.taker.intake.streams().map(|(ix, ..)| ix).collect();
-    session.first_pace();
+    session.gauge.first_pace(&mut session.taker);
     session.read(&known)?;
     session.begin(begin, cluster, until_end)?;
-    session.first_pace();
+    session.gauge.first_pace(&mut session.taker);
     session.started(held.resumed.then_some(held.records));
     Ok(())
 }
 
-fn compression(compress: Compress) -> Compression {
+pub(crate) fn compression(compress: Compress) -> Compression {
     match compress {
         Compress::None => Compression::None,
         Compress::Level(level) => Compression::Zstd(level),
@@ -207,14 +168,14 @@ fn compression(compress: Compress) -> Compression {
     }
 }
 
-fn kept(plan: &CapturePlan) -> String {
+pub(crate) fn kept(plan: &CapturePlan) -> String {
     format!(
         "what was captured until then is whole (dejaq verify {} checks it): run the same command again to go on where it stopped",
         plan.out.display()
     )
 }
 
-fn failed(plan: &CapturePlan, error: PipelineError) -> CaptureError {
+pub(crate) fn failed(plan: &CapturePlan, error: PipelineError) -> CaptureError {
     match error {
         PipelineError::Segment(error) if error.is_disk_full() => CaptureError::DiskFull {
             error,

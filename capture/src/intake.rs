@@ -331,7 +331,8 @@ mod state;
 
 pub use state::LaneBooks;
 
-use gaps::{bytes_at_most, closed_gap, epoch_fell, open_gap, oversize};
+pub(crate) use gaps::bytes_at_most;
+use gaps::{closed_gap, epoch_fell, open_gap, oversize};
 
 #[cfg(test)]
 mod tests;

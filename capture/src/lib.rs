@@ -5,12 +5,16 @@
 //! `takeup` (pure) what to begin with · `taker`, `pipeline` from the source's buffers to the disk · `session` the loop ·
 //! `daemon` one capture from start to end · `report` what it says.
 
+mod attach;
 pub mod books;
 pub mod checkpoint;
 pub mod config;
 pub mod daemon;
+mod gauge;
 pub mod intake;
 pub mod memory;
+pub mod mirror;
+mod opening;
 mod pace;
 mod pipeline;
 pub mod report;

@@ -12,9 +12,11 @@
 //! - Slots are written in the order in which they were sent, however the encoders finish.
 //! - An error of any thread ends all of them: each closes its channels, nobody waits for somebody who has gone.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use dejaq_shared::clock::Clock;
@@ -37,11 +39,13 @@ pub(crate) enum Event {
     /// Something was lost.
     Gap(Gap),
     /// A file that travels in the recording.
-    Attachment { name: &'static str, media_type: &'static str, bytes: Vec<u8> },
+    Attachment { name: Cow<'static, str>, media_type: Cow<'static, str>, bytes: Vec<u8> },
     /// A cluster that records were replayed from.
     Ancestor(String),
     /// New streams and where they begin; their numbers are answered once that is synced.
     Streams { new: Vec<(Stream, i64)>, reply: Sender<Vec<StreamIx>> },
+    /// Everything written so far is to be synced at once; answered when it is.
+    Flush { reply: Sender<()> },
 }
 
 /// What travels: a block, and what belongs to it. No checkpoint is written in the midst of one.
@@ -117,6 +121,9 @@ pub(crate) struct Figures {
     pub(crate) records_synced: AtomicU64,
     /// Gaps that are written.
     pub(crate) gaps: AtomicU64,
+    /// The slots that are written and synced: all of those that were sent before so many. What is taken from a source that
+    /// waits for acknowledgements is on disk when this has reached [`Pipeline::sent`] as it was then.
+    pub(crate) slots_synced: AtomicU64,
 }
 
 impl Figures {
@@ -144,6 +151,7 @@ impl Pipeline {
         slots: usize,
         encoders: usize,
         clock: Arc<dyn Clock>,
+        sync_age: Duration,
     ) -> Result<Self, PipelineError> {
         let (free_in, free) = bounded(slots);
         let (to_encode, encode_from) = bounded::<Slot>(slots);
@@ -153,7 +161,7 @@ impl Pipeline {
             let _ = free_in.send(Slot::new());
         }
         let figures = Arc::new(Figures::default());
-        let writer = writer::Writer::new(recorder, books, clock, Arc::clone(&figures));
+        let writer = writer::Writer::new(recorder, books, clock, Arc::clone(&figures), sync_age);
         let writer = spawn("dejaq-writer", move || writer.run(&write_from, free_in))?;
         let mut threads = Vec::new();
         for _ in 0..encoders {
@@ -189,6 +197,25 @@ impl Pipeline {
         let (reply, answer) = bounded(1);
         let mut slot = self.slot()?;
         slot.after.push(Event::Streams { new, reply });
+        self.send(slot)?;
+        answer.recv().map_err(|_| Broken)
+    }
+
+    /// How many slots were sent so far.
+    pub(crate) fn sent(&self) -> u64 {
+        self.next_number
+    }
+
+    /// Whether it has ended early. Whoever waits for the disk and sends nothing meanwhile learns it here only.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.writer.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Returns when everything that was sent is on stable storage.
+    pub(crate) fn flush(&mut self) -> Result<(), Broken> {
+        let (reply, answer) = bounded(1);
+        let mut slot = self.slot()?;
+        slot.after.push(Event::Flush { reply });
         self.send(slot)?;
         answer.recv().map_err(|_| Broken)
     }

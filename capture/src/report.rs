@@ -8,6 +8,8 @@ use dejaq_shared::outcome::Outcome;
 use dejaq_shared::segment::SegmentError;
 use serde::Serialize;
 
+use crate::mirror::Deliveries;
+
 /// How a capture stands. About one a second.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Progress {
@@ -80,8 +82,10 @@ pub struct CaptureSummary {
     pub replayed_streams: usize,
     /// Records that the recording holds as a whole.
     pub records_total: u64,
+    /// What became of the deliveries of a broker whose messages are mirrored; `None` where they stand in a log.
+    pub mirror: Option<Deliveries>,
     /// Whether the books balance: for every stream, next − start = written + holes + lost + filtered, and what was handed
-    /// to the writer is what it wrote.
+    /// to the writer is what it wrote. Of deliveries also: delivered = written + duplicates + unparseable + left out.
     pub books_balance: bool,
 }
 
@@ -118,6 +122,12 @@ pub enum CaptureError {
         cluster: String,
         /// What was asked for.
         patterns: String,
+    },
+    /// The recording is whole, and queues of ours are left at the source.
+    #[error("{error}; the recording is whole and sealed")]
+    Unsettled {
+        /// What happened, and how to remove them by hand.
+        error: BrokerError,
     },
     /// The recording cannot be opened.
     #[error(transparent)]

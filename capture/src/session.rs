@@ -1,27 +1,24 @@
 //! One capture while it runs: the loop that polls the source, does what the decisions ask for, and watches.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dejaq_shared::broker::BrokerError;
-use dejaq_shared::broker::source::{ReadFrom, Source, StartAt};
+use dejaq_shared::broker::source::{ReadFrom, Source, StartAt, TopicSelection};
 use dejaq_shared::clock::{Clock, WallAnchor};
 use dejaq_shared::record::{Stream, StreamIx};
-use dejaq_shared::segment::codec::Compression;
 
 use crate::books::Books;
 use crate::config::CapturePlan;
+use crate::gauge::{Gauge, nanos, room};
 use crate::intake::{NewLane, Phase};
-use crate::pace::Pace;
-use crate::pipeline::{Broken, Figures};
-use crate::report::{Progress, Report};
+use crate::pipeline::Broken;
+use crate::report::Report;
 use crate::taker::{Cut, Taker, Todo};
 use crate::takeup::{Begin, Cluster};
-use crate::throttle::Throttles;
-use crate::until::{Standing, StopReason, Until};
+use crate::until::StopReason;
 use crate::watch::Watch;
 
 mod attach;
@@ -64,15 +61,11 @@ pub(crate) struct Session<'a, S: Source> {
     anchor: WallAnchor,
     observer: &'a mut dyn FnMut(&Report<'_>),
     watch: Watch,
-    pub(crate) until: Until,
-    throttles: Throttles,
-    pace: Pace,
+    pub(crate) gauge: Gauge<'a>,
+    topics: &'a TopicSelection,
     /// How often a stream was found unreadable.
     attempts: HashMap<StreamIx, (u32, String)>,
     look_at_ns: u64,
-    disk_bound: bool,
-    began_ns: u64,
-    stored_before: u64,
 }
 
 impl<'a, S: Source> Session<'a, S> {
@@ -80,28 +73,23 @@ impl<'a, S: Source> Session<'a, S> {
         source: S,
         taker: Taker,
         plan: &'a CapturePlan,
+        topics: &'a TopicSelection,
         clock: Arc<dyn Clock>,
         anchor: WallAnchor,
         observer: &'a mut dyn FnMut(&Report<'_>),
     ) -> Self {
         let now = clock.now_ns();
-        let stored_before = Figures::get(&taker.pipeline.figures.bytes_stored);
-        let deadline_ns = plan.run_for.map(|d| now.saturating_add(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)));
         Self {
             source,
-            taker,
             plan,
             anchor,
             observer,
             watch: Watch::default(),
-            until: Until { end: plan.until_end, deadline_ns },
-            throttles: Throttles::new(plan.fetch_rate, plan.catch_up_rate, &clock),
-            pace: Pace::new(now, plan.compress),
+            gauge: Gauge::new(plan, &taker, &clock),
+            taker,
+            topics,
             attempts: HashMap::new(),
             look_at_ns: now.saturating_add(nanos(plan.watch_every)),
-            disk_bound: false,
-            began_ns: now,
-            stored_before,
             clock,
         }
     }
@@ -158,27 +146,18 @@ impl<'a, S: Source> Session<'a, S> {
 
     fn turn(&mut self, stop: &AtomicBool) -> Result<Option<StopReason>, Ended> {
         self.follow_up()?;
-        self.measure();
-        let now = self.clock.now_ns();
-        let standing = Standing {
-            now_ns: now,
-            unfinished: self.taker.intake.unfinished(),
-            records_left: self.taker.intake.records_left(),
-            asked: stop.load(Ordering::Relaxed),
-            disk_bound: self.disk_bound,
-        };
+        if self.gauge.is_due() {
+            let lag = self.source.lag();
+            self.gauge.measure(&mut self.taker, lag, self.observer);
+        }
         if self.taker.broken {
             return Err(Ended::Pipeline);
         }
-        if let Some(reason) = self.until.reached(standing) {
+        if let Some(reason) = self.gauge.reached(&self.taker, stop.load(Ordering::Relaxed)) {
             return Ok(Some(reason));
         }
-        let patience = nanos(POLL_WAIT).min(self.until.deadline_ns.map_or(u64::MAX, |at| at.saturating_sub(now)));
-        let held = nanos(self.throttles.wait());
-        if held > 0 {
-            self.clock.sleep_until(now.saturating_add(held.min(patience)));
-        } else {
-            self.poll(Duration::from_nanos(patience))?;
+        if let Some(patience) = self.gauge.wait_if_held(POLL_WAIT) {
+            self.poll(patience)?;
         }
         self.taker.close_if_due();
         if self.clock.now_ns() >= self.look_at_ns {
@@ -188,11 +167,11 @@ impl<'a, S: Source> Session<'a, S> {
     }
 
     fn poll(&mut self, patience: Duration) -> Result<(), Ended> {
-        let left = self.taker.intake.records_left().and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
         let before = self.taker.bytes_raw();
         let (clock, anchor) = (Arc::clone(&self.clock), self.anchor);
-        self.source.poll(POLL_RECORDS.min(left), patience, &mut || anchor.wall_at(clock.now_ns()), &mut self.taker)?;
-        self.throttles.took(self.taker.bytes_raw() - before, self.pace.is_behind());
+        let room = room(&self.taker, POLL_RECORDS);
+        self.source.poll(room, patience, &mut || anchor.wall_at(clock.now_ns()), &mut self.taker)?;
+        self.gauge.took(self.taker.bytes_raw() - before);
         Ok(())
     }
 
@@ -267,46 +246,6 @@ impl<'a, S: Source> Session<'a, S> {
         Ok(None)
     }
 
-    /// Once a second: lag, compression, disk, progress.
-    fn measure(&mut self) {
-        let now = self.clock.now_ns();
-        if !self.pace.is_due(now) {
-            return;
-        }
-        let lag = self.source.lag();
-        let (records, bytes_raw) = (self.taker.records, self.taker.bytes_raw());
-        let rates = self.pace.measure(now, records, bytes_raw, lag, self.taker.intake.any_catching_up());
-        self.adapt(now);
-        let figures = Arc::clone(&self.taker.pipeline.figures);
-        let disk_free = disk_free(&self.plan.out);
-        let stored = Figures::get(&figures.bytes_stored);
-        self.disk_bound = self.plan.disk_max.is_some_and(|max| stored >= max)
-            || self.plan.disk_free_min.zip(disk_free).is_some_and(|(min, free)| free <= min);
-        (self.observer)(&Report::Progress(&Progress {
-            elapsed: Duration::from_nanos(now.saturating_sub(self.began_ns)),
-            records,
-            bytes_raw,
-            records_per_s: rates.records_per_s,
-            bytes_per_s: rates.bytes_per_s,
-            lag,
-            behind: self.pace.is_behind(),
-            gaps: Figures::get(&figures.gaps),
-            streams: self.taker.intake.in_phase(Phase::Reading).count(),
-            bytes_stored: stored.saturating_sub(self.stored_before),
-            disk_free,
-            records_synced: Figures::get(&figures.records_synced),
-        }));
-    }
-
-    /// Fits flags and compression to the pace.
-    fn adapt(&mut self, now_ns: u64) {
-        self.taker.intake.set_behind(self.pace.is_lagging());
-        if let Some(level) = self.pace.change_level(now_ns) {
-            self.taker.compression = Compression::Zstd(level);
-            self.attach_level(level, self.pace.is_behind());
-        }
-    }
-
     /// Says what stays at the source although every stream has reached its end.
     pub(crate) fn tell_withheld(&mut self) {
         let partitions = self.source.withheld();
@@ -324,21 +263,4 @@ impl<'a, S: Source> Session<'a, S> {
         let streams = self.taker.intake.in_phase(Phase::Reading).count();
         (self.observer)(&Report::Started { streams, resumed });
     }
-
-    /// Takes the pace for the first time, before anything is read: a resumed capture is behind from its first record on.
-    pub(crate) fn first_pace(&mut self) {
-        let now = self.clock.now_ns();
-        let _ = self.pace.measure(now, 0, 0, None, self.taker.intake.any_catching_up());
-        self.adapt(now);
-    }
-}
-
-/// Nanoseconds of a duration; 584 years at most.
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn disk_free(dir: &Path) -> Option<u64> {
-    let stat = rustix::fs::statvfs(dir).ok()?;
-    stat.f_bavail.checked_mul(stat.f_frsize)
 }

@@ -5,14 +5,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use dejaq_shared::broker::mark::Mark;
+use dejaq_shared::broker::mark::{Mark, marks};
 use dejaq_shared::broker::source::{Notice, SourceHandler};
 use dejaq_shared::clock::{Clock, WallAnchor};
-use dejaq_shared::record::{Gap, Headers, MARK_HEADER, Record, StreamIx};
+use dejaq_shared::record::{Gap, Record, StreamIx};
 use dejaq_shared::segment::codec::Compression;
 
-use crate::checkpoint::{BLOCK_BYTES, BLOCK_RECORDS, BlockAge};
-use crate::intake::{Intake, Recovery, Verdict};
+use crate::checkpoint::{BLOCK_BYTES, BlockAge, Cadence};
+use crate::intake::{Intake, Recovery, Verdict, bytes_at_most};
 use crate::pipeline::{Broken, Event, Pipeline, Slot};
 
 /// Something that needs the source, to be done when it has handed over what it had.
@@ -39,6 +39,17 @@ pub(crate) enum Cut {
     Somewhere { detail: String },
 }
 
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It is in a block.
+    Written,
+    /// It was left out: not wanted, or in a gap.
+    LeftOut,
+    /// The pipeline has ended.
+    Broken,
+}
+
 pub(crate) struct Taker {
     pub(crate) intake: Intake,
     pub(crate) pipeline: Pipeline,
@@ -53,6 +64,7 @@ pub(crate) struct Taker {
     slot: Option<Slot>,
     /// A gap that the next notice may lengthen: a damaged batch is told position by position.
     growing: Option<Gap>,
+    cadence: Cadence,
     age: BlockAge,
     ancestors: HashSet<String>,
     clock: Arc<dyn Clock>,
@@ -60,7 +72,14 @@ pub(crate) struct Taker {
 }
 
 impl Taker {
-    pub(crate) fn new(intake: Intake, pipeline: Pipeline, compression: Compression, clock: Arc<dyn Clock>, anchor: WallAnchor) -> Self {
+    pub(crate) fn new(
+        intake: Intake,
+        pipeline: Pipeline,
+        compression: Compression,
+        cadence: Cadence,
+        clock: Arc<dyn Clock>,
+        anchor: WallAnchor,
+    ) -> Self {
         Self {
             intake,
             pipeline,
@@ -72,7 +91,8 @@ impl Taker {
             broken: false,
             slot: None,
             growing: None,
-            age: BlockAge::default(),
+            cadence,
+            age: BlockAge::new(cadence.block_age),
             ancestors: HashSet::new(),
             clock,
             anchor,
@@ -189,9 +209,10 @@ impl Taker {
     fn make_room(&mut self, record: &Record<'_>) -> bool {
         if let Some(slot) = &self.slot {
             let block = &slot.builder;
-            let bytes = record.value.map_or(0, <[u8]>::len) + record.key.map_or(0, <[u8]>::len) + record.headers.as_bytes().len();
             let full = !block.is_empty()
-                && (block.bytes_raw() + bytes > BLOCK_BYTES || block.records() >= BLOCK_RECORDS || !block.accepts(record));
+                && (block.bytes_raw() + bytes_at_most(record) > BLOCK_BYTES
+                    || block.records() >= self.cadence.block_records
+                    || !block.accepts(record));
             if full && self.intake.is_next_or_later(record) {
                 self.close_block();
             }
@@ -200,14 +221,64 @@ impl Taker {
     }
 
     /// Remembers whose traffic it was that was replayed; before the records, so that no crash can separate them.
-    fn inherit(&mut self, headers: Headers<'_>) {
-        let marks = headers.iter().filter(|(name, _)| *name == MARK_HEADER).filter_map(|(_, value)| Mark::decode(value?));
+    fn inherit(&mut self, record: &Record<'_>) {
+        let marks = marks(record.headers, record.properties).filter_map(|value| Mark::decode(value?));
         for cluster in marks.flat_map(|m| m.clusters) {
             if let Some(slot) = self.slot.as_mut().filter(|_| !self.ancestors.contains(&cluster)) {
                 slot.before.push(Event::Ancestor(cluster.clone()));
                 self.ancestors.insert(cluster);
             }
         }
+    }
+
+    /// Puts a record into the open block, or does with it what intake says.
+    #[inline]
+    pub(crate) fn take(&mut self, record: &Record<'_>) -> Taken {
+        if self.growing.is_some() {
+            self.close_block();
+        }
+        if self.broken || !self.make_room(record) {
+            return Taken::Broken;
+        }
+        let marked = marks(record.headers, record.properties).next().is_some();
+        loop {
+            match self.intake.admit(record, marked) {
+                Verdict::Write(flags) => {
+                    if marked {
+                        self.inherit(record);
+                    }
+                    return self.push(&Record { flags, ..*record });
+                }
+                Verdict::Skip => return Taken::LeftOut,
+                Verdict::Lost(gap) => {
+                    self.gap(*gap);
+                    return Taken::LeftOut;
+                }
+                Verdict::LostBefore(gap) => {
+                    self.gap(*gap);
+                    if !self.make_room(record) {
+                        return Taken::Broken;
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, record: &Record<'_>) -> Taken {
+        let Some(slot) = &mut self.slot else { return Taken::Broken };
+        slot.builder.push(record);
+        self.records += 1;
+        if slot.builder.bytes_raw() >= BLOCK_BYTES {
+            self.close_block();
+        }
+        Taken::Written
+    }
+
+    /// How many slots must be on disk before everything that was taken so far is.
+    #[inline]
+    pub(crate) fn slots_needed(&self) -> u64 {
+        self.pipeline.sent() + u64::from(self.slot.as_ref().is_some_and(|slot| !slot.is_empty()))
     }
 
     fn recover(&mut self, stream: StreamIx, recovery: Recovery) {
@@ -238,45 +309,10 @@ impl Taker {
     }
 }
 
-fn is_marked(headers: Headers<'_>) -> bool {
-    !headers.is_empty() && headers.iter().any(|(name, _)| name == MARK_HEADER)
-}
-
 impl SourceHandler for Taker {
     #[inline]
     fn record(&mut self, record: &Record<'_>) {
-        if self.growing.is_some() {
-            self.close_block();
-        }
-        if self.broken || !self.make_room(record) {
-            return;
-        }
-        let marked = is_marked(record.headers);
-        loop {
-            match self.intake.admit(record, marked) {
-                Verdict::Write(flags) => {
-                    if marked {
-                        self.inherit(record.headers);
-                    }
-                    if let Some(slot) = &mut self.slot {
-                        slot.builder.push(&Record { flags, ..*record });
-                        self.records += 1;
-                        if slot.builder.bytes_raw() >= BLOCK_BYTES {
-                            self.close_block();
-                        }
-                    }
-                    return;
-                }
-                Verdict::Skip => return,
-                Verdict::Lost(gap) => return self.gap(*gap),
-                Verdict::LostBefore(gap) => {
-                    self.gap(*gap);
-                    if !self.make_room(record) {
-                        return;
-                    }
-                }
-            }
-        }
+        self.take(record);
     }
 
     fn notice(&mut self, notice: Notice) {

@@ -116,6 +116,7 @@ pub(crate) struct Takeup {
 /// `None` for a new recording.
 pub(crate) fn take_up(
     plan: &CapturePlan,
+    topics: &TopicSelection,
     cluster: &Cluster,
     known: &[KnownStream],
     before: Option<&TopicSelection>,
@@ -140,12 +141,12 @@ pub(crate) fn take_up(
         });
     }
     let mut gaps = Vec::new();
-    for (ix, known) in (0..).zip(known).filter(|(_, k)| !plan.topics.accepts(k.stream.topic())) {
+    for (ix, known) in (0..).zip(known).filter(|(_, k)| !topics.accepts(k.stream.topic())) {
         // Only the capture that leaves a topic out first writes the gap.
         let gap = intake.deselect(ix, now_ns);
         gaps.extend(gap.filter(|_| before.is_none_or(|b| b.accepts(known.stream.topic()))).map(|g| *g));
     }
-    let seen = known_streams(&intake, &plan.topics);
+    let seen = known_streams(&intake, topics);
     let changes = Watch::default().diff(seen.iter().map(Seen::as_known), &cluster.topics, true);
     let mut begin = Vec::new();
     for change in changes {

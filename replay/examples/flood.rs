@@ -109,6 +109,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         identity: RunIdentity { class_of_stream: vec![Some(0); STREAMS as usize], ..RunIdentity::default() },
         planner: PlannerOptions {
             transform: dejaq_replay::transform::TransformJob::None,
+            fit: Arc::default(),
             routes: vec![Some(Route::fixed(0, 0)); STREAMS as usize],
             elsewhere: Vec::new(),
             from_time_ns: None,

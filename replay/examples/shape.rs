@@ -13,6 +13,10 @@ use std::sync::Arc;
 
 use dejaq_replay::batch::Route;
 use dejaq_replay::copies::Copies;
+use dejaq_replay::fidelity::mix::Mix;
+use dejaq_replay::fidelity::shape::{self, gap_tolerance_ns};
+use dejaq_replay::fidelity::timing::Timing;
+use dejaq_replay::fidelity::{Apart, OrderKept, Sides, judge};
 use dejaq_replay::marks::MarkPolicy;
 use dejaq_replay::planner::{Planner, PlannerOptions};
 use dejaq_replay::recorded::{RecordedFeed, facts, window};
@@ -25,6 +29,8 @@ use dejaq_shared::units::{Ratio, parse_ratio};
 #[derive(Default)]
 struct Shape {
     messages: u64,
+    timing: Timing,
+    mix: Mix,
     bins: BTreeMap<u64, u64>,
     keys: BTreeMap<(u32, Vec<u8>), u64>,
     streams: BTreeMap<u32, u64>,
@@ -43,13 +49,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{:<42} {:>14} {:>14}", "", "recording", format!("copies {times}"));
     row("messages", recorded.messages as f64, planned.messages as f64);
     row("fullest 100 ms", recorded.fullest() as f64, planned.fullest() as f64);
-    row("index of dispersion, 100 ms, of count/copies", recorded.dispersion(1.0), planned.dispersion(times));
+    let [a, b] = [&recorded, &planned].map(|s| s.timing.summary().dispersion[1]);
+    row("index of dispersion, 100 ms, of count/copies", a, b / times);
     row("Zipf exponent of original keys", recorded.zipf(), planned.zipf());
     row("share of the most frequent key", recorded.top_key(), planned.top_key());
     row("share of the largest stream", recorded.share(recorded.largest()), planned.share(recorded.largest()));
-    println!("rate per 100 ms against recording x {times}: score {:.5} (1 - sum|a-b| / sum(a+b))", recorded.rate_score(&planned, times));
-    let moved: f64 = recorded.streams.keys().map(|s| (recorded.share(*s) - planned.share(*s)).abs()).sum::<f64>() / 2.0;
-    println!("stream shares: total variation {moved:.6}");
+    println!("likeness to the recording x {times}:");
+    for part in recorded.likeness(&planned, number).parts {
+        // Copies lie between each other's messages: gaps are others by design, and bursts are above.
+        if let Some(score) = part.score.filter(|_| !["inter-arrival", "burstiness"].contains(&part.name.as_str())) {
+            println!("  {:<14} {score:.5}   {}", part.name, part.detail);
+        }
+    }
     println!("keys whose count is more than 1 off their share: {}", recorded.off_share(&planned, times));
     Ok(())
 }
@@ -68,6 +79,7 @@ fn shape(dir: &Path, copies: Copies) -> Result<(Shape, u64), Box<dyn Error>> {
     let gap_ns = last.abs_diff(first) / facts.records.iter().sum::<u64>().saturating_sub(1).max(1);
     let mut planner = Planner::new(PlannerOptions {
         transform: dejaq_replay::transform::TransformJob::None,
+        fit: Arc::default(),
         routes: (0..).take(facts.streams.len()).map(|stream| Some(Route::fixed(stream, 0))).collect(),
         elsewhere: Vec::new(),
         from_time_ns: None,
@@ -87,12 +99,16 @@ fn shape(dir: &Path, copies: Copies) -> Result<(Shape, u64), Box<dyn Error>> {
         while let Some(batch) = planner.pop() {
             for item in &batch.items {
                 shape.messages += 1;
+                shape.timing.push(item.due_ns);
                 *shape.bins.entry(item.due_ns / 100_000_000).or_default() += 1;
                 *shape.streams.entry(item.stream).or_default() += 1;
-                if let Some(key) = batch.key(item) {
-                    let suffix = if item.copy == 0 { String::new() } else { format!("~{}", item.copy) };
-                    let original = key.strip_suffix(suffix.as_bytes()).ok_or("a copy's key without its number")?;
-                    *shape.keys.entry((item.stream, original.to_vec())).or_default() += 1;
+                let suffix = if item.copy == 0 { String::new() } else { format!("~{}", item.copy) };
+                let original =
+                    |key: &[u8]| key.strip_suffix(suffix.as_bytes()).map(<[u8]>::to_vec).ok_or("a copy's key without its number");
+                let original = batch.key(item).map(original).transpose()?;
+                shape.mix.push(item.bytes() - batch.key(item).and(Some(suffix.len() as u64)).unwrap_or(0), original.as_deref());
+                if let Some(original) = original {
+                    *shape.keys.entry((item.stream, original)).or_default() += 1;
                 }
             }
         }
@@ -105,18 +121,18 @@ impl Shape {
         self.bins.values().copied().max().unwrap_or(0)
     }
 
-    fn at(&self, bin: u64) -> f64 {
-        self.bins.get(&bin).copied().unwrap_or(0) as f64
-    }
-
-    fn all_bins(&self) -> std::ops::RangeInclusive<u64> {
-        0..=self.bins.keys().last().copied().unwrap_or(0)
-    }
-
-    fn dispersion(&self, times: f64) -> f64 {
-        let bins = self.all_bins().count() as f64;
-        let mean = self.messages as f64 / times / bins;
-        self.all_bins().map(|bin| (self.at(bin) / times - mean).powi(2)).sum::<f64>() / bins / mean
+    /// How like this one, multiplied, the other is.
+    fn likeness(&self, other: &Self, times: Ratio) -> dejaq_replay::fidelity::Fidelity {
+        let count = |of: &Self, bin| of.bins.get(&bin).copied().unwrap_or(0);
+        let mut rate = Apart::default();
+        for bin in self.bins.keys().chain(other.bins.keys().filter(|bin| !self.bins.contains_key(bin))) {
+            rate.add(count(self, *bin) * times.num(), count(other, *bin) * times.den());
+        }
+        let [planned, sent] = [self, other].map(|s| shape::Shape { timing: s.timing.summary(), mix: s.mix.summary_without(None) });
+        let of = |of: &Self, stream| of.streams.get(stream).copied().unwrap_or(0);
+        let streams: Vec<(u64, u64)> = self.streams.keys().map(|stream| (of(self, stream), of(other, stream))).collect();
+        let gap_tolerance_ns = gap_tolerance_ns(&Pace::Recorded { speed: Ratio::ONE });
+        judge(&Sides { planned: &planned, sent: &sent, gap_tolerance_ns, rate, streams: &streams, order: OrderKept::default() })
     }
 
     /// By key bytes, whatever the stream, the largest first.
@@ -156,13 +172,6 @@ impl Shape {
 
     fn share(&self, stream: u32) -> f64 {
         self.streams.get(&stream).copied().unwrap_or(0) as f64 / self.messages.max(1) as f64
-    }
-
-    fn rate_score(&self, other: &Self, times: f64) -> f64 {
-        let bins = || 0..=(*self.all_bins().end()).max(*other.all_bins().end());
-        let apart: f64 = bins().map(|bin| (self.at(bin) * times - other.at(bin)).abs()).sum();
-        let sum: f64 = bins().map(|bin| self.at(bin) * times + other.at(bin)).sum();
-        1.0 - apart / sum.max(1.0)
     }
 
     fn off_share(&self, other: &Self, times: f64) -> usize {

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use crate::cardinality::CardinalityReport;
+use crate::fit::{FitCounts, FitReport};
 use crate::ledger::{Counts, Ledger};
-use crate::measure::collector::Totals;
+use crate::measure::collector::{Excluded, Measured, Summaries, Totals};
 use crate::measure::recorder::RecorderBooks;
 use crate::pacer::{Live, PacerBooks};
 use crate::run::observed::ObservedReport;
-use crate::run::report::{HoldsReport, LatencyReport, LedgerReport, RateReport, RecordingReport, RunReport, SCHEMA_VERSION, TopicReport};
+use crate::run::report::{
+    HoldsReport, LatencyReport, LedgerReport, RateReport, RecordingReport, RunReport, SCHEMA_VERSION, TopicReport, WarmUpReport,
+};
 use crate::shard::Shard;
 use crate::trust::{Cause, Facts, Reason, Verdict, judge};
 
@@ -26,6 +29,8 @@ pub struct RunIdentity {
     pub mark_clusters: Vec<String>,
     /// The target's cluster.
     pub target_cluster: String,
+    /// The command as it was typed, word by word, secrets left out.
+    pub command: Vec<String>,
     /// Every option as it holds.
     pub config: BTreeMap<String, serde_json::Value>,
     /// The clock's choice, warnings of the pre-flight.
@@ -52,6 +57,8 @@ pub(crate) struct Ended {
     pub(crate) cardinality: Option<CardinalityReport>,
     pub(crate) observed: Option<ObservedReport>,
     pub(crate) payload_notes: Vec<String>,
+    pub(crate) fitted: FitCounts,
+    pub(crate) address_notes: Vec<String>,
     pub(crate) classes: Vec<String>,
     pub(crate) streams: Vec<String>,
 }
@@ -63,10 +70,12 @@ pub(crate) fn finished(identity: &RunIdentity, ended: &Ended) -> (RunReport, Led
     let facts = facts(ended, &ledger);
     let trust = judge(&facts);
     let counts = *ledger.total();
-    let latency = facts.latency;
+    let measured = facts.measured;
     let mut notes = identity.notes.clone();
     // What the counting pass said already is not said again.
     notes.extend(ended.payload_notes.iter().filter(|note| !identity.notes.contains(note)).cloned());
+    notes.extend(ended.fitted.notes());
+    notes.extend(ended.address_notes.iter().cloned());
     notes.extend(ended.cardinality.iter().flat_map(|c| &c.rules).map(ToString::to_string));
     notes.extend(ended.observed.iter().flat_map(ObservedReport::notes));
     if ended.pacer.stopped {
@@ -86,16 +95,20 @@ pub(crate) fn finished(identity: &RunIdentity, ended: &Ended) -> (RunReport, Led
         delivered: trust.delivered,
         ledger: LedgerReport { counts, reasons: ledger.reasons() },
         latency: LatencyReport {
-            schedule_error: ended.scheduled.then_some(latency.schedule_error),
-            service: latency.service,
-            response: ended.scheduled.then_some(latency.response),
-            response_without_lateness: ended.scheduled.then_some(latency.response_on_time),
             end_to_end: ended.observed.as_ref().and_then(ObservedReport::end_to_end),
+            ..latencies(&measured.window, ended.scheduled)
         },
+        warm_up: warm_up(&measured, ended.scheduled),
         rate: rates(ended, &counts),
         duration_ns: facts.duration_ns,
-        holds: HoldsReport { ceiling_ns: facts.ceiling_ns, full_queue_ns: facts.full_queue_ns, lateness_max_ns: facts.late_max_ns },
+        holds: HoldsReport {
+            ceiling_ns: facts.ceiling_ns,
+            full_queue_ns: facts.full_queue_ns,
+            blocked_ns: facts.blocked_ns,
+            lateness_max_ns: facts.late_max_ns,
+        },
         order_violations: ended.pacer.order_violations,
+        fit: ended.fitted.report(),
         topics: topics(identity, ended, &ledger),
         observed: ended.observed.clone(),
         notes,
@@ -107,21 +120,31 @@ pub(crate) fn finished(identity: &RunIdentity, ended: &Ended) -> (RunReport, Led
 /// The report of a run that is still going on: what is known if it is killed.
 pub(crate) fn unfinished(identity: &RunIdentity, live: &Live, totals: &Totals, t0_unix_ns: i64, scheduled: bool) -> RunReport {
     let detail = "the run had not ended when this was written: counts are those so far, latencies those of closed seconds".to_owned();
-    let latency = totals.summaries(totals.scheduled);
+    let measured = totals.measured(totals.scheduled);
     let sent = live.sent.load(Ordering::Relaxed);
     let counts = Counts { scheduled: live.scheduled.load(Ordering::Relaxed), sent, acked: totals.acked, ..Counts::default() };
     RunReport {
         trust: vec![Reason { reason: "unfinished".to_owned(), cause: Cause::Run, detail }],
         ledger: LedgerReport { counts, ..LedgerReport::default() },
-        latency: LatencyReport {
-            schedule_error: scheduled.then_some(latency.schedule_error),
-            service: latency.service,
-            response: scheduled.then_some(latency.response),
-            response_without_lateness: scheduled.then_some(latency.response_on_time),
-            end_to_end: None,
-        },
+        latency: latencies(&measured.window, scheduled),
+        warm_up: warm_up(&measured, scheduled),
         ..blank(identity, t0_unix_ns, scheduled)
     }
+}
+
+fn latencies(window: &Summaries, scheduled: bool) -> LatencyReport {
+    LatencyReport {
+        schedule_error: scheduled.then_some(window.schedule_error),
+        service: window.service,
+        response: scheduled.then_some(window.response),
+        response_without_lateness: scheduled.then_some(window.response_on_time),
+        end_to_end: None,
+    }
+}
+
+fn warm_up(measured: &Measured, scheduled: bool) -> Option<WarmUpReport> {
+    let Excluded { until_s, scheduled: messages, latencies } = measured.warm_up?;
+    Some(WarmUpReport { until_s, scheduled: messages, service: latencies.service, response: scheduled.then_some(latencies.response) })
 }
 
 fn blank(identity: &RunIdentity, t0_unix_ns: i64, scheduled: bool) -> RunReport {
@@ -134,7 +157,9 @@ fn blank(identity: &RunIdentity, t0_unix_ns: i64, scheduled: bool) -> RunReport 
         delivered: None,
         ledger: LedgerReport::default(),
         latency: LatencyReport::default(),
+        warm_up: None,
         rate: RateReport::default(),
+        command: identity.command.clone(),
         config: identity.config.clone(),
         seed: identity.seed,
         shard: identity.shard.map(|shard| shard.to_string()),
@@ -146,6 +171,7 @@ fn blank(identity: &RunIdentity, t0_unix_ns: i64, scheduled: bool) -> RunReport 
         closed_loop: !scheduled,
         holds: HoldsReport::default(),
         order_violations: 0,
+        fit: FitReport::default(),
         topics: Vec::new(),
         observed: None,
         notes: identity.notes.clone(),
@@ -165,7 +191,7 @@ fn facts(ended: &Ended, ledger: &Ledger) -> Facts {
     let last_ns = [pacer.sent_span_ns, recorder.acked_span_ns].into_iter().flatten().map(|(_, last)| last).max().unwrap_or(ended.t0_ns);
     Facts {
         scheduled: ended.scheduled,
-        latency: ended.totals.summaries(counts.scheduled),
+        measured: ended.totals.measured(counts.scheduled),
         messages: counts.scheduled,
         on_time: pacer.on_time,
         sent: counts.sent,
@@ -173,6 +199,7 @@ fn facts(ended: &Ended, ledger: &Ledger) -> Facts {
         duration_ns: last_ns.saturating_sub(ended.t0_ns),
         ceiling_ns: pacer.holds.ceiling_ns(),
         full_queue_ns: pacer.holds.full_queue_ns(),
+        blocked_ns: pacer.holds.blocked_ns(),
         queue_full_at: pacer.queue_full_at,
         peak_per_s: pacer.peak_per_s,
         dry_count: pacer.dry_count,

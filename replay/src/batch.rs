@@ -3,6 +3,7 @@
 
 use std::num::NonZeroU32;
 
+use dejaq_shared::amqp::Properties;
 use dejaq_shared::broker::sink::TargetIx;
 use dejaq_shared::record::{Headers, Record, StreamIx};
 
@@ -20,9 +21,9 @@ pub struct Item {
     pub position: i64,
     /// Its source stream.
     pub stream: StreamIx,
-    /// The topic it goes to.
+    /// The topic or exchange it goes to.
     pub target: TargetIx,
-    /// The partition it goes to.
+    /// Kafka: the partition it goes to. RabbitMQ: the connection that carries it.
     pub partition: i32,
     /// What its time stamp is made of, see [`Stamping`](crate::timestamps::Stamping).
     pub stamp: i64,
@@ -31,20 +32,22 @@ pub struct Item {
     /// Whether it carries the mark.
     pub mark: bool,
     start: u32,
+    /// Of the key; RabbitMQ: of the routing key.
     key_len: u32,
     value_len: u32,
+    /// Of the headers; RabbitMQ: of the properties.
     headers_len: u32,
     bytes_raw: u32,
 }
 
 impl Item {
-    /// Key, value and header bytes.
+    /// Key, value and header bytes; RabbitMQ: routing key, body and properties as they are encoded.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         u64::from(self.bytes_raw)
     }
 
-    /// What it takes in the arena: headers lie there as they are encoded.
+    /// What it takes in the arena: headers and properties lie there as they are encoded.
     fn arena_bytes(&self) -> usize {
         let present = |len| if len == ABSENT { 0 } else { len as usize };
         present(self.key_len) + present(self.value_len) + self.headers_len as usize
@@ -73,14 +76,16 @@ pub enum LeftOut {
     Thinned,
     /// The thinned copy lacks it.
     ThinnedCopy,
+    /// The source's broker dead-lettered it (`--dead-lettered skip`).
+    DeadLettered,
 }
 
 /// Where a stream's records go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
-    /// The topic, as an index into the target's list.
+    /// The topic or exchange, as an index into the target's list.
     pub target: TargetIx,
-    /// The partition; where keys decide, that of records without one.
+    /// The partition; where keys decide, that of records without one. RabbitMQ: the connection, from 0.
     pub partition: i32,
     /// The target's number of partitions, where each record's key decides among them.
     pub by_key: Option<NonZeroU32>,
@@ -137,12 +142,14 @@ impl Batch {
         Self { pass, ..Self::default() }
     }
 
-    /// Adds a record.
+    /// Adds a message. One for Kafka has a key and headers, one for RabbitMQ a routing key and properties (see `fit`): so these
+    /// share their places.
     pub fn push(&mut self, record: &Record<'_>, route: Route, times: Times, copy: u32, mark: bool) {
         let start = len_u32(self.bytes.len());
-        self.bytes.extend_from_slice(record.key.unwrap_or_default());
+        let key = record.key.or(record.routing_key);
+        let headers = if record.properties.is_empty() { record.headers.as_bytes() } else { record.properties.as_bytes() };
+        self.bytes.extend_from_slice(key.unwrap_or_default());
         self.bytes.extend_from_slice(record.value.unwrap_or_default());
-        let headers = record.headers.as_bytes();
         self.bytes.extend_from_slice(headers);
         self.items.push(Item {
             due_ns: times.due_ns,
@@ -154,7 +161,7 @@ impl Batch {
             copy,
             mark,
             start,
-            key_len: record.key.map_or(ABSENT, |k| len_u32(k.len())),
+            key_len: key.map_or(ABSENT, |k| len_u32(k.len())),
             value_len: record.value.map_or(ABSENT, |v| len_u32(v.len())),
             headers_len: len_u32(headers.len()),
             bytes_raw: len_u32(record.bytes_raw()),
@@ -193,7 +200,7 @@ impl Batch {
         }
     }
 
-    /// An item's key.
+    /// An item's key; RabbitMQ: its routing key.
     #[must_use]
     pub fn key(&self, item: &Item) -> Option<&[u8]> {
         (item.key_len != ABSENT).then(|| self.slice(item.start as usize, item.key_len))
@@ -206,11 +213,21 @@ impl Batch {
         (item.value_len != ABSENT).then(|| self.slice(item.start as usize + key_len as usize, item.value_len))
     }
 
-    /// An item's headers.
+    /// The headers of an item for Kafka.
     #[must_use]
     pub fn headers(&self, item: &Item) -> Headers<'_> {
+        Headers::from_checked(self.last_part(item))
+    }
+
+    /// The properties of an item for RabbitMQ.
+    #[must_use]
+    pub fn properties(&self, item: &Item) -> Properties<'_> {
+        Properties::from_checked(self.last_part(item))
+    }
+
+    fn last_part(&self, item: &Item) -> &[u8] {
         let end = item.start as usize + item.arena_bytes();
-        Headers::from_checked(&self.bytes[end - item.headers_len as usize..end])
+        &self.bytes[end - item.headers_len as usize..end]
     }
 
     /// Whether there is nothing in it.

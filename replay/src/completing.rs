@@ -95,10 +95,13 @@ impl<C: Clock> Completing<'_, C> {
     }
 
     fn save_closed(&mut self) {
-        for closed in self.recorder.take_closed() {
-            if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.saver.try_send(ToSave::Closed(closed)) {
-                self.shared.rows_lost.fetch_add(1, Ordering::Relaxed);
+        let Self { saver, shared, recorder, .. } = self;
+        let send = |row| {
+            if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = saver.try_send(row) {
+                shared.rows_lost.fetch_add(1, Ordering::Relaxed);
             }
-        }
+        };
+        recorder.take_closed().map(ToSave::Closed).for_each(send);
+        recorder.take_buckets().map(ToSave::Bucket).for_each(send);
     }
 }

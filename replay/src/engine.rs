@@ -24,6 +24,7 @@ use crate::ceiling::Ceilings;
 use crate::completing::Completing;
 use crate::expanding::{Expanded, payload_notes};
 use crate::feed::RecordFeed;
+use crate::fidelity::shape::{SHAPE_JSON, gap_tolerance_ns};
 use crate::hands::{Room, ThreadHands};
 use crate::inflight::Slots;
 use crate::measure::collector::Totals;
@@ -32,7 +33,7 @@ use crate::measure::recent::Recent;
 use crate::measure::recorder::Recorder;
 use crate::observers::Observers;
 use crate::pacer::{Live, Pacer, PacerBooks, PacerOptions};
-use crate::planner::{Planner, PlannerOptions};
+use crate::planner::{Planner, PlannerBooks, PlannerOptions};
 use crate::ring::Ring;
 use crate::run::dir::{RunDir, RunDirError};
 use crate::run::report::RunReport;
@@ -176,13 +177,14 @@ where
     let shared = Shared::new(clock, stop, &setup.queue);
     let mut setup = with_origin(setup);
     let pacer = pacer_options(&mut setup);
+    let gap_tolerance_ns = gap_tolerance_ns(&setup.planner.pace);
     let RunSetup { identity, planner, drain_ns, start_at_ns, origin_ns, streams, classes, expanded, mut observers, .. } = setup;
     let mut planned = observers.take_expecting();
     let (scheduled, timestamps) = (pacer.scheduled, planner.timestamps);
     let ended = std::thread::scope(|scope| -> Result<Ended, RunError> {
         let planning = scope.spawn(|| {
-            let transform = Planner::new(planner).run(feed, &shared.ring, &mut planned);
-            (feed.damages(), transform)
+            let books = Planner::new(planner).run(feed, &shared.ring, &mut planned);
+            (feed.damages(), books)
         });
         let at = StartsAt { clock: shared.clock.as_ref(), ring: &shared.ring, stop, start_at_ns };
         let Start { anchor, t0_ns, t0_unix_ns } = await_start(&at, completions, watch).inspect_err(|_| shared.ring.close())?;
@@ -204,7 +206,7 @@ where
         watching.until_done(&warnings);
         let pacer = join(pacing, "pacer")?;
         shared.ring.close();
-        let (damages, transform) = join(planning, "planner")?;
+        let (damages, PlannerBooks { transform, fitted, address_notes }) = join(planning, "planner")?;
         let accounts = accounting.map(|accounting| join(accounting, "accounting")).transpose()?;
         let cardinality = accounts.map(|accounts| cardinality(&accounts, &expanded, &transform));
         let payload_notes = payload_notes(transform.counted().payloads(), &streams);
@@ -230,6 +232,8 @@ where
             cardinality,
             observed,
             payload_notes,
+            fitted,
+            address_notes,
             classes,
             streams: streams.clone(),
         })
@@ -238,6 +242,9 @@ where
     save_streams(dir, &streams, &ledger)?;
     if let Some(cardinality) = &ended.cardinality {
         dir.write_json(CARDINALITY_JSON, cardinality)?;
+    }
+    if let Some(shape) = &ended.pacer.shape {
+        dir.write_json(SHAPE_JSON, &shape.summary(gap_tolerance_ns))?;
     }
     dir.write_report(&report)?;
     Ok(report)
@@ -270,6 +277,7 @@ fn mark(identity: &RunIdentity) -> Vec<u8> {
 fn pacer_options(setup: &mut RunSetup) -> PacerOptions {
     let mark = mark(&setup.identity);
     PacerOptions {
+        kind: setup.planner.fit.kind(),
         t0_ns: 0,
         scheduled: setup.planner.pace.is_scheduled(),
         run_ns: setup.planner.run_ns,

@@ -155,7 +155,7 @@ fn count<F: RecordFeed + ?Sized>(
     feed.rewind()?;
     let repeats = cut && !planner.is_over();
     let ns = if repeats { planner.pass_ns() } else { last_ns.saturating_add(1) };
-    Ok((planner.into_transform().counted(), Horizon { ns, repeats }))
+    Ok((planner.into_books().transform.counted(), Horizon { ns, repeats }))
 }
 
 /// What of the payloads the rules could not be followed in, in words.

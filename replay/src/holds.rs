@@ -1,6 +1,7 @@
 //! How long sending was held back, by what, up to any instant that still matters.
 //!
-//! A hold is a span in which the pacer could not send for a reason outside it: a ceiling, a full client queue. *Lateness*
+//! A hold is a span in which the pacer could not send for a reason outside it: a ceiling, a full client queue, a broker that asked
+//! everybody to hold. *Lateness*
 //! of a message is its schedule error less the hold time between its intended time and its sending: what no hold
 //! explains.
 //!
@@ -20,6 +21,8 @@ pub enum HoldCause {
     Ceiling,
     /// The client's queue was full.
     FullQueue,
+    /// The broker asked everybody to hold (RabbitMQ: `connection.blocked`).
+    Blocked,
 }
 
 /// A stretch of time of which `hold_ns` were held, evenly spread.
@@ -40,6 +43,7 @@ pub struct Holds {
     ceiling_ns: u64,
     full_queue_ns: u64,
     full_queue_count: u64,
+    blocked_ns: u64,
 }
 
 impl Holds {
@@ -52,6 +56,7 @@ impl Holds {
                 self.full_queue_ns += hold_ns;
                 self.full_queue_count += 1;
             }
+            HoldCause::Blocked => self.blocked_ns += hold_ns,
         }
         if hold_ns == 0 {
             return;
@@ -90,6 +95,12 @@ impl Holds {
     #[must_use]
     pub fn full_queue_ns(&self) -> u64 {
         self.full_queue_ns
+    }
+
+    /// All hold time by a broker that asked to hold, in nanoseconds.
+    #[must_use]
+    pub fn blocked_ns(&self) -> u64 {
+        self.blocked_ns
     }
 
     /// How often the client's queue was full.

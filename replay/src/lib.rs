@@ -1,14 +1,16 @@
 //! Replay: a recording into a broker, on time, and what happened.
 //!
 //! ```text
-//! feed ─▶ planner (filter, remap, schedule, transform) ─▶ ring ─▶ pacer ─▶ sink ┄completions┄▶ recorder ─▶ run directory
-//! └────────── pure, runs ahead, no clock ────────┘      └── the only clock ──┘
+//! feed ─▶ planner (filter, remap, schedule, transform, fit) ─▶ ring ─▶ pacer ─▶ sink ┄completions┄▶ recorder ─▶ run directory
+//! └──────────── pure, runs ahead, no clock ───────────┘      └── the only clock ──┘
 //! ```
 //!
 //! `config` what was typed → what it means · `clock_choice` which time of a record counts · `select`, `shard`, `remap`,
 //! `partitioner`, `guard` what goes where, and what is refused · `timestamps` which stamp it bears · `transform` what it says · `schedule`, `profile`, `copies`, `marks`,
-//! `planner`, `ring` what is sent when · `pacer`, `ceiling`,
-//! `holds`, `inflight` sending it · `ledger`, `measure`, `trust` what is known of it · `observers` who looks at the system under test meanwhile · `run`, `summary` saying so ·
+//! `planner`, `ring` what is sent when · `fit` in whose terms · `pacer`, `ceiling`,
+//! `holds`, `inflight` sending it · `ledger`, `measure`, `warm_up`, `trust` what is known of it · `observers` who looks at the system under
+//! test meanwhile · `run`, `summary` saying so ·
+//! `fidelity` how like the recording it was · `compare` how it stands against another ·
 //! `engine` the threads.
 
 mod accounting;
@@ -18,6 +20,7 @@ pub mod cardinality;
 pub mod ceiling;
 pub mod clock_choice;
 pub mod clock_watch;
+pub mod compare;
 mod completing;
 pub mod config;
 pub mod copies;
@@ -26,6 +29,8 @@ pub mod distinct;
 pub mod engine;
 pub mod expanding;
 pub mod feed;
+pub mod fidelity;
+pub mod fit;
 pub mod guard;
 pub mod hands;
 mod hash;
@@ -46,6 +51,7 @@ pub mod prepare;
 pub mod profile;
 pub mod recorded;
 pub mod remap;
+pub mod report;
 pub mod ring;
 pub mod run;
 pub mod schedule;
@@ -56,6 +62,7 @@ pub mod summary;
 pub mod timestamps;
 pub mod transform;
 pub mod trust;
+pub mod warm_up;
 
 #[cfg(test)]
 mod simulation;

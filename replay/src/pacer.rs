@@ -1,6 +1,6 @@
 //! The pacer: sends each ready record when it is due, and says truthfully when it could not.
 //!
-//! It waits for nothing but the clock, the ceilings and a full client queue, never for an answer. Records that are due are sent
+//! It waits for nothing but the clock, the ceilings, a full client queue and a broker that asks to hold, never for an answer. Records that are due are sent
 //! one after the other until none is; a record held back keeps its intended time. It allocates nothing per message,
 //! takes no lock and writes no file: what it counts goes out once a second through a [`PaceLog`].
 
@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use dejaq_shared::broker::sink::{Outgoing, Refusal, Sink};
+use dejaq_shared::broker::sink::{Outgoing, Refusal, Sink, TargetKind};
 
 use crate::batch::{Batch, Filtered, Item, LeftOut};
 use crate::ceiling::Ceilings;
+use crate::fidelity::shape::ShapeTally;
 use crate::hands::Hands;
 use crate::holds::{HoldCause, Holds};
 use crate::inflight::{Sent, Slots};
@@ -27,12 +28,14 @@ pub const DELIVERED_WITHIN_NS: u64 = 1_000_000_000;
 const LATE_NS: u64 = 1_000_000;
 /// The longest sleep without a look at the stop flag.
 const NAP_NS: u64 = 50_000_000;
-/// The longest wait for room in the client's queue without another try.
+/// The longest wait for room in the client's queue, or for the broker, without another try.
 const ROOM_NAP_NS: u64 = 1_000_000;
 
 /// What the pacer needs to know.
 #[derive(Debug)]
 pub struct PacerOptions {
+    /// Which broker the messages are for.
+    pub kind: TargetKind,
     /// The start of the run on its clock.
     pub t0_ns: u64,
     /// Whether records have due times (not with `--max`).
@@ -64,8 +67,8 @@ pub struct Live {
     pub sent: AtomicU64,
     /// The due time of the newest record, nanoseconds after the start.
     pub due_ns: AtomicU64,
-    /// Time that a full client queue has held sending back.
-    pub full_queue_ns: AtomicU64,
+    /// Time that the target has held sending back: by a full client queue, or because its broker asked to.
+    pub pushed_back_ns: AtomicU64,
 }
 
 /// What the pacer knows at the end.
@@ -97,6 +100,8 @@ pub struct PacerBooks {
     pub sent_span_ns: Option<(u64, u64)>,
     /// Whether the run was stopped before its end.
     pub stopped: bool,
+    /// What was planned and what was sent, as fidelity wants it; `None` without a schedule.
+    pub shape: Option<Box<ShapeTally>>,
 }
 
 /// Whether to go on.
@@ -109,7 +114,8 @@ enum Flow {
 
 /// What became of one try.
 enum Tried {
-    Taken,
+    /// When it was sent.
+    Taken(u64),
     Skipped(&'static str),
 }
 
@@ -133,13 +139,16 @@ pub struct Pacer<'a, S, H, L> {
     dry_since: Option<u64>,
     /// Lateness that an empty ring has caused since the pacer was last on time.
     dry_debt_ns: u64,
+    /// The newest time that a ceiling gave to a message that it held back.
+    allowed_ns: u64,
 }
 
 impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
     /// A pacer that sends into `sink`; `stop` ends the run early.
     pub fn new(options: PacerOptions, sink: &'a mut S, hands: H, log: L, slots: &'a Slots, stop: &'a AtomicBool, live: Arc<Live>) -> Self {
         let streams = options.streams;
-        let books = PacerBooks { ledger: Ledger::new(streams), ..PacerBooks::default() };
+        let shape = options.scheduled.then(Box::default);
+        let books = PacerBooks { ledger: Ledger::new(streams), shape, ..PacerBooks::default() };
         let newest = vec![(u32::MAX, i64::MIN); streams];
         let tally = Tally::new(options.scheduled);
         Self {
@@ -158,6 +167,7 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
             stopped_ns: None,
             dry_since: None,
             dry_debt_ns: 0,
+            allowed_ns: 0,
         }
     }
 
@@ -226,6 +236,7 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
     fn left_out(&mut self, left_out: &Filtered) {
         let Filtered { stream, count, .. } = *left_out;
         match left_out.why {
+            LeftOut::DeadLettered => self.books.ledger.filtered(stream, count, "dead-lettered at the source"),
             LeftOut::Stream => self.books.ledger.filtered(stream, count, "stream not selected"),
             LeftOut::Thinned => self.books.ledger.filtered(stream, count, "thinned by --copies"),
             LeftOut::ThinnedCopy => self.books.ledger.filtered_copy(stream, count, "thinned by --copies"),
@@ -243,16 +254,33 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
         self.tally.planned(run_ns, &mut self.log);
         let first = self.books.due_span_ns.map_or(run_ns, |(first, _)| first);
         self.books.due_span_ns = Some((first, run_ns));
-        if let Tried::Skipped(reason) = self.submit(batch, item, intended, now) {
+        let tried = self.submit(batch, item, intended, now);
+        if let Tried::Skipped(reason) = tried {
             self.books.ledger.skipped(item.stream, reason);
             self.tally.skipped();
             self.unsent.push(ix);
         }
+        self.note_shape(batch, item, intended, &tried);
         let total = self.books.ledger.total();
         self.live.scheduled.store(total.scheduled, Ordering::Relaxed);
         self.live.sent.store(total.sent, Ordering::Relaxed);
         self.live.due_ns.store(run_ns, Ordering::Relaxed);
         Flow::On
+    }
+
+    /// What fidelity is to know of a message: its planned time is what ceilings made of the intended one.
+    fn note_shape(&mut self, batch: &Batch, item: &Item, intended: u64, tried: &Tried) {
+        let Some(shape) = &mut self.books.shape else { return };
+        let since_start = |ns: u64| ns.saturating_sub(self.options.t0_ns);
+        let planned_ns = since_start(intended.max(self.allowed_ns));
+        let sent_ns = match tried {
+            Tried::Taken(sent) => Some(since_start(*sent)),
+            Tried::Skipped(_) => None,
+        };
+        shape.push(planned_ns, sent_ns, item.bytes(), batch.key(item));
+        if !self.options.ceilings.is_unbounded() {
+            self.tally.allowed(planned_ns, &mut self.log);
+        }
     }
 
     /// Waits until the item is due and returns that instant; `None` when it is not part of the run any more.
@@ -301,7 +329,7 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
                 continue;
             }
             let Some(tag) = self.slots.acquire() else {
-                now = self.hold_for_room(now);
+                now = self.hold_for_target(HoldCause::FullQueue, now);
                 continue;
             };
             let error_ns = now - intended.min(now);
@@ -311,11 +339,15 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
             match self.sink.submit(&outgoing(batch, item, &self.options, tag)) {
                 Ok(()) => {
                     self.taken(batch.pass, item, now, error_ns, late_ns);
-                    return Tried::Taken;
+                    return Tried::Taken(now);
                 }
-                Err(Refusal::QueueFull | Refusal::Blocked) => {
+                Err(Refusal::QueueFull) => {
                     let _ = self.slots.take(tag);
-                    now = self.hold_for_room(now);
+                    now = self.hold_for_target(HoldCause::FullQueue, now);
+                }
+                Err(Refusal::Blocked) => {
+                    let _ = self.slots.take(tag);
+                    now = self.hold_for_target(HoldCause::Blocked, now);
                 }
                 Err(Refusal::Final(reason)) => {
                     let _ = self.slots.take(tag);
@@ -363,34 +395,44 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
             return None;
         }
         let until = self.options.ceilings.take(bytes, now).err()?;
+        self.allowed_ns = until;
         self.hands.wait_until(until.min(now + NAP_NS));
         let later = self.hands.now_ns();
         self.books.holds.add(HoldCause::Ceiling, now, later);
         Some(later)
     }
 
-    /// Waits for room in the client and returns the time.
-    fn hold_for_room(&mut self, now: u64) -> u64 {
-        let held = self.sink.in_flight();
-        self.books.queue_full_at = Some(self.books.queue_full_at.map_or(held, |least| least.min(held)));
+    /// Waits for room in the client, or for a broker that asked to hold, and returns the time.
+    fn hold_for_target(&mut self, cause: HoldCause, now: u64) -> u64 {
+        if cause == HoldCause::FullQueue {
+            let held = self.sink.in_flight();
+            self.books.queue_full_at = Some(self.books.queue_full_at.map_or(held, |least| least.min(held)));
+        }
         self.hands.wait_room(now + ROOM_NAP_NS);
         let later = self.hands.now_ns();
-        self.books.holds.add(HoldCause::FullQueue, now, later);
-        self.live.full_queue_ns.store(self.books.holds.full_queue_ns(), Ordering::Relaxed);
+        let holds = &mut self.books.holds;
+        holds.add(cause, now, later);
+        self.live.pushed_back_ns.store(holds.full_queue_ns() + holds.blocked_ns(), Ordering::Relaxed);
         later
     }
 }
 
 fn outgoing<'a>(batch: &'a Batch, item: &Item, options: &'a PacerOptions, tag: usize) -> Outgoing<'a> {
-    Outgoing {
+    let message = Outgoing {
         target: item.target,
-        partition: item.partition,
-        key: batch.key(item),
         value: batch.value(item),
-        headers: batch.headers(item),
         mark: item.mark.then_some(options.mark.as_slice()),
         timestamp_ms: options.stamping.timestamp_ms(item.stamp),
         tag,
         ..Outgoing::EMPTY
+    };
+    match options.kind {
+        TargetKind::Kafka => Outgoing { partition: item.partition, key: batch.key(item), headers: batch.headers(item), ..message },
+        TargetKind::RabbitMq => Outgoing {
+            connection: u32::try_from(item.partition).unwrap_or(0),
+            routing_key: batch.key(item),
+            properties: batch.properties(item),
+            ..message
+        },
     }
 }

@@ -14,6 +14,7 @@ use crate::batch::Item;
 use crate::engine::RunSetup;
 use crate::expanding::RuleReach;
 use crate::feed::{FeedError, RecordFeed};
+use crate::fit::{FitCounts, FitReport};
 use crate::partitioner::TopicPartitioner;
 use crate::planner::{Planner, PlannerOptions};
 use crate::schedule::Pace;
@@ -30,7 +31,7 @@ pub use reach::Unreachable;
 pub struct PlanReport {
     /// Messages that would be sent in a pass.
     pub scheduled: u64,
-    /// Records left out by `--streams`.
+    /// Records left out by a rule: `--streams`, `--dead-lettered`, a fraction of `--copies`.
     pub filtered: u64,
     /// Their key, value and header bytes.
     pub bytes: u64,
@@ -54,6 +55,9 @@ pub struct PlanReport {
     pub unreachable: Vec<Unreachable>,
     /// Messages that would carry the mark.
     pub marked: u64,
+    /// What messages of a pass would lose on their way to the target: `stripped`, `not_carried`.
+    #[serde(flatten)]
+    pub fit: FitReport,
     /// Whether it begins again at the end.
     pub repeat: bool,
     /// What the client's queue holds at the peak rate, in seconds: below 2 a target that pushes back makes the run
@@ -149,6 +153,8 @@ pub fn plan<F: RecordFeed + ?Sized>(setup: &RunSetup, feed: &mut F) -> Result<Pl
     }
     totals.cut = planner.is_over();
     totals.pass_ns = planner.pass_ns();
+    let books = planner.into_books();
+    (totals.fitted, totals.address_notes) = (books.fitted, books.address_notes);
     Ok(totals.report(setup, feed.damages()))
 }
 
@@ -168,6 +174,8 @@ struct Totals {
     cut: bool,
     /// From the start of the pass to that of the next one.
     pass_ns: u64,
+    fitted: FitCounts,
+    address_notes: Vec<String>,
 }
 
 /// The most messages and bytes in a part of the run.
@@ -270,6 +278,8 @@ impl Totals {
     fn report(&self, setup: &RunSetup, damages: Vec<String>) -> PlanReport {
         let timed = setup.planner.pace.is_scheduled();
         let mut notes = setup.identity.notes.clone();
+        notes.extend(self.fitted.notes());
+        notes.extend(self.address_notes.iter().cloned());
         notes.extend(damages.into_iter().map(|d| format!("the recording is not whole: {d}")));
         let between_ns = self.last_ns - self.first_ns.unwrap_or(0);
         let mean = (between_ns > 0).then(|| self.scheduled.saturating_sub(1) as f64 * 1e9 / between_ns as f64);
@@ -293,6 +303,7 @@ impl Totals {
             mean_per_s: mean.filter(|_| timed),
             peak_per_s: timed.then_some(peak),
             marked: self.marked,
+            fit: self.fitted.report(),
             repeat: setup.planner.repeat,
             queue_s: (timed && peak > 0).then(|| setup.queue.messages_max as f64 / peak as f64),
             measure_bytes: RUN_BYTES + setup.classes.len() as u64 * TOPIC_BYTES + setup.observers.bytes_max(),
@@ -347,7 +358,7 @@ impl std::fmt::Display for PlanReport {
             format_count(self.marked)
         )?;
         if self.filtered > 0 {
-            writeln!(f, "left out   {} records by --streams, or by a fraction of --copies", format_count(self.filtered))?;
+            writeln!(f, "left out   {} records by --streams, --dead-lettered, or a fraction of --copies", format_count(self.filtered))?;
         }
         match (self.span_ns, self.peak_per_s) {
             (Some(span), Some(peak)) => {

@@ -1,4 +1,4 @@
-//! The planner: feed → filter → remap → copies → schedule → transform → batches. It runs ahead on its own thread, and is pure:
+//! The planner: feed → filter → remap → copies → schedule → transform → fit → batches. It runs ahead on its own thread, and is pure:
 //! it reads the recording and no clock, so the same recording and options give the same batches on any machine. It is a
 //! single thread by nature: each due time follows from the record before.
 //!
@@ -6,6 +6,7 @@
 //! share one time line, and none of it is in this run's books.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use dejaq_shared::record::{Record, StreamIx};
 use dejaq_shared::units::{format_bytes, format_duration_ns, format_ns};
@@ -13,6 +14,7 @@ use dejaq_shared::units::{format_bytes, format_duration_ns, format_ns};
 use crate::batch::{Batch, LeftOut, Route, Times};
 use crate::copies::{Copies, CopyKeys, Kept, LoopKeys, Merge, Thinning, WINDOW_BYTES_MAX, key_hash};
 use crate::feed::{FeedError, RecordFeed};
+use crate::fit::{Fit, FitCounts, Fitter, RoutingKeys};
 use crate::hash;
 use crate::marks::{MarkPolicy, Marks};
 use crate::ring::Ring;
@@ -58,8 +60,21 @@ pub struct PlannerOptions {
     pub copies: Copies,
     /// What is done to records.
     pub transform: TransformJob,
+    /// How they are made into messages of the target.
+    pub fit: Arc<Fit>,
     /// The largest record of the recording, in bytes: bounds what is asked of the feed at once.
     pub record_bytes_max: usize,
+}
+
+/// What a planner did to the records.
+#[derive(Debug)]
+pub struct PlannerBooks {
+    /// The transform, which knows what it did.
+    pub transform: Transform,
+    /// What messages lost on their way to the target.
+    pub fitted: FitCounts,
+    /// What became of `--map-key`.
+    pub address_notes: Vec<String>,
 }
 
 /// Turns records into batches.
@@ -73,6 +88,8 @@ pub struct Planner {
     merge: Option<Merge>,
     thinning: Option<Thinning>,
     keys: CopyKeys,
+    routing_keys: RoutingKeys,
+    fitter: Fitter,
     building: Batch,
     ready: VecDeque<Batch>,
     pass: u32,
@@ -99,6 +116,7 @@ impl Planner {
         let keys = CopyKeys::new(&copies.suffix);
         let marks = Marks::new(options.marks, options.routes.len());
         let transform = Transform::of(&options.transform);
+        let (routing_keys, fitter) = (RoutingKeys::new(Arc::clone(&options.fit)), Fitter::new(Arc::clone(&options.fit)));
         Self {
             options,
             schedule,
@@ -107,6 +125,8 @@ impl Planner {
             merge,
             thinning,
             keys,
+            routing_keys,
+            fitter,
             building: Batch::default(),
             ready: VecDeque::new(),
             pass: 0,
@@ -188,22 +208,22 @@ impl Planner {
         self.options.repeat = false;
     }
 
-    /// The transform, which knows what it did.
+    /// What was done to the records.
     #[must_use]
-    pub fn into_transform(self) -> Transform {
-        self.transform
+    pub fn into_books(self) -> PlannerBooks {
+        PlannerBooks { fitted: self.fitter.counts().clone(), address_notes: self.routing_keys.notes(), transform: self.transform }
     }
 
-    /// Runs to the end of the recording or until nobody wants more, and gives back the transform. `planned` sees each batch
-    /// before it can be sent.
-    pub fn run<F: RecordFeed + ?Sized>(mut self, feed: &mut F, ring: &Ring, planned: &mut dyn FnMut(&Batch)) -> Transform {
+    /// Runs to the end of the recording or until nobody wants more, and says what was done. `planned` sees each batch before it
+    /// can be sent.
+    pub fn run<F: RecordFeed + ?Sized>(mut self, feed: &mut F, ring: &Ring, planned: &mut dyn FnMut(&Batch)) -> PlannerBooks {
         loop {
             let more = self.advance(feed);
             while let Some(batch) = self.pop() {
                 planned(&batch);
                 match ring.push(batch) {
                     Some(spare) => self.reuse(spare),
-                    None => return self.transform,
+                    None => return self.into_books(),
                 }
             }
             match more {
@@ -211,7 +231,7 @@ impl Planner {
                 Ok(false) => ring.end(None),
                 Err(error) => ring.end(Some(error)),
             }
-            return self.transform;
+            return self.into_books();
         }
     }
 
@@ -224,11 +244,20 @@ impl Planner {
             return;
         }
         let own = !self.options.elsewhere.get(record.stream as usize).copied().unwrap_or(false);
-        let Some(route) = self.route(record.stream) else {
-            if own {
-                self.building.push_filtered(record.stream, LeftOut::Stream);
+        let record = &self.options.fit.keyed(record);
+        let left_out = match self.route(record.stream) {
+            Some(route) if !self.options.fit.leaves_out(record) => Ok(route),
+            Some(_) => Err(LeftOut::DeadLettered),
+            None => Err(LeftOut::Stream),
+        };
+        let route = match left_out {
+            Ok(route) => route,
+            Err(why) => {
+                if own {
+                    self.building.push_filtered(record.stream, why);
+                }
+                return self.passed_by();
             }
-            return self.passed_by();
         };
         let at_ns = self.schedule.arrive(time_ns);
         self.send_copies(Some(at_ns));
@@ -294,7 +323,7 @@ impl Planner {
         }
         let occasion = Occasion { pass: self.pass, copy, due_ns: place.due_ns };
         let key = self.keys.key(record.key, copy, if kept.renewed { self.pass } else { 0 });
-        let record = &Record { key, ..*record };
+        let record = &Record { key, routing_key: self.routing_keys.of(record), ..*record };
         if !kept.own {
             // Which value an occurrence gets depends on those before it, whoever sends them.
             self.transform.apply(record, occasion);
@@ -306,6 +335,7 @@ impl Planner {
         let mark = self.marks.next(record.stream, place.mark_ns);
         let stamp = self.options.timestamps.stamp(record.broker_time, place.mark_ns);
         let record = self.transform.apply(record, occasion);
+        let record = self.fitter.fit(&record);
         self.building.push(&record, route, Times { due_ns: place.due_ns, stamp }, copy, mark);
         self.building.show(self.transform.shown());
         self.own += 1;
@@ -363,6 +393,7 @@ impl PlannerOptions {
             marks: MarkPolicy::Off,
             timestamps: TimestampMode::Now,
             transform: TransformJob::default(),
+            fit: Arc::default(),
             copies: Copies::default(),
             record_bytes_max: 100,
         }

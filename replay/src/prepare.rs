@@ -1,7 +1,10 @@
 //! The pre-flight: a recording, options and what the target says → everything that a run needs, or why there must be none.
 //! Pure; whoever asks the target calls [`topics`] first, creates what is missing if that was asked for, then [`prepare`].
 
-use dejaq_shared::broker::sink::{QueueLimits, TargetTopic};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use dejaq_shared::broker::sink::{QueueLimits, TargetKind, TargetTopic};
 use dejaq_shared::record::{Lane, MARK_HEADER, Stream};
 use dejaq_shared::segment::timeline::TimeStatistics;
 use dejaq_shared::units::{Ratio, format_count};
@@ -13,10 +16,11 @@ use crate::config::Options;
 use crate::copies::Copies;
 use crate::engine::RunSetup;
 use crate::expanding::Expanded;
+use crate::fit::Fit;
 use crate::guard::{self, GuardError};
 use crate::observers::Observers;
 use crate::planner::PlannerOptions;
-use crate::remap::{self, RemapError, TopicPlan};
+use crate::remap::{self, Lanes, RemapError, Target, TopicPlan};
 use crate::run::report::RecordingReport;
 use crate::schedule::Pace;
 use crate::select::{SelectError, select};
@@ -39,7 +43,7 @@ pub struct RecordingFacts {
     pub records: Vec<u64>,
     /// The bytes of each one's largest record.
     pub record_bytes_max: Vec<u64>,
-    /// The key, value and header bytes of all.
+    /// The bytes of all, as [`Record::bytes_raw`](dejaq_shared::record::Record::bytes_raw) counts them.
     pub bytes_raw: u64,
     /// Whether it is still being written.
     pub live: bool,
@@ -48,11 +52,13 @@ pub struct RecordingFacts {
 }
 
 /// What must be known of the target.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct TargetFacts {
+    /// Which broker it is.
+    pub kind: TargetKind,
     /// The identity of its cluster.
     pub cluster: String,
-    /// Its topics, as far as they matter.
+    /// Its topics or exchanges, as far as they matter, by the names of the plan.
     pub topics: Vec<TargetTopic>,
     /// When it was asked, nanoseconds since 1970: the time stamps are held against that.
     pub asked_at_ns: i64,
@@ -87,15 +93,6 @@ pub enum PrepareError {
         /// How many streams are replayed.
         streams: usize,
     },
-    /// Another broker's records.
-    #[error(
-        "stream {stream} is RabbitMQ's: replaying RabbitMQ's records is not built yet, neither into Kafka nor into RabbitMQ; leave such \
-         streams out with --streams, or use inspect, verify, sort and export"
-    )]
-    Broker {
-        /// One of its streams.
-        stream: String,
-    },
     /// Nothing to send.
     #[error("nothing to replay: the selected streams have no records")]
     Nothing,
@@ -104,35 +101,38 @@ pub enum PrepareError {
 /// The client's queue: 96 MiB, of which librdkafka itself takes about this much a message.
 const QUEUE_BYTES: u64 = 96 << 20;
 const MESSAGE_OVERHEAD_BYTES: u64 = 304;
+/// RabbitMQ's client slows down with the messages that it waits for: a flood has this many a connection.
+const FLOOD_MESSAGES: usize = 1_000;
 /// The name of the class of all topics that have none of their own.
 pub const OTHER: &str = "other";
 
-/// The topics that the target must have.
+/// The topics or exchanges that the target must have.
 ///
 /// # Errors
 /// [`PrepareError`].
-pub fn topics(recording: &RecordingFacts, options: &Options) -> Result<TopicPlan, PrepareError> {
+pub fn topics(recording: &RecordingFacts, options: &Options, target: Target) -> Result<TopicPlan, PrepareError> {
     let selected = select(&options.streams, &recording.streams)?;
     let with_records: Vec<bool> = selected.iter().zip(&recording.records).map(|(selected, records)| *selected && *records > 0).collect();
     if !with_records.contains(&true) {
         return Err(PrepareError::Nothing);
     }
-    let other = recording.streams.iter().zip(&with_records).find(|(stream, chosen)| **chosen && !matches!(stream.lane, Lane::Kafka { .. }));
-    if let Some((stream, _)) = other {
-        return Err(PrepareError::Broker { stream: stream.name() });
-    }
-    Ok(remap::topics(&recording.streams, &with_records, &options.map)?)
+    Ok(remap::topics(&recording.streams, &with_records, &options.map, target)?)
 }
 
-/// The limits of the client's queue: by the recording's mean size, unless the properties say otherwise.
+/// The limits of the client's queue: by the recording's mean size, unless the properties say otherwise. A flood into RabbitMQ has
+/// less.
 #[must_use]
-pub fn queue_limits(recording: &RecordingFacts, options: &Options) -> QueueLimits {
+pub fn queue_limits(recording: &RecordingFacts, options: &Options, plan: &TopicPlan, kind: TargetKind) -> QueueLimits {
     let set = |name: &str| options.properties.iter().rev().find(|(key, _)| key == name).and_then(|(_, value)| value.parse::<usize>().ok());
     let records: u64 = recording.records.iter().sum();
     let mean = recording.bytes_raw / records.max(1);
-    let messages = (QUEUE_BYTES / (mean + MESSAGE_OVERHEAD_BYTES)).clamp(1_000, 1_000_000);
+    let messages = usize::try_from((QUEUE_BYTES / (mean + MESSAGE_OVERHEAD_BYTES)).clamp(1_000, 1_000_000)).unwrap_or(usize::MAX);
+    let flood = (kind == TargetKind::RabbitMq && options.pace == Pace::Max).then(|| {
+        let vhosts: BTreeSet<_> = plan.topics.iter().map(|topic| topic.destination.vhost.as_deref()).collect();
+        vhosts.len().max(1).saturating_mul(options.connections as usize).saturating_mul(FLOOD_MESSAGES)
+    });
     QueueLimits {
-        messages_max: set("queue.buffering.max.messages").unwrap_or(usize::try_from(messages).unwrap_or(usize::MAX)),
+        messages_max: set("queue.buffering.max.messages").unwrap_or(flood.unwrap_or(messages).min(messages)),
         bytes_max: set("queue.buffering.max.kbytes")
             .map_or(usize::try_from(QUEUE_BYTES).unwrap_or(usize::MAX), |kb| kb.saturating_mul(1024)),
     }
@@ -151,30 +151,26 @@ pub fn prepare(
     run_id: String,
 ) -> Result<RunSetup, PrepareError> {
     guard::check(&recording.clusters, &recording.ancestors, &target.cluster, options.allow_unknown_source)?;
-    let routes = remap::routes(plan, &recording.streams, &target.topics, options.partitions)?;
+    let connections = connections(recording, options, plan);
+    let lanes = match target.kind {
+        TargetKind::Kafka => Lanes::Partitions(options.partitions),
+        TargetKind::RabbitMq => Lanes::Connections(&connections),
+    };
+    let routes = remap::routes(plan, &recording.streams, &target.topics, lanes)?;
     let chosen_max = recording.record_bytes_max.iter().zip(&routes).filter(|(_, r)| r.is_some()).map(|(b, _)| *b).max().unwrap_or(0);
     let mark_clusters: Vec<String> = recording.clusters.iter().chain(&recording.ancestors).filter(|c| !c.is_empty()).cloned().collect();
     // The mark's value: run id and clusters, escaped threefold at worst.
     let mark_max = MARK_HEADER.len() + 3 * (run_id.len() + mark_clusters.iter().map(|c| c.len() + 1).sum::<usize>()) + 4;
-    let shards = options.shard.map_or(1, |shard| u64::from(shard.of()));
-    // A ceiling is that of the run: each shard has its part.
-    let max_rate = options.max_rate.and_then(|rate| Ratio::new(rate.num(), rate.den().saturating_mul(shards)));
-    let max_bytes = options.max_bytes.map(|bytes| bytes / shards);
-    let ceilings = Ceilings::new(max_rate, max_bytes, chosen_max.saturating_add((mark_max + options.copies.key_growth_max()) as u64))?;
+    let fit = fit(recording, options, plan, target.kind);
+    let growth = mark_max + options.copies.key_growth_max() + fit.growth_bytes();
+    let ceilings = ceilings(options, chosen_max.saturating_add(growth as u64))?;
     let (elsewhere, shard_note) = elsewhere(recording, options, plan)?;
     let (classes, class_of_target) = classes(plan, &recording.records, options.measure_topics as usize);
     let class_of_stream = plan.of_stream.iter().map(|t| t.and_then(|t| class_of_target.get(t as usize).copied())).collect();
     let mut notes = clock.reasons.clone();
     notes.extend(remap::too_large(plan, &recording.streams, &target.topics, &recording.record_bytes_max));
-    notes.extend(remap::order_given_up(options.partitions).map(str::to_owned));
-    let asked = Asked {
-        mode: options.timestamps,
-        origin_ns: options.origin_ns,
-        start_ns: options.start_at_ns.unwrap_or(target.asked_at_ns),
-        window_ns: (options.from_time_ns, options.to_time_ns),
-        times: &recording.times,
-    };
-    notes.extend(timestamps::check(&asked, plan, &target.topics)?);
+    notes.extend(order_notes(recording, options, plan, target.kind));
+    notes.extend(timestamps::check(&asked(recording, options, target), plan, &target.topics)?);
     notes.extend(shard_note);
     let identity = RunIdentity {
         run_id,
@@ -182,6 +178,8 @@ pub fn prepare(
         recording: RecordingReport { id: recording.id.clone(), source_cluster: recording.clusters.join(",") },
         mark_clusters,
         target_cluster: target.cluster.clone(),
+        // Only the caller knows what was typed.
+        command: Vec::new(),
         config: options.describe(),
         notes,
         class_of_stream,
@@ -199,6 +197,7 @@ pub fn prepare(
         copies: Copies { jitter_ns: options.copy_jitter_ns.unwrap_or(0), ..options.copies.clone() },
         marks: options.mark,
         transform: TransformJob::None,
+        fit: Arc::new(fit),
         timestamps: options.timestamps,
         record_bytes_max: usize::try_from(largest).unwrap_or(usize::MAX),
     };
@@ -217,9 +216,65 @@ pub fn prepare(
         asked_run_ns: options.run_ns,
         asked_ceilings: (options.max_rate, options.max_bytes),
         expanded: Expanded::default(),
-        queue: queue_limits(recording, options),
+        queue: queue_limits(recording, options, plan, target.kind),
         observers: Observers::default(),
     })
+}
+
+/// A ceiling is that of the run: each shard has its part.
+fn ceilings(options: &Options, record_bytes_max: u64) -> Result<Ceilings, CeilingError> {
+    let shards = options.shard.map_or(1, |shard| u64::from(shard.of()));
+    let max_rate = options.max_rate.and_then(|rate| Ratio::new(rate.num(), rate.den().saturating_mul(shards)));
+    Ceilings::new(max_rate, options.max_bytes.map(|bytes| bytes / shards), record_bytes_max)
+}
+
+/// What the time stamps are held against.
+fn asked<'a>(recording: &'a RecordingFacts, options: &Options, target: &TargetFacts) -> Asked<'a> {
+    Asked {
+        mode: options.timestamps,
+        origin_ns: options.origin_ns,
+        start_ns: options.start_at_ns.unwrap_or(target.asked_at_ns),
+        window_ns: (options.from_time_ns, options.to_time_ns),
+        times: &recording.times,
+    }
+}
+
+/// For each stream the connection that carries it, from 0: as even by records as whole streams allow.
+fn connections(recording: &RecordingFacts, options: &Options, plan: &TopicPlan) -> Vec<u32> {
+    let selected: Vec<bool> = plan.of_stream.iter().map(Option::is_some).collect();
+    assign(&recording.records, &selected, options.connections).into_iter().map(|number| number.saturating_sub(1)).collect()
+}
+
+/// How records are made into messages of the target.
+fn fit(recording: &RecordingFacts, options: &Options, plan: &TopicPlan, kind: TargetKind) -> Fit {
+    let is_default =
+        |target: &Option<u32>| target.and_then(|ix| plan.topics.get(ix as usize)).is_some_and(|topic| topic.destination.name.is_empty());
+    let to_default: Vec<bool> = plan.of_stream.iter().map(is_default).collect();
+    let speed = if let Pace::Recorded { speed } = options.pace { speed } else { Ratio::ONE };
+    Fit::new(&recording.streams, &to_default, kind, &options.fit, speed)
+}
+
+/// What order is given up, and which virtual hosts become one.
+fn order_notes(recording: &RecordingFacts, options: &Options, plan: &TopicPlan, kind: TargetKind) -> Vec<String> {
+    let chosen = || recording.streams.iter().zip(&plan.of_stream).filter(|(_, target)| target.is_some()).map(|(stream, _)| &stream.lane);
+    let from_rabbit = chosen().any(|lane| !matches!(lane, Lane::Kafka { .. }));
+    let mut notes = Vec::new();
+    match kind {
+        TargetKind::Kafka if from_rabbit => notes.push(remap::order_by_key(&options.fit.key)),
+        TargetKind::Kafka => notes.extend(remap::order_given_up(options.partitions).map(str::to_owned)),
+        TargetKind::RabbitMq => notes.extend(remap::order_over_connections(options.connections)),
+    }
+    let vhosts: BTreeSet<&str> = chosen()
+        .filter_map(|lane| match lane {
+            Lane::RabbitExchange { vhost, .. } | Lane::RabbitQueue { vhost, .. } => Some(vhost.as_str()),
+            Lane::Kafka { .. } => None,
+        })
+        .collect();
+    if vhosts.len() > 1 && kind == TargetKind::RabbitMq && plan.topics.iter().all(|topic| topic.destination.vhost.is_none()) {
+        let names: Vec<&str> = vhosts.into_iter().collect();
+        notes.push(format!("the virtual hosts {} all go into the one that --to names", names.join(", ")));
+    }
+    notes
 }
 
 /// The length of the run: a profile's end ends it.
@@ -273,98 +328,4 @@ pub fn classes(plan: &TopicPlan, records: &[u64], largest: usize) -> (Vec<String
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::RawOptions;
-    use crate::testing::stream;
-    use dejaq_shared::broker::sink::TopicTimes;
-
-    fn facts() -> RecordingFacts {
-        RecordingFacts {
-            id: "r".into(),
-            clusters: vec!["prod".into()],
-            streams: vec![stream("a", 0), stream("b", 0), stream("c", 0), stream("d", 0)],
-            records: vec![5, 50, 500, 0],
-            record_bytes_max: vec![10, 20, 30, 0],
-            bytes_raw: 5_550,
-            ..RecordingFacts::default()
-        }
-    }
-
-    fn target(cluster: &str) -> TargetFacts {
-        let topic =
-            |name: &str| TargetTopic { name: name.into(), partitions: Some(1), message_bytes_max: None, times: TopicTimes::default() };
-        TargetFacts { cluster: cluster.into(), topics: vec![topic("a"), topic("b"), topic("c")], asked_at_ns: 0 }
-    }
-
-    fn run(options: &RawOptions, cluster: &str) -> Result<RunSetup, PrepareError> {
-        let options = options.validate().expect("valid");
-        let plan = topics(&facts(), &options)?;
-        let clock = ClockDecision { clocks: Vec::new(), reasons: Vec::new() };
-        prepare(&facts(), &options, &plan, &target(cluster), &clock, "run".into())
-    }
-
-    #[test]
-    fn topics_without_records_are_not_needed_and_the_largest_are_measured() {
-        let setup = run(&RawOptions { measure_topics: Some(1), ..RawOptions::default() }, "staging").expect("prepared");
-        assert_eq!(setup.classes, ["c", OTHER]);
-        assert_eq!(setup.class_of_target, [1, 1, 0]);
-        assert_eq!(setup.identity.class_of_stream, [Some(1), Some(1), Some(0), None]);
-        assert_eq!(setup.planner.routes[3], None);
-    }
-
-    #[test]
-    fn the_source_is_refused_before_anything_else() {
-        assert!(matches!(
-            run(&RawOptions { allow_unknown_source: true, ..RawOptions::default() }, "prod"),
-            Err(PrepareError::Guard(GuardError::Source { .. }))
-        ));
-    }
-
-    #[test]
-    fn nothing_to_send_is_an_error() {
-        assert!(matches!(run(&RawOptions { streams: vec!["d".into()], ..RawOptions::default() }, "staging"), Err(PrepareError::Nothing)));
-    }
-
-    #[test]
-    fn shards_take_whole_streams_and_their_part_of_a_ceiling() {
-        let sharded = |text: &str, rate: Option<&str>| {
-            run(&RawOptions { shard: Some(text.into()), max_rate: rate.map(Into::into), ..RawOptions::default() }, "staging")
-        };
-        let (first, second) = (sharded("1/2", None).expect("prepared"), sharded("2/2", None).expect("prepared"));
-        assert_eq!(first.planner.elsewhere, [true, true, false, true], "the largest stream alone");
-        assert_eq!(second.planner.elsewhere, [false, false, true, false]);
-        assert_eq!(first.planner.routes, second.planner.routes);
-        assert!(
-            second.identity.notes.iter().any(|n| n.starts_with("shard 2/2: 2 of 3 streams, 55 records")),
-            "{:?}",
-            second.identity.notes
-        );
-        let refused = sharded("4/4", None).expect_err("three streams").to_string();
-        assert!(refused.contains("4/4") && refused.contains("3 with records"), "{refused}");
-        // A ceiling of 1/s cannot be divided.
-        assert!(matches!(sharded("1/2", Some("1/s")), Err(PrepareError::Ceiling(_))));
-        assert!(sharded("1/2", Some("2/s")).is_ok());
-        let live = RecordingFacts { live: true, ..facts() };
-        let options = RawOptions { shard: Some("1/2".into()), ..RawOptions::default() }.validate().expect("valid");
-        let plan = topics(&live, &options).expect("topics");
-        let clock = ClockDecision { clocks: Vec::new(), reasons: Vec::new() };
-        assert!(matches!(prepare(&live, &options, &plan, &target("staging"), &clock, "run".into()), Err(PrepareError::ShardOfLive)));
-    }
-
-    #[test]
-    fn time_stamps_that_the_target_would_delete_are_refused() {
-        let mut old = facts();
-        let ms = 1_700_000_000_000;
-        old.times =
-            vec![TimeStatistics { records: 5, create: 5, sane_ms: Some((ms, ms)), raw_ms: Some((ms, ms)), ..TimeStatistics::default() }; 4];
-        let mut target = target("staging");
-        target.asked_at_ns = (ms + 86_400_001) * 1_000_000;
-        target.topics[1].times.retention_ms = Some(86_400_000);
-        let options = RawOptions { timestamps: Some("original".into()), ..RawOptions::default() }.validate().expect("valid");
-        let plan = topics(&old, &options).expect("topics");
-        let clock = ClockDecision { clocks: Vec::new(), reasons: Vec::new() };
-        let refused = prepare(&old, &options, &plan, &target, &clock, "run".into()).expect_err("a day").to_string();
-        assert!(refused.contains("\"b\"") && refused.contains("retention.ms"), "{refused}");
-    }
-}
+mod tests;

@@ -73,6 +73,12 @@ impl Profile {
         self.len_ns
     }
 
+    /// Its parts as they were written, and when each begins, nanoseconds after the start.
+    #[must_use]
+    pub fn parts(&self) -> Vec<(u64, String)> {
+        self.stretches.iter().zip(self.text.split(',')).map(|(stretch, text)| (stretch.at_ns, text.trim().to_owned())).collect()
+    }
+
     /// How many messages it has.
     #[must_use]
     pub fn messages(&self) -> u64 {

@@ -90,6 +90,15 @@ pub fn source_topics(recording: &Recording) -> Result<BTreeMap<String, SourceTop
     Ok(topics)
 }
 
+/// The newest attachment of this name. `None` when the recording has none.
+///
+/// # Errors
+/// [`FeedError`] when the attachments cannot be read.
+pub fn attachment(recording: &Recording, name: &str) -> Result<Option<Vec<u8>>, FeedError> {
+    let attachments = recording.attachments().map_err(|e| FeedError(e.into()))?;
+    Ok(attachments.into_iter().rfind(|attachment| attachment.name == name).map(|attachment| attachment.bytes))
+}
+
 fn parse_topics(json: &[u8]) -> Result<impl Iterator<Item = (String, SourceTopic)> + use<>, FeedError> {
     let named: Vec<NamedTopic> = serde_json::from_slice(json)
         .map_err(|e| FeedError::new(format!("the recording's attachment {TOPICS_ATTACHMENT} is malformed: {e}")))?;

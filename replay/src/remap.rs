@@ -1,13 +1,14 @@
-//! What goes where: topics by `--map OLD=NEW`, partitions by `--partitions`. Everything that can be refused is refused
-//! here, before anything is sent. Pure.
+//! What goes where: topics and exchanges by `--map OLD=NEW`, partitions by `--partitions` or by the key, connections by
+//! `--connections`. Everything that can be refused is refused here, before anything is sent. Pure.
 
 use std::num::NonZeroU32;
 
-use dejaq_shared::broker::sink::{NewTopic, TargetIx, TargetTopic};
-use dejaq_shared::record::Stream;
+use dejaq_shared::broker::sink::{Destination, NewTopic, TargetIx, TargetKind, TargetTopic};
+use dejaq_shared::record::{DEFAULT_EXCHANGE, Lane, Stream};
 use dejaq_shared::units::format_bytes;
 
 use crate::batch::Route;
+use crate::partitioner::java_partition;
 
 /// What Kafka's limit counts besides a message's own bytes, at least: the head of a batch of one (61 bytes, KIP-98) and the
 /// record's own lengths.
@@ -42,14 +43,37 @@ impl PartitionMode {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RemapError {
     /// A mapping that matches nothing.
-    #[error("--map {old}={new}: the recording has no selected topic {old:?}; it has {known}")]
+    #[error("--map {old}={new}: the recording has no selected {what} {old:?}; it has {known}")]
     NoSuchTopic {
         /// The recorded name.
         old: String,
         /// The name to give.
         new: String,
-        /// The topics there are.
+        /// What the recording has: topics, or exchanges and queues.
+        what: &'static str,
+        /// Those that there are.
         known: String,
+    },
+    /// The target lacks exchanges.
+    #[error("the target has no exchange {}; declare {}, or give --create-topology", .0.join(", "), if .0.len() == 1 { "it" } else { "them" })]
+    NoExchange(Vec<String>),
+    /// What is published to the default exchange names queues, not topics.
+    #[error(
+        "stream {stream} is RabbitMQ's default exchange, which has no name that a topic could have: give --map '{DEFAULT_EXCHANGE}=TOPIC', or leave it out with --streams"
+    )]
+    DefaultExchange {
+        /// The stream.
+        stream: String,
+    },
+    /// The name of an exchange or a queue that no topic can have.
+    #[error(
+        "stream {stream} would go into a topic called {name:?}, and Kafka takes letters, digits, '.', '_' and '-' only, 249 at most: give --map '{stream}=TOPIC'"
+    )]
+    NoTopicName {
+        /// The stream.
+        stream: String,
+        /// The name.
+        name: String,
     },
     /// The target lacks topics.
     #[error("the target has no topic {}; create {}, or give --create-topics", .0.join(", "), if .0.len() == 1 { "it" } else { "them" })]
@@ -78,44 +102,129 @@ pub struct TopicPlan {
     pub of_stream: Vec<Option<TargetIx>>,
 }
 
-/// A topic at the target.
+/// A topic or an exchange at the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedTopic {
-    /// Its name there.
+    /// Its name there, for people: an exchange has its virtual host in front, where that is another than `/`.
     pub name: String,
-    /// The recorded topics that go into it.
+    /// Where it is.
+    pub destination: Destination,
+    /// The recorded topics, exchanges and queues that go into it.
     pub sources: Vec<String>,
-    /// How many partitions it needs to take them one to one.
+    /// Kafka: how many partitions it needs to take them one to one.
     pub partitions: u32,
 }
 
-/// Names the target's topics. `selected` says which streams are replayed.
+impl PlannedTopic {
+    fn new(destination: Destination, kind: TargetKind) -> Self {
+        let name = match (&destination.vhost, destination.name.as_str()) {
+            (Some(vhost), name) if vhost != "/" => format!("{vhost}/{}", if name.is_empty() { DEFAULT_EXCHANGE } else { name }),
+            (_, "") if kind == TargetKind::RabbitMq => DEFAULT_EXCHANGE.to_owned(),
+            (_, name) => name.to_owned(),
+        };
+        Self { name, destination, sources: Vec::new(), partitions: 0 }
+    }
+}
+
+/// What names at the target depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// Which broker it is.
+    pub kind: TargetKind,
+    /// RabbitMQ: whether its URL names the virtual host that everything goes into; else the recorded ones are kept.
+    pub vhost_given: bool,
+}
+
+impl Target {
+    /// A Kafka cluster.
+    pub const KAFKA: Self = Self { kind: TargetKind::Kafka, vhost_given: false };
+}
+
+/// What a stream is called in `--map`, if it is there: an exchange or a queue by its whole name, too (`queue:log`).
+fn mapped<'m>(stream: &Stream, map: &'m [(String, String)]) -> Option<&'m (String, String)> {
+    let called = |name: &str| map.iter().find(|(old, _)| old == name);
+    let whole = if matches!(stream.lane, Lane::Kafka { .. }) { None } else { called(&stream.name()) };
+    whole.or_else(|| called(stream.topic()))
+}
+
+/// Where a stream's records go.
+fn destination(stream: &Stream, new: Option<&str>, target: Target) -> Result<Destination, RemapError> {
+    if target.kind == TargetKind::Kafka {
+        let name = match (new, &stream.lane) {
+            (Some(new), _) => new,
+            (None, Lane::RabbitExchange { exchange, .. }) if exchange.is_empty() => {
+                return Err(RemapError::DefaultExchange { stream: stream.name() });
+            }
+            (None, _) => stream.topic(),
+        };
+        // What a topic of Kafka's was called, a topic can be called.
+        if !matches!(stream.lane, Lane::Kafka { .. }) && !can_be_topic(name) {
+            return Err(RemapError::NoTopicName { stream: stream.name(), name: name.to_owned() });
+        }
+        return Ok(Destination::named(name));
+    }
+    let name = match (new, &stream.lane) {
+        (Some(DEFAULT_EXCHANGE), _) | (None, Lane::RabbitQueue { .. }) => "",
+        (Some(new), _) => new,
+        (None, Lane::RabbitExchange { exchange, .. }) => exchange,
+        (None, Lane::Kafka { topic, .. }) => topic,
+    };
+    let vhost = match &stream.lane {
+        Lane::RabbitExchange { vhost, .. } | Lane::RabbitQueue { vhost, .. } => (!target.vhost_given).then(|| vhost.clone()),
+        Lane::Kafka { .. } => None,
+    };
+    Ok(Destination { vhost, name: name.to_owned() })
+}
+
+/// Kafka's rule (`org.apache.kafka.common.internals.Topic.validate`).
+fn can_be_topic(name: &str) -> bool {
+    let taken = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    (1..=249).contains(&name.len()) && name.bytes().all(taken) && !matches!(name, "." | "..")
+}
+
+/// What a stream is a part of, or the whole of: a topic, an exchange or a queue.
+fn source_of(stream: &Stream) -> String {
+    if matches!(stream.lane, Lane::Kafka { .. }) { stream.topic().to_owned() } else { stream.name() }
+}
+
+/// The partition of a stream of Kafka's.
+fn recorded_partition(stream: &Stream) -> Result<Option<u32>, RemapError> {
+    match &stream.lane {
+        Lane::Kafka { partition, .. } => u32::try_from(*partition).map(Some).map_err(|_| RemapError::BadPartition(stream.name())),
+        Lane::RabbitExchange { .. } | Lane::RabbitQueue { .. } => Ok(None),
+    }
+}
+
+/// Names the target's topics or exchanges. `selected` says which streams are replayed.
 ///
 /// # Errors
 /// [`RemapError`].
-pub fn topics(streams: &[Stream], selected: &[bool], map: &[(String, String)]) -> Result<TopicPlan, RemapError> {
+pub fn topics(streams: &[Stream], selected: &[bool], map: &[(String, String)], target: Target) -> Result<TopicPlan, RemapError> {
     let mut plan = TopicPlan { topics: Vec::new(), of_stream: vec![None; streams.len()] };
     let chosen = || streams.iter().zip(selected).filter(|(_, s)| **s).map(|(stream, _)| stream);
     for (old, new) in map {
-        if !chosen().any(|s| s.topic() == old) {
-            let mut known: Vec<&str> = chosen().map(Stream::topic).collect();
+        let is_used = |stream| mapped(stream, map).is_some_and(|(used, _)| used == old);
+        if !chosen().any(is_used) {
+            let mut known: Vec<String> = chosen().map(source_of).collect();
             known.sort_unstable();
             known.dedup();
-            return Err(RemapError::NoSuchTopic { old: old.clone(), new: new.clone(), known: known.join(", ") });
+            let all_kafka = chosen().all(|stream| matches!(stream.lane, Lane::Kafka { .. }));
+            let what = if all_kafka { "topic" } else { "exchange or queue" };
+            return Err(RemapError::NoSuchTopic { old: old.clone(), new: new.clone(), what, known: known.join(", ") });
         }
     }
     for (ix, stream) in streams.iter().enumerate().filter(|(ix, _)| selected.get(*ix) == Some(&true)) {
-        let source = stream.topic();
-        let name = map.iter().find(|(old, _)| old == source).map_or(source, |(_, new)| new);
-        let partition = u32::try_from(stream.partition()).map_err(|_| RemapError::BadPartition(stream.name()))?;
-        let at = plan.topics.iter().position(|t| t.name == name).unwrap_or_else(|| {
-            plan.topics.push(PlannedTopic { name: name.to_owned(), sources: Vec::new(), partitions: 0 });
+        let to = destination(stream, mapped(stream, map).map(|(_, new)| new.as_str()), target)?;
+        let partition = recorded_partition(stream)?.unwrap_or(0);
+        let at = plan.topics.iter().position(|t| t.destination == to).unwrap_or_else(|| {
+            plan.topics.push(PlannedTopic::new(to, target.kind));
             plan.topics.len() - 1
         });
+        let source = source_of(stream);
         let topic = &mut plan.topics[at];
         topic.partitions = topic.partitions.max(partition.saturating_add(1));
-        if !topic.sources.iter().any(|s| s == source) {
-            topic.sources.push(source.to_owned());
+        if !topic.sources.contains(&source) {
+            topic.sources.push(source);
         }
         plan.of_stream[ix] = TargetIx::try_from(at).ok();
     }
@@ -141,40 +250,68 @@ pub fn to_create(
         .collect()
 }
 
-/// Where each stream's records go, given the topics that the target has.
+/// What a topic or an exchange is divided into.
+#[derive(Debug, Clone, Copy)]
+pub enum Lanes<'a> {
+    /// Kafka: partitions.
+    Partitions(PartitionMode),
+    /// RabbitMQ: the connection of each stream, from 0.
+    Connections(&'a [u32]),
+}
+
+/// Where each stream's records go, given the topics or exchanges that the target has.
 ///
 /// # Errors
-/// [`RemapError`] when a topic is missing or too narrow.
-pub fn routes(
-    plan: &TopicPlan,
-    streams: &[Stream],
-    at_target: &[TargetTopic],
-    mode: PartitionMode,
-) -> Result<Vec<Option<Route>>, RemapError> {
-    let missing: Vec<String> =
-        plan.topics.iter().filter(|t| partitions_of(&t.name, at_target).is_none()).map(|t| format!("{:?}", t.name)).collect();
+/// [`RemapError`] when one is missing, or a topic is too narrow.
+pub fn routes(plan: &TopicPlan, streams: &[Stream], at_target: &[TargetTopic], lanes: Lanes<'_>) -> Result<Vec<Option<Route>>, RemapError> {
+    let is_missing = |topic: &&PlannedTopic| partitions_of(&topic.name, at_target).is_none() && !topic.destination.name.is_empty();
+    let missing: Vec<String> = plan.topics.iter().filter(is_missing).map(|t| format!("{:?}", t.name)).collect();
     if !missing.is_empty() {
-        return Err(RemapError::Missing(missing));
+        return Err(match lanes {
+            Lanes::Partitions(_) => RemapError::Missing(missing),
+            Lanes::Connections(_) => RemapError::NoExchange(missing),
+        });
     }
     let mut routes = Vec::with_capacity(streams.len());
-    for (stream, target) in streams.iter().zip(&plan.of_stream) {
+    for (ix, (stream, target)) in streams.iter().zip(&plan.of_stream).enumerate() {
         let Some((target, topic)) = target.and_then(|ix| Some((ix, plan.topics.get(ix as usize)?))) else {
             routes.push(None);
             continue;
         };
         let have = partitions_of(&topic.name, at_target).and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
-        let partition = u32::try_from(stream.partition()).map_err(|_| RemapError::BadPartition(stream.name()))?;
-        let partition = match mode {
-            PartitionMode::Exact if partition >= have.get() => {
+        let (partition, by_key) = match (lanes, recorded_partition(stream)?) {
+            (Lanes::Connections(connections), _) => (connections.get(ix).copied().unwrap_or(0), None),
+            (Lanes::Partitions(PartitionMode::Exact), Some(partition)) if partition >= have.get() => {
                 return Err(RemapError::TooFewPartitions { topic: topic.name.clone(), have: have.get(), need: topic.partitions });
             }
-            PartitionMode::Exact => partition,
-            PartitionMode::Modulo | PartitionMode::Rekey => partition % have,
+            (Lanes::Partitions(PartitionMode::Exact), Some(partition)) => (partition, None),
+            (Lanes::Partitions(PartitionMode::Modulo), Some(partition)) => (partition % have, None),
+            (Lanes::Partitions(PartitionMode::Rekey), Some(partition)) => (partition % have, Some(have)),
+            // A stream's records without a key stay in their order.
+            (Lanes::Partitions(_), None) => (java_partition(stream.name().as_bytes(), have).unsigned_abs(), Some(have)),
         };
-        let by_key = (mode == PartitionMode::Rekey).then_some(have);
         routes.push(Some(Route { target, partition: i32::try_from(partition).unwrap_or(i32::MAX), by_key }));
     }
     Ok(routes)
+}
+
+/// What order a replay into RabbitMQ over several connections gives up, in words; `None`: none.
+#[must_use]
+pub fn order_over_connections(connections: u32) -> Option<String> {
+    (connections > 1).then(|| {
+        format!("--connections {connections}: order is kept within each stream; between streams that travel by different connections it is given up")
+    })
+}
+
+/// What order RabbitMQ's streams have in Kafka's partitions, in words.
+#[must_use]
+pub fn order_by_key(key: &crate::fit::KeySource) -> String {
+    match key {
+        crate::fit::KeySource::None => "--key none: all of an exchange goes into one partition, in its order".to_owned(),
+        key => format!(
+            "--key {key}: a key's messages keep their order, an exchange's do not: they spread over the topic's partitions by murmur2 (those without a key: one partition for each exchange)"
+        ),
+    }
 }
 
 /// What order `--partitions` gives up, in words; `None`: none.
@@ -213,67 +350,4 @@ fn partitions_of(name: &str, at_target: &[TargetTopic]) -> Option<u32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::partitioner::java_partition;
-    use crate::testing::stream;
-    use dejaq_shared::broker::sink::TopicTimes;
-
-    fn target(name: &str, partitions: Option<u32>) -> TargetTopic {
-        TargetTopic { name: name.to_owned(), partitions, message_bytes_max: Some(1_000), times: TopicTimes::default() }
-    }
-
-    fn pairs(map: &[(&str, &str)]) -> Vec<(String, String)> {
-        map.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
-    }
-
-    #[test]
-    fn exact_keeps_partitions_and_refuses_a_narrow_target() {
-        let streams = [stream("a", 0), stream("a", 4), stream("b", 0)];
-        let plan = topics(&streams, &[true; 3], &pairs(&[("b", "bb")])).expect("plan");
-        let wide = [target("a", Some(5)), target("bb", Some(1))];
-        let found = routes(&plan, &streams, &wide, PartitionMode::Exact).expect("routes");
-        assert_eq!(found, [Some(Route::fixed(0, 0)), Some(Route::fixed(0, 4)), Some(Route::fixed(1, 0))]);
-        let narrow = [target("a", Some(4)), target("bb", Some(1))];
-        let refused = routes(&plan, &streams, &narrow, PartitionMode::Exact).expect_err("narrow");
-        assert_eq!(refused, RemapError::TooFewPartitions { topic: "a".into(), have: 4, need: 5 });
-        assert!(refused.to_string().contains("--partitions modulo"));
-        let modulo = routes(&plan, &streams, &narrow, PartitionMode::Modulo).expect("modulo");
-        assert_eq!(modulo[1], Some(Route::fixed(0, 0)));
-        let rekey = routes(&plan, &streams, &narrow, PartitionMode::Rekey).expect("rekey")[1].expect("selected");
-        assert_eq!((rekey.partition_of(None), rekey.by_key), (0, NonZeroU32::new(4)));
-        assert_eq!(rekey.partition_of(Some(b"")), java_partition(b"", NonZeroU32::new(4).expect("4")), "an empty key is a key");
-    }
-
-    #[test]
-    fn streams_that_are_not_selected_go_nowhere() {
-        let streams = [stream("a", 0), stream("b", 0)];
-        let plan = topics(&streams, &[false, true], &[]).expect("plan");
-        assert_eq!(routes(&plan, &streams, &[target("b", Some(1))], PartitionMode::Exact), Ok(vec![None, Some(Route::fixed(0, 0))]));
-    }
-
-    #[test]
-    fn missing_topics_are_named_and_can_be_created_as_wide_as_at_the_source() {
-        let streams = [stream("a", 1), stream("b", 0)];
-        let plan = topics(&streams, &[true; 2], &pairs(&[("a", "x")])).expect("plan");
-        let at_target = [target("b", Some(1)), target("x", None)];
-        assert_eq!(routes(&plan, &streams, &at_target, PartitionMode::Exact), Err(RemapError::Missing(vec!["\"x\"".into()])));
-        let created = to_create(&plan, &at_target, &|t| (t == "a").then_some(6), &|_| pairs(&[("cleanup.policy", "compact")]));
-        assert_eq!(created, [NewTopic { name: "x".into(), partitions: 6, settings: pairs(&[("cleanup.policy", "compact")]) }]);
-    }
-
-    #[test]
-    fn a_mapping_of_nothing_is_refused() {
-        let refused = topics(&[stream("a", 0)], &[true], &pairs(&[("c", "d")])).expect_err("no c");
-        assert_eq!(refused.to_string(), "--map c=d: the recording has no selected topic \"c\"; it has a");
-    }
-
-    #[test]
-    fn records_too_large_for_their_topic_are_told_before() {
-        let streams = [stream("a", 0), stream("a", 1)];
-        let plan = topics(&streams, &[true; 2], &[]).expect("plan");
-        let warnings = too_large(&plan, &streams, &[target("a", Some(2))], &[1_000 - BATCH_BYTES, 1_001 - BATCH_BYTES]);
-        assert_eq!(warnings.len(), 1);
-        assert!(warnings[0].starts_with("stream a/1"), "{warnings:?}");
-    }
-}
+mod tests;

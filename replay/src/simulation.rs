@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -17,6 +18,8 @@ use crate::assemble::{Ended, RunIdentity, finished};
 use crate::batch::{Batch, Route};
 use crate::ceiling::Ceilings;
 use crate::copies::Copies;
+use crate::fidelity::shape::{RunShape, gap_tolerance_ns};
+use crate::fit::{Fit, FitCounts};
 use crate::hands::Hands;
 use crate::inflight::Slots;
 use crate::ledger::Ledger;
@@ -49,6 +52,7 @@ struct World {
     capacity: usize,
     script: Script,
     refuse: fn(usize) -> Option<&'static str>,
+    blocked: Range<u64>,
     marked: usize,
     sent_at: Vec<u64>,
     said: Vec<Said>,
@@ -62,6 +66,9 @@ impl Sink for SimulatedSink {
         let mut world = self.0.lock().expect("one thread");
         if world.in_flight >= world.capacity {
             return Err(Refusal::QueueFull);
+        }
+        if world.blocked.contains(&world.now) {
+            return Err(Refusal::Blocked);
         }
         let number = world.submitted;
         if let Some(reason) = (world.refuse)(number) {
@@ -209,6 +216,11 @@ pub(crate) struct Simulation {
     capacity: usize,
     script: Script,
     refuse: fn(usize) -> Option<&'static str>,
+    /// When the broker asks everybody to hold.
+    blocked: Range<u64>,
+    fit: Arc<Fit>,
+    /// Which connection carries all.
+    connection: i32,
     oversleep: fn(u64) -> u64,
     tick_ns: u64,
     read_ns: u64,
@@ -220,6 +232,8 @@ pub(crate) struct Outcome {
     ledger: Ledger,
     pub(crate) closed: Vec<Closed>,
     buckets: Vec<BucketRow>,
+    confirmed: Vec<BucketRow>,
+    shape: Option<RunShape>,
     sent_at: Vec<u64>,
     pub(crate) said: Vec<Said>,
     marked: usize,
@@ -247,6 +261,9 @@ impl Simulation {
             capacity: 1_000_000,
             script: Box::new(|sent, _| Some((sent + MS, Fate::Acked))),
             refuse: |_| None,
+            blocked: 0..0,
+            fit: Arc::default(),
+            connection: 0,
             oversleep: |_| 0,
             tick_ns: 0,
             read_ns: 0,
@@ -257,8 +274,8 @@ impl Simulation {
         let (pace, repeat, run_ns, marks) = (self.pace.clone(), self.repeat, self.run_ns, self.marks);
         let (elsewhere, timestamps) = (self.elsewhere.clone(), self.timestamps);
         let options = PlannerOptions::of_streams(self.streams);
-        let by_key = self.by_key;
-        let routes = options.routes.iter().map(|route| route.map(|route| Route { by_key, ..route })).collect();
+        let (by_key, partition) = (self.by_key, self.connection);
+        let routes = options.routes.iter().map(|route| route.map(|route| Route { by_key, partition, ..route })).collect();
         Planner::new(PlannerOptions {
             routes,
             elsewhere,
@@ -269,12 +286,14 @@ impl Simulation {
             timestamps,
             copies: self.copies.clone(),
             transform: self.transform.clone(),
+            fit: Arc::clone(&self.fit),
             ..options
         })
     }
 
     fn pacer_options(&mut self) -> PacerOptions {
         PacerOptions {
+            kind: self.fit.kind(),
             t0_ns: T0,
             scheduled: self.pace.is_scheduled(),
             run_ns: self.run_ns,
@@ -302,6 +321,7 @@ impl Simulation {
 
     pub(crate) fn run(mut self) -> Outcome {
         let scheduled = self.pace.is_scheduled();
+        let gap_tolerance_ns = gap_tolerance_ns(&self.pace);
         let slots = Arc::new(Slots::new(1_000_001));
         let (planner, options) = (self.planner(), self.pacer_options());
         let world = Arc::new(Mutex::new(World {
@@ -312,6 +332,7 @@ impl Simulation {
             capacity: self.capacity,
             script: self.script,
             refuse: self.refuse,
+            blocked: self.blocked,
             marked: 0,
             sent_at: Vec::new(),
             said: Vec::new(),
@@ -333,7 +354,11 @@ impl Simulation {
         let live = Arc::new(Live::default());
         let pacer = Pacer::new(options, &mut sink, hands(self.oversleep, self.tick_ns), log.clone(), &slots, &stop, live).run(&mut batches);
         while hands(|_| 0, 0).answer(u64::MAX).is_some() {}
-        let (ended, closed) = end(&recorder, pacer, self.streams, scheduled);
+        let InlineBatches { planner, shown, .. } = batches;
+        let (mut ended, closed) = end(&recorder, pacer, self.streams, scheduled);
+        ended.fitted = planner.into_books().fitted;
+        let shape = ended.pacer.shape.as_ref().map(|shape| shape.summary(gap_tolerance_ns));
+        let confirmed = recorder.borrow_mut().take_buckets().collect();
         let identity = RunIdentity { class_of_stream: vec![Some(0); self.streams], ..RunIdentity::default() };
         let (report, ledger) = finished(&identity, &ended);
         let world = world.lock().expect("one thread");
@@ -343,10 +368,12 @@ impl Simulation {
             ledger,
             closed,
             buckets,
+            confirmed,
+            shape,
             sent_at: world.sent_at.clone(),
             said: world.said.clone(),
             marked: world.marked,
-            shown: batches.shown,
+            shown,
         }
     }
 }
@@ -373,6 +400,8 @@ fn end(recorder: &RefCell<Recorder>, pacer: PacerBooks, streams: usize, schedule
         cardinality: None,
         observed: None,
         payload_notes: Vec::new(),
+        fitted: FitCounts::default(),
+        address_notes: Vec::new(),
         rows_lost: 0,
         classes: vec!["t".into()],
         streams: vec!["t/0".into(); streams],
@@ -380,5 +409,6 @@ fn end(recorder: &RefCell<Recorder>, pacer: PacerBooks, streams: usize, schedule
     (ended, closed)
 }
 
+mod saved;
 mod soak;
 pub(crate) mod tests;

@@ -52,6 +52,16 @@ fn write(out: &mut String, report: &RunReport) -> std::fmt::Result {
     }
     writeln!(out)?;
     write_latency(out, report)?;
+    if let Some(warm_up) = &report.warm_up {
+        let shown = warm_up.response.as_ref().unwrap_or(&warm_up.service);
+        writeln!(
+            out,
+            "warm-up    the first {} s, {} messages, are left out of these latencies: their p99 is {}",
+            warm_up.until_s,
+            format_count(warm_up.scheduled),
+            shown.p99_ns.map_or("not known".to_owned(), format_ns)
+        )?;
+    }
     write_observed(out, report)?;
     for note in &report.notes {
         writeln!(out, "note: {note}")?;
@@ -63,7 +73,17 @@ fn write_limits(out: &mut String, report: &RunReport) -> std::fmt::Result {
     let held = |ns| format!("sending was held back for {}", format_ns(ns));
     match report.limited_by {
         Some(LimitedBy::Target) => {
-            writeln!(out, "limited by the target: {} by a full client queue", held(report.holds.full_queue_ns))?;
+            let holds = &report.holds;
+            let asked = if holds.blocked_ns > 0 {
+                format!(", {} of it because its broker asked to", format_ns(holds.blocked_ns))
+            } else {
+                String::new()
+            };
+            writeln!(
+                out,
+                "limited by the target: {} by a full client queue or a broker that asked to hold{asked}",
+                held(holds.full_queue_ns.saturating_add(holds.blocked_ns))
+            )?;
         }
         Some(LimitedBy::Ceiling) => {
             writeln!(out, "limited by the ceiling: {} by --max-rate or --max-bytes", held(report.holds.ceiling_ns))?;

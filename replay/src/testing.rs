@@ -109,6 +109,9 @@ pub(crate) struct Said {
     pub(crate) mark: Option<Vec<u8>>,
     pub(crate) target: u32,
     pub(crate) partition: i32,
+    pub(crate) connection: u32,
+    pub(crate) routing_key: Option<Vec<u8>>,
+    pub(crate) properties: Vec<u8>,
     pub(crate) timestamp_ms: Option<i64>,
 }
 
@@ -121,6 +124,9 @@ impl Said {
             mark: message.mark.map(<[u8]>::to_vec),
             target: message.target,
             partition: message.partition,
+            connection: message.connection,
+            routing_key: message.routing_key.map(<[u8]>::to_vec),
+            properties: message.properties.as_bytes().to_vec(),
             timestamp_ms: message.timestamp_ms,
         }
     }

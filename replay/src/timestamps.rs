@@ -271,13 +271,13 @@ fn words(ms: u64) -> String {
 mod tests {
     use super::*;
     use crate::remap::PlannedTopic;
-    use dejaq_shared::broker::sink::TopicTimes;
+    use dejaq_shared::broker::sink::{Destination, TopicTimes};
 
     const DAY_MS: u64 = 86_400_000;
     const NOW_MS: i64 = 1_800_000_000_000;
 
     fn plan() -> TopicPlan {
-        let topic = PlannedTopic { name: "t".into(), sources: vec!["t".into()], partitions: 1 };
+        let topic = PlannedTopic { name: "t".into(), destination: Destination::named("t"), sources: vec!["t".into()], partitions: 1 };
         TopicPlan { topics: vec![topic], of_stream: vec![Some(0), None] }
     }
 

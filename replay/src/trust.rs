@@ -7,7 +7,7 @@
 use dejaq_shared::units::{format_count, format_ns, format_percent};
 use serde::{Deserialize, Serialize};
 
-use crate::measure::collector::Summaries;
+use crate::measure::collector::Measured;
 
 /// Whose fault a reason is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,8 +59,8 @@ pub enum LimitedBy {
 pub struct Facts {
     /// Whether there was a schedule (not with `--max`).
     pub scheduled: bool,
-    /// The percentiles.
-    pub latency: Summaries,
+    /// The percentiles of the measured window, and the warm-up that was left out of it.
+    pub measured: Measured,
     /// Messages scheduled.
     pub messages: u64,
     /// Those sent within a second of their intended time.
@@ -75,6 +75,8 @@ pub struct Facts {
     pub ceiling_ns: u64,
     /// Time held by a full client queue.
     pub full_queue_ns: u64,
+    /// Time held by a broker that asked everybody to hold.
+    pub blocked_ns: u64,
     /// The fewest messages in the client when its queue was full.
     pub queue_full_at: Option<usize>,
     /// The most messages due in one second.
@@ -216,6 +218,7 @@ fn run_reasons(facts: &Facts) -> Vec<Reason> {
         let detail = format!("{count} messages in {time}: a run needs {MESSAGES_MIN} messages and {least} to say something");
         found.push(reason("too short", Cause::Run, detail));
     }
+    found.extend(warm_up_only(facts).map(|detail| reason("warm-up only", Cause::Run, detail)));
     if facts.clock_step_ns > CLOCK_STEP_NS {
         let step = format_ns(facts.clock_step_ns);
         let detail = format!("the wall clock moved by {step} against the monotonic clock: it was set, or the machine was suspended");
@@ -227,12 +230,22 @@ fn run_reasons(facts: &Facts) -> Vec<Reason> {
     found
 }
 
+/// Why there is no measured window to speak of, if there is none.
+fn warm_up_only(facts: &Facts) -> Option<String> {
+    let Measured { scheduled, warm_up, unsettled_s, .. } = facts.measured;
+    if let Some(seconds) = unsettled_s {
+        return Some(format!("the first {seconds} s, half of the run, were slower than the rest with no more load: it never settled"));
+    }
+    let until_s = warm_up.filter(|_| scheduled < MESSAGES_MIN)?.until_s;
+    Some(format!("after the warm-up of {until_s} s came {} messages: a run needs {MESSAGES_MIN}", format_count(scheduled)))
+}
+
 /// The percentiles that lateness changed, in words.
 fn late_percentiles(facts: &Facts) -> Vec<String> {
     if !facts.scheduled {
         return Vec::new();
     }
-    let (with, without) = (facts.latency.response.named(), facts.latency.response_on_time.named());
+    let (with, without) = (facts.measured.window.response.named(), facts.measured.window.response_on_time.named());
     let mut found = Vec::new();
     for ((name, with), (_, without)) in with.into_iter().zip(without) {
         match (with, without) {
@@ -267,11 +280,9 @@ fn limited_by(facts: &Facts, late: bool) -> Option<LimitedBy> {
         return Some(LimitedBy::Generator);
     }
     let undelivered = delivered(facts).is_some_and(|share| share < DELIVERED_MIN);
-    let (held, by) = if facts.full_queue_ns >= facts.ceiling_ns {
-        (facts.full_queue_ns, LimitedBy::Target)
-    } else {
-        (facts.ceiling_ns, LimitedBy::Ceiling)
-    };
+    let pushed_back_ns = facts.full_queue_ns.saturating_add(facts.blocked_ns);
+    let (held, by) =
+        if pushed_back_ns >= facts.ceiling_ns { (pushed_back_ns, LimitedBy::Target) } else { (facts.ceiling_ns, LimitedBy::Ceiling) };
     if significant(held) || (undelivered && held > 0) {
         return Some(by);
     }
@@ -288,6 +299,7 @@ pub fn delivered_line(delivered: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::collector::{Excluded, Summaries};
     use crate::measure::latency::LatencySummary;
 
     fn response(ns: u64) -> LatencySummary {
@@ -303,11 +315,15 @@ mod tests {
         }
     }
 
+    fn window(with: u64, without: u64) -> Summaries {
+        Summaries { response: response(with), response_on_time: response(without), ..Summaries::default() }
+    }
+
     fn good() -> Facts {
-        let latency = Summaries { response: response(2_000_000), response_on_time: response(2_000_000), ..Summaries::default() };
+        let measured = |ns| Measured { window: window(ns, ns), scheduled: 1_000, ..Measured::default() };
         Facts {
             scheduled: true,
-            latency,
+            measured: measured(2_000_000),
             messages: 1_000,
             on_time: 1_000,
             sent: 1_000,
@@ -315,6 +331,10 @@ mod tests {
             peak_per_s: 100,
             ..Facts::default()
         }
+    }
+
+    fn warmed_up() -> Measured {
+        Measured { warm_up: Some(Excluded { until_s: 3, scheduled: 900, latencies: window(1, 1) }), ..good().measured }
     }
 
     fn names(facts: &Facts) -> Vec<String> {
@@ -330,7 +350,7 @@ mod tests {
     #[test]
     fn lateness_counts_beyond_five_percent_and_a_millisecond() {
         let with = |on_time: u64, with: u64| Facts {
-            latency: Summaries { response: response(with), response_on_time: response(on_time), ..Summaries::default() },
+            measured: Measured { window: window(with, on_time), ..good().measured },
             late_max_ns: 9,
             ..good()
         };
@@ -353,6 +373,14 @@ mod tests {
     }
 
     #[test]
+    fn a_broker_that_asks_to_hold_is_the_target_s_doing_whatever_the_queue_held() {
+        let blocked = judge(&Facts { blocked_ns: 2_000_000_000, ceiling_ns: 1_000_000_000, ..good() });
+        assert_eq!((blocked.verdict(), blocked.limited_by), (Verdict::Valid, Some(LimitedBy::Target)));
+        let ceiling = judge(&Facts { blocked_ns: 2_000_000_000, ceiling_ns: 3_000_000_000, ..good() });
+        assert_eq!(ceiling.limited_by, Some(LimitedBy::Ceiling));
+    }
+
+    #[test]
     fn each_fault_has_its_reason() {
         let cases = [
             (Facts { messages: 99, on_time: 99, ..good() }, "too short", Cause::Run),
@@ -366,12 +394,19 @@ mod tests {
             (Facts { rows_lost: 1, ..good() }, "measurements lost", Cause::Generator),
             (Facts { outputs_crowded_out: 1, ..good() }, "probe too small", Cause::Generator),
             (Facts { probe_failures: vec!["x".into()], ..good() }, "probe failed", Cause::Run),
+            (Facts { measured: Measured { unsettled_s: Some(5), ..good().measured }, ..good() }, "warm-up only", Cause::Run),
+            (Facts { measured: Measured { scheduled: 99, ..warmed_up() }, ..good() }, "warm-up only", Cause::Run),
         ];
         for (facts, reason, cause) in cases {
             let trust = judge(&facts);
             assert_eq!(trust.reasons.iter().map(|r| (r.reason.as_str(), r.cause)).collect::<Vec<_>>(), [(reason, cause)]);
             assert_eq!(trust.verdict(), Verdict::Invalid);
         }
+    }
+
+    #[test]
+    fn a_warm_up_with_enough_after_it_is_no_reason() {
+        assert_eq!(names(&Facts { measured: Measured { scheduled: MESSAGES_MIN, ..warmed_up() }, ..good() }), [] as [&str; 0]);
     }
 
     #[test]

@@ -27,10 +27,11 @@ rabbitmq_need() {
 }
 
 rabbitmq_configure() {
-  local node=$1 dir amqp management prometheus
+  local node=$1 dir amqp tls management prometheus
   dir=$(rabbitmq_dir "$node")
   mkdir -p "$dir"
   amqp=$(remembered_port "$dir/amqp.port")
+  tls=$(remembered_port "$dir/tls.port")
   management=$(remembered_port "$dir/management.port")
   prometheus=$(remembered_port "$dir/prometheus.port")
   remembered_port "$dir/dist.port" >/dev/null
@@ -38,10 +39,14 @@ rabbitmq_configure() {
     (umask 077; head -c 24 /dev/urandom | base64 | tr -dc 'A-Za-z0-9' >"$dir/.erlang.cookie")
     chmod 400 "$dir/.erlang.cookie"
   fi
-  printf '[rabbitmq_management,rabbitmq_prometheus].\n' >"$dir/enabled_plugins"
+  printf '[rabbitmq_management,rabbitmq_prometheus,rabbitmq_consistent_hash_exchange].\n' >"$dir/enabled_plugins"
   cat >"$dir/rabbitmq.conf" <<CONFIG
 cluster_name = dejaq-$node
 listeners.tcp.1 = 127.0.0.1:$amqp
+listeners.ssl.1 = 127.0.0.1:$tls
+ssl_options.cacertfile = $certificates/ca.pem
+ssl_options.certfile = $certificates/broker.pem
+ssl_options.keyfile = $certificates/broker.pem
 management.tcp.ip = 127.0.0.1
 management.tcp.port = $management
 prometheus.tcp.ip = 127.0.0.1
@@ -125,6 +130,7 @@ rabbitmq_up() {
   done
   (( ${#own[@]} )) || return 0
   rabbitmq_need
+  certificates_make
   rabbitmq_epmd
   for node in "${own[@]}"; do
     proc_pid "$(rabbitmq_dir "$node")/pid" >/dev/null && continue
@@ -167,16 +173,20 @@ rabbitmq_status() {
 
 # rabbitmq_env: the variables of clusters that are there; fails when one is not.
 rabbitmq_env() {
-  local node upper name
+  local node upper name ours=0
   for node in "${rabbitmq_nodes[@]}"; do
     upper=${node^^}
     if rabbitmq_foreign "$node"; then
       env_line "DEJAQ_AMQP_$upper" "$(rabbitmq_user_var "$node")"
-      for name in "DEJAQ_AMQP_${upper}_MANAGEMENT" "DEJAQ_AMQP_${upper}_PROMETHEUS" "DEJAQ_RABBITMQCTL_$upper"; do
+      for name in "DEJAQ_AMQP_${upper}_TLS" "DEJAQ_AMQP_${upper}_MANAGEMENT" "DEJAQ_AMQP_${upper}_PROMETHEUS" "DEJAQ_RABBITMQCTL_$upper"; do
         [[ -z ${!name:-} ]] || env_line "$name" "${!name}"
       done
     elif proc_pid "$(rabbitmq_dir "$node")/pid" >/dev/null; then
+      ours=1
       env_own "DEJAQ_AMQP_$upper" "$(rabbitmq_address "$node")"
+      # A node that was started by an earlier version of this has none.
+      [[ ! -s $(rabbitmq_dir "$node")/tls.port ]] ||
+        env_line "DEJAQ_AMQP_${upper}_TLS" "amqps://guest:guest@127.0.0.1:$(rabbitmq_port "$node" tls)/%2f"
       env_line "DEJAQ_AMQP_${upper}_MANAGEMENT" "http://guest:guest@127.0.0.1:$(rabbitmq_port "$node" management)"
       env_line "DEJAQ_AMQP_${upper}_PROMETHEUS" "http://127.0.0.1:$(rabbitmq_port "$node" prometheus)"
       env_line "DEJAQ_RABBITMQCTL_$upper" "$(rabbitmq_dir "$node")/rabbitmqctl"
@@ -185,4 +195,9 @@ rabbitmq_env() {
       return 1
     fi
   done
+  if (( ours )); then
+    env_line DEJAQ_AMQP_CERTIFICATES "$certificates"
+  elif [[ -n ${DEJAQ_AMQP_CERTIFICATES:-} ]]; then
+    env_line DEJAQ_AMQP_CERTIFICATES "$DEJAQ_AMQP_CERTIFICATES"
+  fi
 }

@@ -2,21 +2,31 @@
 
 #[cfg(all(feature = "capture", feature = "kafka"))]
 mod capture;
+#[cfg(feature = "replay")]
+mod compare;
 #[cfg(feature = "demo")]
 mod demo;
 #[cfg(feature = "replay")]
 mod expand;
 mod export;
-#[cfg(all(feature = "replay", feature = "kafka"))]
+#[cfg(feature = "replay")]
+mod fidelity;
+#[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
 mod following;
 mod import;
 mod inspect;
-#[cfg(all(feature = "replay", feature = "kafka"))]
+#[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
 mod replay;
+#[cfg(feature = "replay")]
+mod report;
 mod sort;
 #[cfg(feature = "replay")]
 mod tags;
+#[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
+mod typed;
 mod verify;
+
+use std::ffi::OsString;
 
 use dejaq_shared::outcome::Outcome;
 
@@ -27,11 +37,14 @@ pub(crate) enum Command {
     #[cfg(all(feature = "capture", feature = "kafka"))]
     Capture(Box<capture::Arguments>),
     /// Say what replay would do, without doing it
-    #[cfg(all(feature = "replay", feature = "kafka"))]
+    #[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
     Plan(Box<replay::PlanArguments>),
     /// Send a recording into a broker, on time, and measure it
-    #[cfg(all(feature = "replay", feature = "kafka"))]
+    #[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
     Replay(Box<replay::Arguments>),
+    /// Show a run: the verdict, the numbers, charts, as one HTML file
+    #[cfg(feature = "replay")]
+    Report(report::Arguments),
     /// Show what is in a recording: streams, rates, sizes, gaps
     Inspect(inspect::Arguments),
     /// Check a recording: checksums, missing segments, gaps, books
@@ -42,6 +55,12 @@ pub(crate) enum Command {
     Import(import::Arguments),
     /// Make a copy of a recording whose records lie in time order
     Sort(sort::Arguments),
+    /// Say whether a run is better than another, the same, or worse
+    #[cfg(feature = "replay")]
+    Compare(compare::Arguments),
+    /// Say how like the recording a replay was
+    #[cfg(feature = "replay")]
+    Fidelity(fidelity::Arguments),
     /// Suggest rules that multiply tags, for replay --expand
     #[cfg(feature = "replay")]
     Expand(expand::Arguments),
@@ -51,20 +70,30 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Runs it.
-    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+    /// Runs it. `words` is what was typed.
+    #[cfg_attr(
+        not(all(feature = "replay", any(feature = "kafka", feature = "amqp"))),
+        expect(unused_variables, reason = "only a run keeps its command")
+    )]
+    pub(crate) fn run(self, words: &[OsString]) -> anyhow::Result<Outcome> {
         match self {
             #[cfg(all(feature = "capture", feature = "kafka"))]
             Self::Capture(arguments) => capture::run(*arguments),
-            #[cfg(all(feature = "replay", feature = "kafka"))]
+            #[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
             Self::Plan(arguments) => replay::run_plan(&arguments),
-            #[cfg(all(feature = "replay", feature = "kafka"))]
-            Self::Replay(arguments) => replay::run(&arguments),
+            #[cfg(all(feature = "replay", any(feature = "kafka", feature = "amqp")))]
+            Self::Replay(arguments) => replay::run(&arguments, typed::without_secrets(words)),
+            #[cfg(feature = "replay")]
+            Self::Report(arguments) => report::run(&arguments),
             Self::Inspect(arguments) => inspect::run(&arguments),
             Self::Verify(arguments) => verify::run(&arguments),
             Self::Export(arguments) => export::run(&arguments),
             Self::Import(arguments) => import::run(&arguments),
             Self::Sort(arguments) => sort::run(&arguments),
+            #[cfg(feature = "replay")]
+            Self::Compare(arguments) => compare::run(&arguments),
+            #[cfg(feature = "replay")]
+            Self::Fidelity(arguments) => fidelity::run(&arguments),
             #[cfg(feature = "replay")]
             Self::Expand(arguments) => expand::run(&arguments),
             #[cfg(feature = "demo")]
@@ -130,7 +159,7 @@ fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
 }
 
 /// Splits each `-X key=value`. What was typed is not said again: it may be a secret.
-#[cfg(feature = "kafka")]
+#[cfg(any(all(feature = "capture", feature = "kafka"), all(feature = "replay", any(feature = "kafka", feature = "amqp"))))]
 fn properties(typed: &[String]) -> anyhow::Result<Vec<(String, String)>> {
     let split = |text: &String| match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),

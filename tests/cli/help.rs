@@ -7,7 +7,8 @@ use std::path::Path;
 
 use crate::dejaq::{command, ended};
 
-const COMMANDS: [&str; 11] = ["", "capture", "plan", "replay", "inspect", "verify", "export", "import", "sort", "expand", "demo"];
+const COMMANDS: [&str; 14] =
+    ["", "capture", "plan", "replay", "report", "inspect", "verify", "export", "import", "sort", "compare", "fidelity", "expand", "demo"];
 
 fn help(command_name: &str) -> String {
     let args: Vec<&str> = [command_name, "--help"].into_iter().filter(|a| !a.is_empty()).collect();

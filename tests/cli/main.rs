@@ -6,6 +6,7 @@
 #![expect(clippy::panic, reason = "a panic is how a test and its helpers say what went wrong")]
 
 mod arguments;
+mod comparing;
 mod damage;
 #[path = "../common/dejaq.rs"]
 mod dejaq;
@@ -21,6 +22,7 @@ mod places;
 mod rabbit;
 mod reader;
 mod replaying;
+mod report;
 mod secrets;
 mod shards;
 mod sorting;

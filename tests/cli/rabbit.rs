@@ -1,4 +1,6 @@
-//! RabbitMQ's records, from a file of lines: every command that reads recordings takes them, and replay says what it cannot do.
+//! RabbitMQ's records, from a file of lines: every command that reads recordings takes them, and they can be replayed into Kafka.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
@@ -24,7 +26,7 @@ fn lines() -> Vec<Value> {
 }
 
 #[test]
-fn every_command_takes_a_recording_of_rabbitmq_and_replay_says_that_it_cannot() {
+fn every_command_takes_a_recording_of_rabbitmq() {
     let scratch = Scratch::new();
     let recording = scratch.recording("rec", &lines(), Some("rabbit@prod"));
     let verified: Value = dejaq(&["verify", &recording, "--json"]).expect(0).json();
@@ -58,15 +60,99 @@ fn every_command_takes_a_recording_of_rabbitmq_and_replay_says_that_it_cannot() 
         lines
     };
     assert!(in_time != exported && ordered(&in_time) == ordered(&exported));
+}
 
-    let target = kafka(&[("orders", 1)]);
-    for command in
-        [&["plan", &recording, "--to", &target.url()][..], &["replay", &recording, "--to", &target.url(), "--run", &scratch.arg("run")]]
-    {
-        let ended = dejaq(command);
-        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-        assert!(ended.stderr.contains("is RabbitMQ's: replaying RabbitMQ's records is not built yet"), "{}", ended.stderr);
+/// A recording of RabbitMQ's with a message that has a nested header, and one that was dead-lettered, at each exchange.
+fn varied(scratch: &Scratch) -> String {
+    let mut lines = lines();
+    for line in &mut lines {
+        let Some(headers) = line["properties"]["headers"].as_array_mut() else { continue };
+        match headers[1][1]["i32"].as_i64() {
+            Some(3) => headers.push(json!(["deep", {"table": [["a", {"i32": 1}]]}])),
+            Some(5) => headers.push(json!(["x-death", {"array": []}])),
+            _ => {}
+        }
     }
-    let left = std::fs::read_dir(scratch.path("run")).map_or(0, Iterator::count);
-    assert_eq!(left, 0, "no result is left that looks like one");
+    scratch.recording("rec", &lines, Some("rabbit@prod"))
+}
+
+const DEFAULT_TO: [&str; 2] = ["--map", "(default)=direct"];
+
+#[test]
+fn rabbitmq_s_messages_go_into_kafka_and_what_is_not_carried_is_told() {
+    let scratch = Scratch::new();
+    let (recording, target) = (varied(&scratch), kafka(&[("direct", 3), ("orders", 2), ("log", 1)]));
+    let url = target.url();
+    let planned = |more: &[&str]| dejaq(&[&["plan", &recording, "--to", &url, "--json"], more].concat());
+    let refused = planned(&[]).expect(1).stderr;
+    assert!(refused.contains("default exchange") && refused.contains("--map '(default)=TOPIC'"), "{refused}");
+    let plan = planned(&DEFAULT_TO).expect(0).json();
+    assert_eq!((&plan["scheduled"], &plan["filtered"]), (&json!(210), &json!(0)));
+    assert_eq!(plan["not_carried"], json!([{"what": "nested headers", "messages": 2}]));
+    assert_eq!(plan["stripped"], json!([{"what": "broker headers", "messages": 2}]));
+    assert!(
+        plan["notes"]
+            .as_array()
+            .expect("notes")
+            .iter()
+            .any(|n| n.as_str().is_some_and(|n| n.starts_with("--key routing-key: a key's messages"))),
+        "{plan}"
+    );
+
+    let run = scratch.arg("run");
+    let ended = replay(&recording, &target, &run, &[&DEFAULT_TO[..], &["--rate", "1000/s", "--mark", "off"]].concat());
+    let report = run_json(&run);
+    assert_sent_in_full(&ended, &report);
+    assert_eq!((&report["not_carried"], &report["stripped"]), (&plan["not_carried"], &plan["stripped"]));
+    assert!(ended.stdout.contains("nested headers of 2 messages are not carried"), "{}", ended.stdout);
+
+    let out = scratch.arg("back");
+    capture(&target, "direct", &out, &[]).expect(0);
+    let back = exported(&out);
+    assert_eq!(back.len(), 100);
+    let mut of_key = BTreeMap::new();
+    for record in &back {
+        let headers = record["headers"].as_array().expect("headers");
+        let of = |name: &str| headers.iter().find(|h| h[0]["utf8"] == name).map(|h| h[1]["utf8"].as_str().expect("text"));
+        let n = of("n").expect("n");
+        let number: i64 = n.parse().expect("a number");
+        assert_eq!(record["key"]["utf8"], format!("orders.{}", number % 3));
+        assert_eq!((&record["value"]["utf8"], of("host")), (&json!(format!("v{n}")), Some(format!("web{n}").as_str())));
+        assert_eq!((of("amqp.message_id"), of("amqp.delivery_mode"), of("deep"), of("x-death")), (Some(n), Some("2"), None, None));
+        of_key.entry(record["key"].to_string()).or_insert_with(Vec::new).push((record["partition"].clone(), number));
+    }
+    // A key's messages lie in one partition, in the order of their stream.
+    for (key, messages) in &of_key {
+        assert!(messages.iter().all(|(partition, _)| *partition == messages[0].0), "{key}: {messages:?}");
+        assert!(messages.is_sorted_by_key(|(_, number)| *number), "{key}: {messages:?}");
+    }
+    assert_eq!(of_key.len(), 3);
+}
+
+#[test]
+fn what_was_dead_lettered_is_left_out_when_asked_and_counted() {
+    let scratch = Scratch::new();
+    let (recording, target) = (varied(&scratch), kafka(&[("direct", 1), ("orders", 1), ("log", 1)]));
+    let run = scratch.arg("run");
+    replay(&recording, &target, &run, &[&DEFAULT_TO[..], &["--max", "--dead-lettered", "skip", "--key", "header:host"]].concat());
+    let report = run_json(&run);
+    assert_balanced(&report);
+    assert_eq!(report["ledger"]["reasons"]["filtered"], json!({"dead-lettered at the source": 2}));
+    assert_eq!((&report["ledger"]["acked"], &report["stripped"]), (&json!(208), &json!([])));
+    assert_eq!((&report["config"]["key"], &report["config"]["dead-lettered"]), (&json!("header:host"), &json!("skip")));
+}
+
+#[test]
+fn options_of_another_broker_are_usage_errors() {
+    let scratch = Scratch::new();
+    let (recording, target) = (varied(&scratch), kafka(&[("direct", 1)]));
+    for (option, said) in [
+        (&["--connections", "2"][..], "the target is Kafka"),
+        (&["--expiration", "strip"], "the target is Kafka"),
+        (&["--map-key", "a=b"], "--key"),
+        (&["--partitions", "exact"], "rekey"),
+    ] {
+        let refused = dejaq(&[&["plan", &recording, "--to", &target.url()], &DEFAULT_TO[..], option].concat()).expect(2);
+        assert!(refused.stderr.contains(option[0]) && refused.stderr.contains(said), "{}", refused.stderr);
+    }
 }

@@ -84,6 +84,14 @@ impl Background {
     }
 }
 
+impl Drop for Background {
+    fn drop(&mut self) {
+        // Ended already, unless a test failed: then nothing of it must go on beside the others.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Where a recording stands, polled until `done`: a live recording can be read.
 pub(crate) fn wait_until(dir: &Path, what: &str, done: impl Fn(&Value) -> bool) -> Value {
     let began = Instant::now();

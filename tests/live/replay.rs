@@ -18,12 +18,12 @@ fn url(bootstrap: &str) -> String {
 }
 
 /// The run's report.
-fn report(run: &Path) -> Value {
+pub(crate) fn report(run: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(run.join("run.json")).expect("run.json")).expect("JSON")
 }
 
 /// The three equations of docs/MEASUREMENT.md, in total.
-fn assert_books_balance(report: &Value) {
+pub(crate) fn assert_books_balance(report: &Value) {
     let n = |name: &str| report["ledger"][name].as_u64().unwrap_or_else(|| panic!("{name} in {report:#}"));
     assert_eq!(n("read") + n("cloned"), n("scheduled") + n("filtered"), "{report:#}");
     assert_eq!(n("scheduled"), n("sent") + n("skipped"), "{report:#}");
@@ -31,7 +31,7 @@ fn assert_books_balance(report: &Value) {
 }
 
 /// A verdict that is VALID, or INVALID for a reason of timing: these tests share two cores with the brokers.
-fn assert_verdict_is_true(report: &Value) {
+pub(crate) fn assert_verdict_is_true(report: &Value) {
     let timing = ["late pacer", "recording ran dry", "client queue too small", "clock step", "too short"];
     let reasons = report["trust"].as_array().expect("trust");
     for reason in reasons {
@@ -48,7 +48,7 @@ fn say(text: &str) {
 }
 
 /// Real event data beside the checkout, if it is there.
-fn real_data(name: &str) -> Option<PathBuf> {
+pub(crate) fn real_data(name: &str) -> Option<PathBuf> {
     let dir =
         std::env::var_os("DEJAQ_TEST_DATA").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
     let path = dir.join(name);

@@ -3,17 +3,33 @@
 use std::collections::BTreeMap;
 
 use dejaq_shared::broker::endpoint::redact;
+use dejaq_shared::broker::mirror::MirrorBy;
 use dejaq_shared::broker::secret::{HIDDEN, is_secret};
 use dejaq_shared::broker::source::StartAt;
+use dejaq_shared::record::DEFAULT_EXCHANGE;
 use dejaq_shared::units::format_time_ns;
 use serde::Serialize;
 
-use super::{CapturePlan, Compress};
+use super::{CapturePlan, Compress, Wanted};
 
-#[derive(Serialize)]
+/// Deliveries that RabbitMQ sends ahead of acknowledgements when nothing else is set.
+const PREFETCH: u64 = 20_000;
+
+#[derive(Serialize, Default)]
 struct Described<'a> {
     from: String,
-    topics: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topics: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exchanges: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vhosts: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    catch_all: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    firehose: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_queue: Option<&'a str>,
     out: String,
     start: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,14 +55,30 @@ struct Described<'a> {
     properties: BTreeMap<&'a str, &'a str>,
 }
 
+impl<'a> Described<'a> {
+    /// As it would be typed.
+    fn ask_for(&mut self, wanted: &'a Wanted) {
+        match wanted {
+            Wanted::Topics(topics) => self.topics = Some(topics.as_typed()),
+            Wanted::Exchanges(selection) => {
+                let shown = |name: &String| if name.is_empty() { DEFAULT_EXCHANGE.to_owned() } else { name.clone() };
+                self.exchanges = Some(selection.names.iter().map(shown).collect());
+                self.vhosts = (!selection.vhosts.is_empty()).then_some(selection.vhosts.as_slice());
+                self.catch_all = (selection.by == MirrorBy::CatchAll).then_some(true);
+                self.firehose = (selection.by == MirrorBy::Firehose).then_some(true);
+            }
+            Wanted::StreamQueue(queue) => self.stream_queue = Some(queue),
+        }
+    }
+}
+
 impl CapturePlan {
     /// All settings that hold, defaults included, as a configuration file that would give the same plan; secrets are `***`.
     #[must_use]
     pub fn describe(&self) -> String {
         let bytes_per_s = |rate: u64| format!("{rate}B/s");
-        let described = Described {
+        let mut described = Described {
             from: redact(&self.from),
-            topics: self.topics.as_typed(),
             out: self.out.display().to_string(),
             start: match self.start {
                 StartAt::End => "end".to_owned(),
@@ -70,7 +102,9 @@ impl CapturePlan {
             memory: self.memory_budget,
             watch_every: humantime::format_duration(self.watch_every).to_string(),
             properties: self.properties.iter().map(|(k, v)| (k.as_str(), if is_secret(k) { HIDDEN } else { v.as_str() })).collect(),
+            ..Described::default()
         };
+        described.ask_for(&self.wanted);
         // Strings, numbers and one table of strings: always expressible as TOML.
         toml::to_string(&described).unwrap_or_default()
     }
@@ -80,8 +114,18 @@ impl CapturePlan {
     pub fn describe_memory(&self) -> String {
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
         let (m, threads) = (&self.memory, self.compress_threads);
+        let client = match &self.wanted {
+            Wanted::Exchanges(_) => {
+                let prefetch = self.properties.get("prefetch").and_then(|n| n.parse().ok()).unwrap_or(PREFETCH);
+                let size = m.source_queue / prefetch.max(1);
+                format!(
+                    "deliveries of the client's prefetch: {prefetch} of {size} bytes each (RabbitMQ counts them only: with larger messages lower -X prefetch, or they take more)"
+                )
+            }
+            Wanted::Topics(_) | Wanted::StreamQueue(_) => "the client's queue".to_owned(),
+        };
         format!(
-            "memory at most {} MiB of {} MiB:\n  {} MiB {} blocks ({threads} being compressed, one filled, one written)\n  {} MiB compression\n  {} MiB the client's queue\n  the rest program, stacks and streams",
+            "memory at most {} MiB of {} MiB:\n  {} MiB {} blocks ({threads} being compressed, one filled, one written)\n  {} MiB compression\n  {} MiB {client}\n  the rest program, stacks and streams",
             mib(m.total()),
             mib(self.memory_budget),
             mib(m.blocks),

@@ -18,7 +18,7 @@ impl fmt::Display for Scalar {
     }
 }
 
-fn refuse<T>(key: &'static str, found: impl fmt::Display, expected: &str) -> Result<T, ConfigError> {
+pub(super) fn refuse<T>(key: &'static str, found: impl fmt::Display, expected: &str) -> Result<T, ConfigError> {
     Err(ConfigError::Value { key, found: found.to_string(), expected: expected.to_owned() })
 }
 
@@ -71,6 +71,18 @@ pub(super) fn until(text: Option<&str>) -> Result<bool, ConfigError> {
         Some("end") => Ok(true),
         Some(other) => refuse("until", other, "\"end\" (for a time use --for, for a number --records)"),
     }
+}
+
+/// Exchanges have no log: nothing that has passed is there any more, and there is no end.
+pub(super) fn refuse_places(start: StartAt, until_end: bool) -> Result<(), ConfigError> {
+    if start != StartAt::End {
+        let found = if start == StartAt::Beginning { "beginning" } else { "a time" };
+        return refuse("start", found, "\"end\" with exchanges: what they have passed on before is gone");
+    }
+    if until_end {
+        return refuse("until", "end", "--for or --records with exchanges: they have no end");
+    }
+    Ok(())
 }
 
 pub(super) fn records(number: Option<u64>) -> Result<Option<u64>, ConfigError> {

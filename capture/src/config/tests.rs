@@ -1,3 +1,5 @@
+use dejaq_shared::broker::mirror::MirrorBy;
+
 use super::*;
 
 fn minimal() -> CaptureConfig {
@@ -93,4 +95,68 @@ fn values_that_cannot_be_are_named_with_what_was_expected() {
         assert!(error.starts_with(key), "{key}: {error}");
     }
     assert!(minimal().plan().is_ok());
+}
+
+fn exchanges() -> CaptureConfig {
+    CaptureConfig { from: Some("amqp://h".into()), topics: None, exchanges: Some(vec!["orders".into()]), ..minimal() }
+}
+
+#[test]
+fn exchanges_are_described_as_they_were_asked_for() {
+    let selection = |config: CaptureConfig| match config.plan().expect("valid").wanted {
+        Wanted::Exchanges(selection) => Some(selection),
+        Wanted::Topics(_) | Wanted::StreamQueue(_) => None,
+    };
+    let plain = selection(exchanges()).expect("exchanges");
+    assert_eq!((plain.names, plain.vhosts, plain.by), (vec!["orders".to_owned()], Vec::new(), MirrorBy::Bindings));
+    let mut config = exchanges();
+    config.exchanges = Some(vec!["(default)".into(), "with,comma".into()]);
+    config.vhosts = Some(vec!["/".into(), "shop".into()]);
+    config.firehose = Some(true);
+    let described = config.clone().plan().expect("valid").describe();
+    let again: CaptureConfig = toml::from_str(&described).expect("it is a configuration file");
+    assert_eq!(selection(again), selection(config.clone()));
+    let chosen = selection(config).expect("exchanges");
+    assert_eq!((chosen.names, chosen.vhosts.len(), chosen.by), (vec![String::new(), "with,comma".to_owned()], 2, MirrorBy::Firehose));
+    let queue = CaptureConfig { exchanges: None, stream_queue: Some("^log".into()), until: Some("end".into()), ..exchanges() };
+    assert!(queue.plan().expect("valid").describe().contains("stream_queue = \"^log\""));
+}
+
+#[test]
+fn what_does_not_go_together_is_refused_in_words() {
+    type Change = dyn Fn(&mut CaptureConfig);
+    let with = |change: &Change| {
+        let mut config = exchanges();
+        change(&mut config);
+        config.plan().map(|_| ()).expect_err("refused").to_string()
+    };
+    let cases: [(&Change, [&str; 2]); 13] = [
+        (&|c| c.topics = Some(vec!["a".into()]), ["topics", "exchanges"]),
+        (&|c| c.stream_queue = Some("q".into()), ["exchanges", "stream_queue"]),
+        (&|c| c.exchanges = None, ["topics is missing", "--exchanges"]),
+        (&|c| c.exchanges = Some(vec![String::new()]), ["exchanges", "none of them empty"]),
+        (&|c| c.exchanges = Some(vec!["^a".into()]), ["exchanges", "patterns"]),
+        (&|c| c.exchanges = Some(vec!["(default)".into()]), ["exchanges", "firehose"]),
+        (&|c| c.vhosts = Some(vec![String::new()]), ["vhosts", "none of them empty"]),
+        (&|c| (c.catch_all, c.firehose) = (Some(true), Some(true)), ["catch_all", "firehose"]),
+        (&|c| c.until = Some("end".into()), ["until", "--for"]),
+        (&|c| c.start = Some("beginning".into()), ["start", "gone"]),
+        (&|c| c.from = Some("kafka://h".into()), ["exchanges", "amqp://"]),
+        (&|c| (c.exchanges, c.topics) = (None, Some(vec!["a".into()])), ["topics", "kafka://"]),
+        (&|c| (c.exchanges, c.stream_queue, c.firehose) = (None, Some("q".into()), Some(true)), ["firehose", "stream_queue"]),
+    ];
+    for (change, [key, word]) in cases {
+        let error = with(change);
+        assert!(error.starts_with(key) && error.contains(word), "{key}, {word}: {error}");
+    }
+}
+
+#[test]
+fn the_prefetch_is_in_the_memorys_arithmetic() {
+    let told = exchanges().plan().expect("valid").describe_memory();
+    assert!(told.contains("64 MiB deliveries of the client's prefetch: 20000 of 3355 bytes each"), "{told}");
+    let mut config = exchanges();
+    config.properties.insert("prefetch".into(), Scalar::Number(1_000));
+    let told = config.plan().expect("valid").describe_memory();
+    assert!(told.contains("1000 of 67108 bytes each"), "{told}");
 }

@@ -68,6 +68,7 @@ pub(super) fn oversize(lane: &mut Lane, record: &Record<'_>) -> Gap {
 
 /// An upper bound of [`Record::bytes_raw`] that does not walk the headers.
 #[inline]
-pub(super) fn bytes_at_most(record: &Record<'_>) -> usize {
-    record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) + record.headers.as_bytes().len()
+pub(crate) fn bytes_at_most(record: &Record<'_>) -> usize {
+    let strings = [record.key, record.value, record.routing_key].into_iter().flatten().map(<[u8]>::len).sum::<usize>();
+    strings + record.headers.as_bytes().len() + record.properties.as_bytes().len()
 }

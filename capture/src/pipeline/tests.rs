@@ -111,7 +111,7 @@ fn start(log: &Arc<Log>, change: impl FnOnce(&mut Fake)) -> Pipeline {
     let mut fake = Fake { log: Arc::clone(log), room: usize::MAX, sync_fails: false, gate: None, bytes: 0 };
     change(&mut fake);
     let stream = LaneBooks { stream: 0, books: Books::new(0), ended: false };
-    Pipeline::start(fake, vec![stream], 4, 2, Arc::new(SystemClock::new())).expect("threads")
+    Pipeline::start(fake, vec![stream], 4, 2, Arc::new(SystemClock::new()), crate::checkpoint::SYNC_AGE).expect("threads")
 }
 
 fn record(position: i64) -> Record<'static> {
@@ -202,7 +202,7 @@ fn a_stalled_disk_holds_the_reader_and_no_more_than_the_slots_are_taken() {
     for position in 0..4 {
         send_block(&mut pipeline, position).expect("there are four slots");
     }
-    assert!(pipeline.free.recv_timeout(std::time::Duration::from_millis(20)).is_err(), "none is free");
+    assert!(pipeline.free.recv_timeout(Duration::from_millis(20)).is_err(), "none is free");
     assert_eq!(log.written.load(Ordering::SeqCst), 0);
     for _ in 0..4 {
         open.send(()).expect("the writer waits");

@@ -35,21 +35,27 @@ pub(super) struct Writer<R: Recorder> {
     next: u64,
     /// Records that the sync under way will have made durable.
     records_syncing: u64,
+    /// The same of slots.
+    slots_syncing: u64,
+    /// Who waits for all of it.
+    flushing: Vec<Sender<()>>,
 }
 
 impl<R: Recorder> Writer<R> {
-    pub(super) fn new(recorder: R, books: Vec<LaneBooks>, clock: Arc<dyn Clock>, figures: Arc<Figures>) -> Self {
+    pub(super) fn new(recorder: R, books: Vec<LaneBooks>, clock: Arc<dyn Clock>, figures: Arc<Figures>, sync_age: Duration) -> Self {
         figures.bytes_stored.store(recorder.bytes_stored(), Ordering::Relaxed);
         Self {
             recorder,
             books,
             clock,
             figures,
-            sync: SyncPolicy::default(),
+            sync: SyncPolicy::new(sync_age),
             checkpoint: CheckpointPolicy::default(),
             waiting: BTreeMap::new(),
             next: 0,
             records_syncing: 0,
+            slots_syncing: 0,
+            flushing: Vec::new(),
         }
     }
 
@@ -97,6 +103,7 @@ impl<R: Recorder> Writer<R> {
                     self.recorder.note_synced(&ticket?);
                     self.sync.ended();
                     self.figures.records_synced.fetch_max(self.records_syncing, Ordering::Relaxed);
+                    self.figures.slots_synced.fetch_max(self.slots_syncing, Ordering::Relaxed);
                 },
                 default(TICK) => {}
             }
@@ -160,8 +167,10 @@ impl<R: Recorder> Writer<R> {
                 self.recorder.gap(&gap)?;
                 self.figures.gaps.fetch_add(1, Ordering::Relaxed);
             }
-            Event::Attachment { name, media_type, bytes } => self.recorder.attachment(name, media_type, bytes)?,
+            Event::Attachment { name, media_type, bytes } => self.recorder.attachment(&name, &media_type, bytes)?,
             Event::Ancestor(cluster) => self.recorder.ancestor(&cluster)?,
+            // By the syncs that are due anyway, one at a time: of two at once, the one that fails could be the other.
+            Event::Flush { reply } => self.flushing.push(reply),
             Event::Streams { new, reply } => {
                 let numbers = self.recorder.add_streams(&new)?;
                 self.books.extend(numbers.iter().zip(&new).map(|(&stream, (_, start))| LaneBooks {
@@ -185,7 +194,7 @@ impl<R: Recorder> Writer<R> {
             self.recorder.roll()?;
             self.checkpoint.written();
             self.sync.all_synced();
-            self.figures.records_synced.store(Figures::get(&self.figures.records), Ordering::Relaxed);
+            self.all_synced();
         } else if self.checkpoint.is_due(now) {
             self.recorder.checkpoint(&self.books)?;
             self.checkpoint.written();
@@ -193,12 +202,27 @@ impl<R: Recorder> Writer<R> {
         self.account(before, now);
         if self.sync.begin(now) {
             self.records_syncing = Figures::get(&self.figures.records);
+            self.slots_syncing = self.next;
             match self.recorder.ticket()? {
                 // There is room for one, and one is under way at most.
                 Some(ticket) => drop(request.send(ticket)),
                 None => self.sync.ended(),
             }
         }
+        if self.sync.is_clean() {
+            // A slot may have had nothing to write, or a sync nothing to do: streams are synced as they are added.
+            self.all_synced();
+            for reply in self.flushing.drain(..) {
+                // Whoever has gone needs no answer.
+                let _ = reply.send(());
+            }
+        }
         Ok(())
+    }
+
+    /// Everything that is written is on stable storage.
+    fn all_synced(&self) {
+        self.figures.records_synced.fetch_max(Figures::get(&self.figures.records), Ordering::Relaxed);
+        self.figures.slots_synced.fetch_max(self.next, Ordering::Relaxed);
     }
 }

@@ -4,7 +4,8 @@ use dejaq_shared::broker::BrokerError;
 use dejaq_shared::broker::source::{Source, StartAt};
 use dejaq_shared::record::{Lane, Stream, StreamIx};
 
-use super::{ATTEMPTS, Ended, LOOK_TIMEOUT, Session, nanos};
+use super::{ATTEMPTS, Ended, LOOK_TIMEOUT, Session};
+use crate::gauge::nanos;
 use crate::intake::Phase;
 use crate::taker::Todo;
 use crate::takeup::{Begin, Cluster, Seen, known_streams, topics_there};
@@ -22,11 +23,11 @@ impl<S: Source> Session<'_, S> {
         // Positions are noted before the question: what the answer proves is what was read before it.
         let asked: Vec<(StreamIx, i64)> =
             self.taker.intake.in_phase(Phase::Reading).filter_map(|ix| Some((ix, self.taker.intake.books(ix)?.next))).collect();
-        let topics = match topics_there(&mut self.source, &self.plan.topics, LOOK_TIMEOUT) {
+        let topics = match topics_there(&mut self.source, self.topics, LOOK_TIMEOUT) {
             Ok(topics) => topics,
             Err(error) => return self.try_again(error),
         };
-        let seen = known_streams(&self.taker.intake, &self.plan.topics);
+        let seen = known_streams(&self.taker.intake, self.topics);
         let changes = self.watch.diff(seen.iter().map(Seen::as_known), &topics, false);
         for (ix, next) in asked {
             if changes.contains(&Change::Same(ix)) {
@@ -34,7 +35,7 @@ impl<S: Source> Session<'_, S> {
             }
         }
         let news = changes.iter().any(|c| matches!(c, Change::New { .. } | Change::Back(_)));
-        let cluster = match news.then(|| Cluster::ask(&mut self.source, &self.plan.topics, false, LOOK_TIMEOUT)).transpose() {
+        let cluster = match news.then(|| Cluster::ask(&mut self.source, self.topics, false, LOOK_TIMEOUT)).transpose() {
             Ok(cluster) => cluster,
             Err(error) => return self.try_again(error),
         };
@@ -56,7 +57,7 @@ impl<S: Source> Session<'_, S> {
 
     fn try_again(&mut self, error: BrokerError) -> Result<bool, Ended> {
         // A right may be given back; but what is to end shall not wait for that.
-        let over = self.until.end && matches!(error, BrokerError::MissingRight { .. });
+        let over = self.gauge.until.end && matches!(error, BrokerError::MissingRight { .. });
         if over || matches!(error, BrokerError::Fatal(_)) {
             return Err(error.into());
         }
@@ -106,7 +107,7 @@ impl<S: Source> Session<'_, S> {
             return;
         }
         let (attempts, detail) = self.attempts.get(&ix).cloned().unwrap_or_default();
-        if self.until.end && attempts >= ATTEMPTS {
+        if self.gauge.until.end && attempts >= ATTEMPTS {
             if let Some(gap) = self.taker.intake.give_up(ix, &detail, self.taker.wall_now()) {
                 self.taker.gap(*gap);
             }

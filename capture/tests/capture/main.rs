@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use dejaq_capture::{Capture, CaptureConfig, CaptureError, CaptureSummary};
+use dejaq_shared::broker::source::TopicSelection;
 use dejaq_shared::clock::{Clock, SystemClock};
 use dejaq_shared::record::{RecordFlags, StreamIx};
 use dejaq_shared::segment::block_read::{Block, Wanted};
@@ -62,7 +63,8 @@ impl Bench {
         let plan = self.config.clone().plan().expect("a valid plan");
         let client = [("isolation.level".to_owned(), "read_uncommitted".to_owned())];
         let capture = Capture { plan: &plan, client: &client, clock: &clock, stop: &stop };
-        capture.run(FakeSource::new(&self.world, &stop), &mut |_| {})
+        let topics = TopicSelection::parse(self.config.topics.iter().flatten().map(String::as_str)).expect("valid patterns");
+        capture.run(FakeSource::new(&self.world, &stop), &topics, &mut |_| {})
     }
 
     fn out(&self) -> std::path::PathBuf {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dejaq_shared::broker::secret::{HIDDEN, is_secret};
 
 use super::Options;
+use crate::fit::DeadLettered;
 use crate::schedule::Pace;
 
 impl Options {
@@ -50,6 +51,14 @@ impl Options {
             ("expand", json!(self.expand)),
             ("shard", json!(self.shard.map(|shard| shard.to_string()))),
             ("create-topics", json!(self.create_topics)),
+            ("create-topology", json!(self.create_topology)),
+            ("connections", json!(self.connections)),
+            ("key", json!(self.fit.key.to_string())),
+            ("routing-key", json!(self.fit.routing_key.to_string())),
+            ("map-key", json!(self.fit.map_key.iter().map(|(old, new)| format!("{old}={new}")).collect::<Vec<_>>())),
+            ("expiration", json!(self.fit.expiration.name())),
+            ("dead-lettered", json!(self.fit.dead_lettered.map(DeadLettered::name))),
+            ("strip-reply-to", json!(self.fit.strip_reply_to)),
             ("measure-topics", json!(self.measure_topics)),
             ("scratch", json!(self.scratch)),
             ("allow-unknown-source", json!(self.allow_unknown_source)),

@@ -6,6 +6,7 @@ use dejaq_shared::segment::walk::each_record;
 
 use super::{Copies, CopyKeys, LoopKeys, OneShot};
 use crate::batch::Route;
+use crate::fit::Fit;
 use crate::hash;
 
 /// Keys that cannot be multiplied.
@@ -41,11 +42,11 @@ pub struct Survey {
     pub records: u64,
 }
 
-/// Looks at the keys of all streams that have a route. Damaged blocks are left out: replay reports them.
+/// Looks at the keys, as they are at the target, of all streams that have a route. Damaged blocks are left out: replay reports them.
 ///
 /// # Errors
 /// [`SurveyError`].
-pub fn survey(recording: &Recording, routes: &[Option<Route>], copies: &Copies) -> Result<Survey, SurveyError> {
+pub fn survey(recording: &Recording, routes: &[Option<Route>], fit: &Fit, copies: &Copies) -> Result<Survey, SurveyError> {
     let keys = CopyKeys::new(&copies.suffix);
     let mut found = Survey { one_shot: (copies.loop_keys == LoopKeys::OneShot).then(OneShot::default), ..Survey::default() };
     each_record(
@@ -53,6 +54,10 @@ pub fn survey(recording: &Recording, routes: &[Option<Route>], copies: &Copies) 
         |_| true,
         |ix, record| {
             let Some(route) = routes.get(ix as usize).copied().flatten() else { return Ok(()) };
+            let record = fit.keyed(record);
+            if fit.leaves_out(&record) {
+                return Ok(());
+            }
             found.records += 1;
             let Some(key) = record.key else {
                 found.without_key += 1;

@@ -24,6 +24,8 @@ const ORIGIN_NS: i64 = 1_800_000_000_000_000_000;
 struct ClientSink {
     taken: Sender<usize>,
     said: Arc<Mutex<(Vec<Said>, i64)>>,
+    /// So many times it says first that its broker asked everybody to hold.
+    blocks: usize,
     /// Where a system under test hears it.
     heard: Option<Sender<Said>>,
 }
@@ -36,6 +38,10 @@ struct ClientCompletions {
 
 impl Sink for ClientSink {
     fn submit(&mut self, message: &Outgoing<'_>) -> Result<(), Refusal> {
+        if let Some(left) = self.blocks.checked_sub(1) {
+            self.blocks = left;
+            return Err(Refusal::Blocked);
+        }
         self.taken.try_send(message.tag).map_err(|_| Refusal::QueueFull)?;
         if let Some(heard) = &self.heard {
             // A system that broke does not listen any more.
@@ -80,6 +86,7 @@ struct Case {
     repeat: bool,
     answer: fn(usize) -> Option<Fate>,
     breaks_at: usize,
+    blocks: usize,
     drain_ns: u64,
     stop_at: u64,
     remove_dir: bool,
@@ -101,6 +108,7 @@ impl Case {
             repeat: false,
             answer: |_| Some(Fate::Acked),
             breaks_at: usize::MAX,
+            blocks: 0,
             drain_ns: 0,
             stop_at: u64::MAX,
             remove_dir: false,
@@ -147,7 +155,7 @@ impl Case {
         let mut completions = ClientCompletions { taken, answer: self.answer, number: 0, breaks_at: self.breaks_at };
         let stop = AtomicBool::new(false);
         let clock = Arc::new(SystemClock::new());
-        let mut sink = ClientSink { taken: to, said: Arc::clone(&self.said), heard: self.heard.take() };
+        let mut sink = ClientSink { taken: to, said: Arc::clone(&self.said), blocks: self.blocks, heard: self.heard.take() };
         let (waits, stop_at, stop_waiting) = (&mut self.waits, self.stop_at, self.stop_waiting);
         run(setup, &kept, &mut sink, &mut completions, &mut self.feed, &clock, &stop, &mut |progress| {
             *waits += usize::from(progress.starts_in_ns > 0);
@@ -172,7 +180,7 @@ fn a_run_leaves_everything_that_a_report_needs() {
     let mut names: Vec<String> =
         std::fs::read_dir(dir.path()).expect("there").map(|e| e.expect("entry").file_name().to_string_lossy().into_owned()).collect();
     names.sort_unstable();
-    assert_eq!(names, ["counts.csv", "latency.hlog", "run.json", "seconds.csv", "streams.csv"]);
+    assert_eq!(names, ["counts.csv", "intervals.csv", "latency.hlog", "run.json", "shape.json", "streams.csv"]);
     let streams = std::fs::read_to_string(dir.path().join("streams.csv")).expect("there");
     assert!(streams.contains("t/0,1000,0,0,1000,0,1000,1000,0,0\n"), "{streams}");
     let json: serde_json::Value = serde_json::from_slice(&std::fs::read(dir.path().join("run.json")).expect("there")).expect("json");
@@ -295,4 +303,12 @@ fn stopped_before_its_start_a_run_sends_nothing() {
     assert!(report.notes.iter().any(|n| n.contains("stopped")), "{:?}", report.notes);
 }
 
+#[test]
+fn while_its_broker_asks_to_hold_nothing_is_lost_and_the_hold_is_the_target_s() {
+    let dir = tempfile::tempdir().expect("tmp");
+    let report = Case { blocks: 50, ..Case::new() }.run(dir.path()).expect("a report");
+    assert_eq!((report.ledger.counts.acked, report.ledger.counts.imbalance()), (2_000, None));
+    assert!(report.holds.blocked_ns > 0 && report.holds.full_queue_ns == 0, "{:?}", report.holds);
+    assert!(reasons(&report).is_empty(), "{:?}", report.trust);
+}
 mod observed;

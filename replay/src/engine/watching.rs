@@ -28,8 +28,8 @@ pub struct Progress {
     pub sent: u64,
     /// Messages without an answer yet.
     pub in_flight: usize,
-    /// Time held back by a full client queue.
-    pub full_queue_ns: u64,
+    /// Time held back by the target: by a full client queue, or because its broker asked to.
+    pub pushed_back_ns: u64,
     /// The latencies of the last seconds that are whole.
     pub recent: RecentLatency,
     /// The tag of each rule of `--expand`, and how many different values of it were sent so far.
@@ -113,7 +113,7 @@ impl<'a, C: Clock> Watching<'a, C> {
             scheduled: live.scheduled.load(Ordering::Relaxed),
             sent: live.sent.load(Ordering::Relaxed),
             in_flight: shared.slots.in_flight(),
-            full_queue_ns: live.full_queue_ns.load(Ordering::Relaxed),
+            pushed_back_ns: live.pushed_back_ns.load(Ordering::Relaxed),
             recent: lock(&shared.recent).now(),
             distinct: self.rules.iter().map(|rule| rule.tag.clone()).zip(lock(&shared.distinct).iter().copied()).collect(),
             observed: observing.now(),

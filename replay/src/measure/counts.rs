@@ -1,8 +1,8 @@
-//! What was planned and what was sent, per 100 ms and per second: the counts that fidelity and compare need.
+//! What was planned, sent and confirmed, per 100 ms and per second: the counts that fidelity and compare need.
 //!
-//! Planned counts are filed by intended time, sent ones by the time of sending. Both only move forward, each at its own
+//! Planned counts are filed by intended time, sent and confirmed ones by when that was. Each only moves forward, each at its own
 //! pace (when a target pushes back, hours apart), so a count goes out as soon as its bucket is left behind: memory is
-//! flat, and the two series are separate rows of one file.
+//! flat, and the series are separate rows of one file.
 
 /// The length of a bucket.
 pub const BUCKET_NS: u64 = 100_000_000;
@@ -13,8 +13,12 @@ const SECOND_NS: u64 = 1_000_000_000;
 pub enum Series {
     /// By intended time.
     Planned,
+    /// By the time that a ceiling let it have; only in runs with one.
+    Allowed,
     /// By the time of sending.
     Sent,
+    /// By the time of the confirmation.
+    Acked,
 }
 
 impl Series {
@@ -23,7 +27,9 @@ impl Series {
     pub fn name(self) -> &'static str {
         match self {
             Self::Planned => "planned",
+            Self::Allowed => "allowed",
             Self::Sent => "sent",
+            Self::Acked => "acked",
         }
     }
 }
@@ -37,6 +43,36 @@ pub struct BucketRow {
     pub bucket: u64,
     /// How many.
     pub count: u64,
+}
+
+/// The bucket that a series is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenBucket(BucketRow);
+
+impl OpenBucket {
+    /// The first bucket of a series.
+    #[must_use]
+    pub fn new(series: Series) -> Self {
+        Self(BucketRow { series, bucket: 0, count: 0 })
+    }
+
+    /// Counts so many, `run_ns` after the start; an earlier bucket than the open one counts as that. Returns the bucket that
+    /// this leaves behind, if there is something in it.
+    pub fn add(&mut self, run_ns: u64, count: u64) -> Option<BucketRow> {
+        let bucket = run_ns / BUCKET_NS;
+        let before = self.0;
+        if bucket > before.bucket {
+            self.0 = BucketRow { bucket, count: 0, ..before };
+        }
+        self.0.count += count;
+        Some(before).filter(|row| row.count > 0 && row.bucket < bucket)
+    }
+
+    /// What is open, if there is something in it.
+    #[must_use]
+    pub fn end(self) -> Option<BucketRow> {
+        Some(self.0).filter(|row| row.count > 0)
+    }
 }
 
 /// One second of intended time (with `--max`: of sending), complete on the pacer's side.
@@ -62,8 +98,9 @@ pub trait PaceLog {
 #[derive(Debug)]
 pub struct Tally {
     scheduled: bool,
-    planned: (u64, u64),
-    sent: (u64, u64),
+    planned: OpenBucket,
+    allowed: OpenBucket,
+    sent: OpenBucket,
     second: SecondRow,
     peak_per_s: u64,
 }
@@ -72,13 +109,16 @@ impl Tally {
     /// Nothing counted yet. Without a schedule there is no planned series.
     #[must_use]
     pub fn new(scheduled: bool) -> Self {
-        Self { scheduled, planned: (0, 0), sent: (0, 0), second: SecondRow::default(), peak_per_s: 0 }
+        let [planned, allowed, sent] = [Series::Planned, Series::Allowed, Series::Sent].map(OpenBucket::new);
+        Self { scheduled, planned, allowed, sent, second: SecondRow::default(), peak_per_s: 0 }
     }
 
     /// A record is due, `run_ns` after the start.
     pub fn planned(&mut self, run_ns: u64, log: &mut impl PaceLog) {
-        if self.scheduled {
-            step(&mut self.planned, run_ns / BUCKET_NS, Series::Planned, log);
+        if self.scheduled
+            && let Some(row) = self.planned.add(run_ns, 1)
+        {
+            log.bucket(row);
         }
         let second = run_ns / SECOND_NS;
         if second > self.second.second {
@@ -88,9 +128,18 @@ impl Tally {
         self.second.scheduled += 1;
     }
 
+    /// A ceiling lets the record given last be sent, `run_ns` after the start.
+    pub fn allowed(&mut self, run_ns: u64, log: &mut impl PaceLog) {
+        if let Some(row) = self.allowed.add(run_ns, 1) {
+            log.bucket(row);
+        }
+    }
+
     /// The record given last was sent, `run_ns` after the start.
     pub fn sent(&mut self, run_ns: u64, log: &mut impl PaceLog) {
-        step(&mut self.sent, run_ns / BUCKET_NS, Series::Sent, log);
+        if let Some(row) = self.sent.add(run_ns, 1) {
+            log.bucket(row);
+        }
     }
 
     /// The record given last was not sent.
@@ -101,10 +150,8 @@ impl Tally {
     /// Gives out what is open.
     pub fn end(&mut self, log: &mut impl PaceLog) {
         self.close_second(log);
-        for (series, (bucket, count)) in [(Series::Planned, self.planned), (Series::Sent, self.sent)] {
-            if count > 0 {
-                log.bucket(BucketRow { series, bucket, count });
-            }
+        for row in [self.planned, self.allowed, self.sent].into_iter().filter_map(OpenBucket::end) {
+            log.bucket(row);
         }
     }
 
@@ -120,16 +167,6 @@ impl Tally {
             log.second(self.second);
         }
     }
-}
-
-fn step(open: &mut (u64, u64), bucket: u64, series: Series, log: &mut impl PaceLog) {
-    if bucket > open.0 {
-        if open.1 > 0 {
-            log.bucket(BucketRow { series, bucket: open.0, count: open.1 });
-        }
-        *open = (bucket, 0);
-    }
-    open.1 += 1;
 }
 
 #[cfg(test)]

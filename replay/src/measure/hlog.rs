@@ -2,7 +2,7 @@
 //!
 //! Values are nanoseconds. Tags: `schedule_error`, `service`, `response` per second of intended time, and
 //! `topic:NAME:service`, `topic:NAME:response` per ten seconds. It holds answered messages only: failed, unknown and
-//! skipped ones have no latency, and values over an hour have no place; `seconds.csv` counts them.
+//! skipped ones have no latency, and values over an hour have no place; `intervals.csv` counts them.
 
 use std::io::Write;
 use std::time::Duration;
@@ -48,7 +48,7 @@ impl<'a, W: Write> Hlog<'a, W> {
     pub fn begin(out: &'a mut W, serializer: &'a mut V2DeflateSerializer, t0_unix_ns: i64, topics: Vec<String>) -> Result<Self, HlogError> {
         let t0 = system_time(t0_unix_ns);
         let writer = IntervalLogWriterBuilder::new()
-            .add_comment("[Logged with dejaq; values in nanoseconds; answered messages only, see seconds.csv for the others]")
+            .add_comment("[Logged with dejaq; values in nanoseconds; answered messages only, see intervals.csv for the others]")
             .with_start_time(t0)
             .with_base_time(t0)
             .with_max_value_divisor(1_000_000.0)

@@ -34,17 +34,46 @@ impl<C: Counter> Latency<C> {
         self.overflow += u64::from(!filed);
     }
 
+    /// Files a value that came `count` times.
+    pub fn record_many(&mut self, ns: u64, count: u64) {
+        self.max_ns = self.max_ns.max(ns);
+        let times = C::from_u64(count).unwrap_or_else(C::zero);
+        let filed = ns <= LATENCY_NS_MAX && self.make().is_some_and(|h| h.record_n(ns, times).is_ok());
+        self.overflow += if filed { 0 } else { count };
+    }
+
     /// Adds all values of another histogram.
     pub fn merge<D: Counter>(&mut self, other: &Latency<D>) {
         self.overflow += other.overflow;
         self.max_ns = self.max_ns.max(other.max_ns);
-        let Some(theirs) = other.histogram.as_ref() else { return };
+        if let Some(theirs) = &other.histogram {
+            self.add(theirs);
+        }
+    }
+
+    /// Adds all values of a histogram of these bounds, such as one that was read from an interval log.
+    pub fn add<D: Counter>(&mut self, theirs: &Histogram<D>) {
+        // Whoever knows the exact maximum has set it by now.
+        self.max_ns = self.max_ns.max(if theirs.is_empty() { 0 } else { theirs.lowest_equivalent(theirs.max()) });
         let Some(mine) = self.make() else { return };
         for step in theirs.iter_recorded() {
             let count = C::from_u64(step.count_at_value().as_u64()).unwrap_or_else(C::zero);
             // Same bounds, so there is a place.
             let _ = mine.record_n(step.value_iterated_to(), count);
         }
+    }
+
+    /// The values at these quantiles, ascending, each in millionths; over the values and `unanswered` infinities, `None` where
+    /// one falls beyond the histogram.
+    #[must_use]
+    pub fn at_millionths(&self, quantiles: &[u64], unanswered: u64) -> Vec<Option<u64>> {
+        let all = self.count() + unanswered;
+        self.values_at(&quantiles.iter().map(|millionths| rank(all, *millionths, 1_000_000)).collect::<Vec<_>>())
+    }
+
+    /// The exact maximum, where it is known.
+    pub fn know_max(&mut self, max_ns: u64) {
+        self.max_ns = self.max_ns.max(max_ns);
     }
 
     /// How many values were filed, overflows included.
@@ -63,8 +92,8 @@ impl<C: Counter> Latency<C> {
     #[must_use]
     pub fn summary(&self, unanswered: u64) -> LatencySummary {
         let all = self.count() + unanswered;
-        let ranks = QUANTILES.map(|(thousandths, _)| rank(all, thousandths));
-        let values = self.values_at(ranks);
+        let ranks = QUANTILES.map(|(thousandths, _)| rank(all, thousandths, 1_000));
+        let values = self.values_at(&ranks);
         LatencySummary {
             count: self.count(),
             unanswered,
@@ -90,14 +119,14 @@ impl<C: Counter> Latency<C> {
     }
 
     /// The values at ascending ranks (from 1); `None` beyond the histogram.
-    fn values_at<const N: usize>(&self, ranks: [u64; N]) -> [Option<u64>; N] {
-        let mut out = [None; N];
+    fn values_at(&self, ranks: &[u64]) -> Vec<Option<u64>> {
+        let mut out = vec![None; ranks.len()];
         let Some(histogram) = &self.histogram else { return out };
         let mut seen = 0;
         let mut next = 0;
         for step in histogram.iter_recorded() {
             seen += step.count_at_value().as_u64();
-            while next < N && ranks[next] > 0 && ranks[next] <= seen {
+            while next < ranks.len() && ranks[next] > 0 && ranks[next] <= seen {
                 // The histogram answers with the top of a bucket, which can lie above every value.
                 out[next] = Some(step.value_iterated_to().min(self.max_ns));
                 next += 1;
@@ -110,9 +139,9 @@ impl<C: Counter> Latency<C> {
 /// The published quantiles in thousandths, and their names.
 pub const QUANTILES: [(u64, &str); 4] = [(500, "p50"), (900, "p90"), (990, "p99"), (999, "p999")];
 
-/// The rank of a quantile among `count` values: ⌈q · count⌉.
-fn rank(count: u64, thousandths: u64) -> u64 {
-    u64::try_from((u128::from(count) * u128::from(thousandths)).div_ceil(1_000)).unwrap_or(count)
+/// The rank of a quantile among `count` values: ⌈q · count⌉, with q in parts of `whole`.
+fn rank(count: u64, parts: u64, whole: u64) -> u64 {
+    u64::try_from((u128::from(count) * u128::from(parts)).div_ceil(u128::from(whole))).unwrap_or(count)
 }
 
 /// A histogram's percentiles, as in `run.json`.

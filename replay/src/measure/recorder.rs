@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use dejaq_shared::broker::sink::{Completion, Fate};
 
-use super::counts::SecondRow;
+use super::counts::{BucketRow, OpenBucket, SecondRow, Series};
 use dejaq_shared::record::StreamIx;
 
 use super::latency::Latency;
@@ -61,6 +61,8 @@ pub struct ClosedSecond {
     pub unknown: u64,
     /// Whether each of its messages is accounted for.
     pub complete: bool,
+    /// The longest that one of them was held back, by a ceiling or a full queue.
+    pub held_max_ns: u64,
     /// Its histograms.
     pub latencies: Latencies<u32>,
 }
@@ -151,6 +153,8 @@ pub struct Recorder {
     first_second: u64,
     topics: VecDeque<ClosedTopics>,
     closed: Vec<Closed>,
+    confirmed: OpenBucket,
+    buckets: Vec<BucketRow>,
 }
 
 impl Recorder {
@@ -169,6 +173,8 @@ impl Recorder {
             first_second: 0,
             topics: VecDeque::new(),
             closed: Vec::new(),
+            confirmed: OpenBucket::new(Series::Acked),
+            buckets: Vec::new(),
         }
     }
 
@@ -177,15 +183,25 @@ impl Recorder {
         self.closed.drain(..)
     }
 
+    /// The buckets of confirmations that were left behind since the last call.
+    pub fn take_buckets(&mut self) -> std::vec::Drain<'_, BucketRow> {
+        self.buckets.drain(..)
+    }
+
     /// Takes answers that were seen at `now_ns`. Every row that the pacer gave out before it sent these messages must have
     /// been taken before ([`Recorder::left_behind`]).
     pub fn completed(&mut self, completions: &[Completion], now_ns: u64) {
+        let mut acked = 0;
         for completion in completions {
             match self.slots.take(completion.tag) {
-                Some(sent) => self.answered(&sent, completion.fate, now_ns),
+                Some(sent) => {
+                    acked += u64::from(completion.fate == Fate::Acked);
+                    self.answered(&sent, completion.fate, now_ns);
+                }
                 None => self.books.stray += 1,
             }
         }
+        self.buckets.extend(self.confirmed.add(now_ns.saturating_sub(self.t0_ns), acked));
     }
 
     /// The pacer has left a second behind.
@@ -216,6 +232,7 @@ impl Recorder {
         while let Some(topics) = self.topics.pop_front() {
             self.closed.push(Closed::Topics(topics));
         }
+        self.buckets.extend(self.confirmed.end());
         if self.books.after_close > 0 {
             let topics = std::mem::replace(&mut self.straggling_topics, ClosedTopics::new(0, self.classes));
             self.closed.push(Closed::Stragglers(Box::new(std::mem::take(&mut self.stragglers)), topics));
@@ -241,6 +258,10 @@ impl Recorder {
                     Fate::Unknown(_) => open.closed.unknown += 1,
                 }
                 complete = open.is_complete();
+                if self.scheduled {
+                    let held_ns = sent.sent_ns.saturating_sub(sent.intended_ns).saturating_sub(sent.late_ns);
+                    open.closed.held_max_ns = open.closed.held_max_ns.max(held_ns);
+                }
                 file(&mut open.closed.latencies, self.scheduled, sent, fate, now_ns);
             }
             None => {

@@ -1,7 +1,7 @@
 //! The directory and its files.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,9 @@ pub enum RunDirError {
     /// There is something in it.
     #[error("run directory {} is not empty: give a new one with --run", .0.display())]
     NotEmpty(PathBuf),
+    /// There is no `run.json`.
+    #[error("{} has no run.json: it is no run directory, or the run was killed within its first second", .0.display())]
+    NoReport(PathBuf),
     /// The system refused.
     #[error("cannot {what} {}: {source}", .path.display())]
     Io {
@@ -33,6 +36,9 @@ pub enum RunDirError {
     },
 }
 
+/// What is read of a file of JSON at most; dejaq's own are far smaller.
+const JSON_BYTES_MAX: u64 = 64 << 20;
+
 /// The name of the report in a run directory.
 pub const RUN_JSON: &str = "run.json";
 /// The interval log.
@@ -40,7 +46,7 @@ pub const LATENCY_HLOG: &str = "latency.hlog";
 /// Planned and sent per 100 ms.
 pub const COUNTS_CSV: &str = "counts.csv";
 /// Per second of intended time.
-pub const SECONDS_CSV: &str = "seconds.csv";
+pub const INTERVALS_CSV: &str = "intervals.csv";
 /// Per stream.
 pub const STREAMS_CSV: &str = "streams.csv";
 
@@ -71,6 +77,12 @@ impl RunDir {
             return Err(RunDirError::NotEmpty(path.to_owned()));
         }
         Ok(Self { path: path.to_owned() })
+    }
+
+    /// The directory of a run that has been, or goes on elsewhere: to add a file to it.
+    #[must_use]
+    pub fn open(path: &Path) -> Self {
+        Self { path: path.to_owned() }
     }
 
     /// Where it is.
@@ -146,12 +158,26 @@ impl RunDir {
 /// # Errors
 /// [`RunDirError`].
 pub fn read_report(run: &Path) -> Result<RunReport, RunDirError> {
-    let path = run.join(RUN_JSON);
-    let bytes = fs::read(&path).map_err(|source| RunDirError::Io { what: "read", path: path.clone(), source })?;
-    serde_json::from_slice(&bytes)
-        .map_err(|e| RunDirError::Malformed { path, reason: format!("not a run.json that this build reads: {e}") })
+    read_json(run, RUN_JSON)?.ok_or_else(|| RunDirError::NoReport(run.to_owned()))
 }
 
+/// Reads a file of JSON in a run directory; `None` when there is none.
+///
+/// # Errors
+/// [`RunDirError`].
+pub fn read_json<T: serde::de::DeserializeOwned>(run: &Path, name: &str) -> Result<Option<T>, RunDirError> {
+    let path = run.join(name);
+    let mut bytes = Vec::new();
+    match File::open(&path).and_then(|file| file.take(JSON_BYTES_MAX).read_to_end(&mut bytes)) {
+        Ok(_) => {}
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(RunDirError::Io { what: "read", path, source }),
+    }
+    let found = serde_json::from_slice(&bytes);
+    found.map(Some).map_err(|e| RunDirError::Malformed { path, reason: format!("not a {name} that this build reads: {e}") })
+}
+
+/// What a file that grows is called.
 fn part(name: &str) -> String {
     format!("{name}.part")
 }

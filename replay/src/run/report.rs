@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dejaq_shared::outcome::Outcome;
 use serde::{Deserialize, Serialize};
 
+use crate::fit::FitReport;
 use crate::ledger::{Counts, Reasons};
 use crate::measure::latency::LatencySummary;
 use crate::run::observed::ObservedReport;
@@ -30,10 +31,16 @@ pub struct RunReport {
     pub delivered: Option<f64>,
     /// The books.
     pub ledger: LedgerReport,
-    /// The latencies.
+    /// The latencies of the measured window.
     pub latency: LatencyReport,
+    /// What was left out of the latencies as warm-up; `null`: nothing.
+    #[serde(default)]
+    pub warm_up: Option<WarmUpReport>,
     /// Messages per second.
     pub rate: RateReport,
+    /// The command as it was typed, word by word, secrets left out.
+    #[serde(default)]
+    pub command: Vec<String>,
     /// Every option as it held, secrets left out.
     pub config: BTreeMap<String, serde_json::Value>,
     /// The seed.
@@ -56,6 +63,9 @@ pub struct RunReport {
     pub holds: HoldsReport,
     /// Records sent before one of lower position in their stream and pass.
     pub order_violations: u64,
+    /// What messages lost on their way to the target: `stripped`, `not_carried`.
+    #[serde(flatten)]
+    pub fit: FitReport,
     /// Latency by topic: the largest ones and `other`.
     pub topics: Vec<TopicReport>,
     /// What was observed of the system under test; `null`: nothing was looked at.
@@ -92,6 +102,19 @@ pub struct LatencyReport {
     pub end_to_end: Option<LatencySummary>,
 }
 
+/// The warm-up: it is in the books and the files of intervals, and not in [`RunReport::latency`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WarmUpReport {
+    /// The first second of the measured window, counted from the start of the run.
+    pub until_s: u64,
+    /// Messages scheduled in the warm-up; all were confirmed.
+    pub scheduled: u64,
+    /// Acked − sent, of the warm-up alone.
+    pub service: LatencySummary,
+    /// Acked − intended, of the warm-up alone.
+    pub response: Option<LatencySummary>,
+}
+
 /// Messages per second; `null` where it makes no sense (a single message, `--max`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct RateReport {
@@ -117,6 +140,9 @@ pub struct HoldsReport {
     pub ceiling_ns: u64,
     /// By a full client queue, in nanoseconds.
     pub full_queue_ns: u64,
+    /// By a broker that asked everybody to hold, in nanoseconds.
+    #[serde(default)]
+    pub blocked_ns: u64,
     /// The most lateness of a message that no hold explains, in nanoseconds.
     pub lateness_max_ns: u64,
 }

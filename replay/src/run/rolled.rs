@@ -1,7 +1,7 @@
 //! Files that grow, one for each hour of the run: so that a crash on the second day keeps the first.
 //!
-//! The file of the first hour has the plain name (`seconds.csv`), that of a later hour bears its number before the dot
-//! (`seconds-0001.csv` is the second hour, counted by intended time). Each is a whole file of its kind, with the same head.
+//! The file of the first hour has the plain name (`intervals.csv`), that of a later hour bears its number before the dot
+//! (`intervals-0001.csv` is the second hour, counted by intended time). Each is a whole file of its kind, with the same head.
 //! It is synced and gets its name when its hour is over, which shows in the first row of a later one; until then it is
 //! called `NAME.part`. An hour without a row has no file; the first hour always has one. One file is open at a time: rows
 //! never go back to an hour that is over.
@@ -101,17 +101,26 @@ fn name_of(name: &str, hour: u64) -> String {
     }
 }
 
-/// The files of a kind (such as `seconds.csv`) in a run directory, by hour. Those of a run that was killed are without the
+/// The files of a kind (such as `intervals.csv`) in a run directory, by hour. Those of a run that was killed are without the
 /// hour that was not over.
 ///
 /// # Errors
 /// When the directory cannot be read.
 pub fn files(run: &Path, name: &str) -> io::Result<Vec<PathBuf>> {
+    Ok(files_so_far(run, name)?.into_iter().filter(|path| path.extension().is_none_or(|e| e != "part")).collect())
+}
+
+/// As [`files`], and the one that was growing when the run was killed, or is still growing: its last line may be torn.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn files_so_far(run: &Path, name: &str) -> io::Result<Vec<PathBuf>> {
     let (stem, kind) = name.split_once('.').unwrap_or((name, ""));
     let mut found = Vec::new();
     for entry in std::fs::read_dir(run)? {
         let entry = entry?;
-        let Some(text) = entry.file_name().to_str().map(str::to_owned) else { continue };
+        let Some(called) = entry.file_name().to_str().map(str::to_owned) else { continue };
+        let text = called.strip_suffix(".part").unwrap_or(&called);
         let hour = if text == name {
             Some(0)
         } else {
@@ -143,17 +152,17 @@ mod tests {
     fn an_hour_that_is_over_is_whole_while_the_next_one_grows() {
         let tmp = tempfile::tempdir().expect("tmp");
         let dir = RunDir::create(tmp.path()).expect("empty");
-        let rolled = Rolled::open(&dir, "seconds.csv").expect("open");
+        let rolled = Rolled::open(&dir, "intervals.csv").expect("open");
         writeln!(&rolled, "head").expect("write");
         for second in [0, 3_599, 3_600, 2, 3 * HOUR_S] {
             rolled.reach(second).expect("reach");
             writeln!(&rolled, "{second}").expect("write");
         }
-        assert_eq!(names(tmp.path()), ["seconds-0001.csv", "seconds-0003.csv.part", "seconds.csv"], "the third hour is still open");
-        assert_eq!(read(&tmp.path().join("seconds.csv")), "head\n0\n3599\n");
-        assert_eq!(read(&tmp.path().join("seconds-0001.csv")), "head\n3600\n2\n", "a late row stays with the open hour");
+        assert_eq!(names(tmp.path()), ["intervals-0001.csv", "intervals-0003.csv.part", "intervals.csv"], "the third hour is still open");
+        assert_eq!(read(&tmp.path().join("intervals.csv")), "head\n0\n3599\n");
+        assert_eq!(read(&tmp.path().join("intervals-0001.csv")), "head\n3600\n2\n", "a late row stays with the open hour");
         rolled.complete().expect("complete");
-        let found: Vec<String> = files(tmp.path(), "seconds.csv").expect("there").iter().map(|p| read(p)).collect();
+        let found: Vec<String> = files(tmp.path(), "intervals.csv").expect("there").iter().map(|p| read(p)).collect();
         assert_eq!(found, ["head\n0\n3599\n", "head\n3600\n2\n", "head\n10800\n"]);
     }
 
@@ -168,6 +177,8 @@ mod tests {
         let found = files(tmp.path(), "counts.csv").expect("there");
         let found: Vec<_> = found.iter().map(|p| p.file_name().expect("a name").to_string_lossy()).collect();
         assert_eq!(found, ["counts.csv", "counts-0002.csv", "counts-10000.csv"]);
+        let so_far = files_so_far(tmp.path(), "counts.csv").expect("there");
+        assert!(so_far[2].ends_with("counts-0003.csv.part") && so_far.len() == 4, "{so_far:?}");
     }
 
     #[test]

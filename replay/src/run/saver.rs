@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use hdrhistogram::serialization::V2DeflateSerializer;
 
-use super::dir::{COUNTS_CSV, LATENCY_HLOG, RunDir, RunDirError, SECONDS_CSV, STREAMS_CSV};
+use super::dir::{COUNTS_CSV, INTERVALS_CSV, LATENCY_HLOG, RunDir, RunDirError, STREAMS_CSV};
 use super::report::RunReport;
 use super::rolled::Rolled;
 use crate::ledger::{Counts, Ledger};
@@ -15,7 +15,7 @@ use crate::lock::lock;
 use crate::measure::collector::Totals;
 use crate::measure::counts::{BUCKET_NS, BucketRow, Series};
 use crate::measure::hlog::{Hlog, HlogError};
-use crate::measure::latency::Latency;
+use crate::measure::latency::LatencySummary;
 use crate::measure::recent::Recent;
 use crate::measure::recorder::{Closed, ClosedSecond};
 
@@ -64,12 +64,12 @@ pub struct SaverOptions {
 /// [`SaveError`]: the run should end, since what it measures cannot be kept.
 pub fn save(options: &SaverOptions, incoming: &Receiver<ToSave>, unfinished: &dyn Fn(&Totals) -> RunReport) -> Result<Totals, SaveError> {
     let open = |name| Rolled::open(&options.dir, name);
-    let (latencies, counts, seconds) = (open(LATENCY_HLOG)?, open(COUNTS_CSV)?, open(SECONDS_CSV)?);
+    let (latencies, counts, seconds) = (open(LATENCY_HLOG)?, open(COUNTS_CSV)?, open(INTERVALS_CSV)?);
     let mut serializer = V2DeflateSerializer::new();
     let mut latencies_out = &latencies;
     let mut hlog = Hlog::begin(&mut latencies_out, &mut serializer, options.t0_unix_ns, options.classes.clone())?;
     writeln!(&counts, "series,start_ms,count")?;
-    writeln!(&seconds, "{SECONDS_HEAD}")?;
+    writeln!(&seconds, "{INTERVALS_HEAD}")?;
     let mut totals = Totals::new(options.classes.len());
     let mut planned = false;
     let mut saved: Option<Instant> = None;
@@ -113,17 +113,19 @@ pub fn save(options: &SaverOptions, incoming: &Receiver<ToSave>, unfinished: &dy
     Ok(totals)
 }
 
-/// The columns of `seconds.csv`. Percentiles are of answered messages, in nanoseconds; empty where there is none.
-pub const SECONDS_HEAD: &str = "second,complete,scheduled,skipped,acked,failed,unknown,schedule_error_p99_ns,service_p50_ns,service_p99_ns,service_max_ns,response_p50_ns,response_p99_ns,response_max_ns";
+/// The columns of `intervals.csv`. Percentiles are of answered messages, in nanoseconds; empty where there is none.
+pub const INTERVALS_HEAD: &str = "second,complete,scheduled,skipped,acked,failed,unknown,held_max_ns,schedule_error_p50_ns,schedule_error_p99_ns,schedule_error_p999_ns,schedule_error_max_ns,service_p50_ns,service_p99_ns,service_p999_ns,service_max_ns,response_p50_ns,response_p99_ns,response_p999_ns,response_max_ns";
 
 fn write_second(out: &mut impl Write, second: &ClosedSecond) -> std::io::Result<()> {
-    let ClosedSecond { row, acked, failed, unknown, complete, latencies } = second;
-    write!(out, "{},{complete},{},{},{acked},{failed},{unknown}", row.second, row.scheduled, row.skipped)?;
-    let three = |latency: &Latency<u32>| {
-        let summary = latency.summary(0);
-        format!("{},{},{}", csv_cell(summary.p50_ns), csv_cell(summary.p99_ns), csv_cell(summary.max_ns))
-    };
-    writeln!(out, ",{},{},{}", csv_cell(latencies.schedule_error.summary(0).p99_ns), three(&latencies.service), three(&latencies.response))
+    let ClosedSecond { row, acked, failed, unknown, complete, held_max_ns, latencies } = second;
+    write!(out, "{},{complete},{},{},{acked},{failed},{unknown},{held_max_ns}", row.second, row.scheduled, row.skipped)?;
+    for latency in [&latencies.schedule_error, &latencies.service, &latencies.response] {
+        let LatencySummary { p50_ns, p99_ns, p999_ns, max_ns, .. } = latency.summary(0);
+        for value in [p50_ns, p99_ns, p999_ns, max_ns] {
+            write!(out, ",{}", csv_cell(value))?;
+        }
+    }
+    writeln!(out)
 }
 
 /// A number as a CSV cell; empty where there is none.

@@ -5,9 +5,10 @@ use std::path::Path;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
 use super::*;
-use crate::run::dir::{COUNTS_CSV, LATENCY_HLOG, RunDir, SECONDS_CSV};
+use crate::fidelity::shape::SHAPE_JSON;
+use crate::run::dir::{COUNTS_CSV, INTERVALS_CSV, LATENCY_HLOG, RunDir};
 use crate::run::rolled::files;
-use crate::run::saver::{SaverOptions, ToSave, save};
+use crate::run::saver::{SaverOptions, ToSave, save, save_streams};
 
 const HOUR: u64 = 3_600 * S;
 /// Two records, this far apart, for ever: a pass is seven minutes, so that its seam meets the hours anywhere.
@@ -20,21 +21,26 @@ fn soak(hours: u64) -> Simulation {
     simulation
 }
 
-/// Saves what a run measured, as the saving thread does.
-fn saved(outcome: &mut Outcome) -> tempfile::TempDir {
+/// Saves what a run measured, as the saving thread and the engine do.
+pub(super) fn saved(outcome: &mut Outcome) -> tempfile::TempDir {
     let tmp = tempfile::tempdir().expect("tmp");
     let (to, incoming) = crossbeam_channel::unbounded();
     for closed in outcome.closed.drain(..) {
         to.send(ToSave::Closed(closed)).expect("open");
     }
-    for row in &outcome.buckets {
+    for row in outcome.buckets.iter().chain(&outcome.confirmed) {
         to.send(ToSave::Bucket(*row)).expect("open");
     }
     drop(to);
-    let options =
-        SaverOptions { dir: RunDir::create(tmp.path()).expect("empty"), t0_unix_ns: 0, classes: vec!["t".into()], recent: Arc::default() };
+    let dir = RunDir::create(tmp.path()).expect("empty");
+    let options = SaverOptions { dir: dir.clone(), t0_unix_ns: 0, classes: vec!["t".into()], recent: Arc::default() };
     let totals = save(&options, &incoming, &|_| outcome.report.clone()).expect("saved");
     assert_eq!(totals.acked, outcome.report.ledger.counts.acked);
+    save_streams(&dir, &["t/0".to_owned()], &outcome.ledger).expect("saved");
+    if let Some(shape) = &outcome.shape {
+        dir.write_json(SHAPE_JSON, shape).expect("saved");
+    }
+    dir.write_report(&outcome.report).expect("saved");
     tmp
 }
 
@@ -75,13 +81,17 @@ fn twenty_six_hours_of_a_loop_are_exact_and_each_hour_has_its_files() {
     let by_hour = |unit: u64| -> Vec<Vec<u64>> {
         (0..26).map(|h| expected.iter().filter(|at| *at / HOUR == h).map(|at| at / unit).collect()).collect()
     };
-    assert_eq!(column(run.path(), SECONDS_CSV, "", "second,", 0), by_hour(S));
+    assert_eq!(column(run.path(), INTERVALS_CSV, "", "second,", 0), by_hour(S));
     assert_eq!(column(run.path(), COUNTS_CSV, "planned", "series,", 1), by_hour(MS));
     assert_eq!(column(run.path(), COUNTS_CSV, "sent", "series,", 1), by_hour(MS), "on time, each hour's sendings are with it");
     assert_eq!(hlog_seconds(run.path(), "response"), by_hour(S));
     let tens: Vec<Vec<u64>> = by_hour(S).iter().map(|hour| hour.iter().map(|second| second - second % 10).collect()).collect();
     assert_eq!(hlog_seconds(run.path(), "topic:t:response"), tens);
-    assert_eq!(std::fs::read_dir(run.path()).expect("there").count(), 3 * 26 + 1, "and run.json, and nothing unfinished");
+    assert_eq!(
+        std::fs::read_dir(run.path()).expect("there").count(),
+        3 * 26 + 3,
+        "and run.json, shape.json, streams.csv, and nothing unfinished"
+    );
 }
 
 #[test]

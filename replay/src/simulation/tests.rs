@@ -1,6 +1,9 @@
 use super::*;
+use crate::fit::{FitOptions, RoutingKeySource};
 use crate::measure::counts::Series;
+use crate::testing::stream;
 use crate::trust::{LimitedBy, Verdict};
+use dejaq_shared::broker::sink::TargetKind;
 
 /// A thousand messages a second for this many seconds, over four streams.
 fn steady(seconds: u32) -> Simulation {
@@ -53,6 +56,31 @@ fn a_stall_of_two_seconds_shows_in_response_exactly() {
     near(response.max_ns, 2 * S + MS);
     near(response.p50_ns, MS);
     assert_eq!(report.verdict, Verdict::Valid);
+}
+
+/// A target that answers in 200 ms for its first seconds and in one thereafter.
+fn cold(seconds: u64) -> Simulation {
+    let mut simulation = steady(20);
+    simulation.script = Box::new(move |sent, _| Some((sent + if sent < T0 + seconds * S { 200 * MS } else { MS }, Fate::Acked)));
+    simulation
+}
+
+#[test]
+fn warm_up_is_left_out_of_the_latencies_and_shown_beside_them() {
+    let report = cold(3).run().report;
+    let (response, warm_up) = (report.latency.response.expect("scheduled"), report.warm_up.expect("recognised"));
+    assert_eq!((warm_up.until_s, warm_up.scheduled, response.count, response.unanswered), (3, 3_000, 17_000, 0));
+    near(response.max_ns, MS);
+    near(warm_up.response.expect("scheduled").p50_ns, 200 * MS);
+    assert_eq!((report.verdict, report.ledger.counts.acked), (Verdict::Valid, 20_000), "the books have it all: {:?}", report.trust);
+}
+
+#[test]
+fn a_run_that_never_settles_is_warm_up_only_and_one_without_warm_up_has_none() {
+    let outcome = cold(10).run();
+    assert_eq!((reasons(&outcome), outcome.report.warm_up), (vec!["warm-up only"], None));
+    assert_eq!(outcome.report.latency.service.count, 20_000, "nothing is left out of what cannot be trusted");
+    assert_eq!(cold(0).run().report.warm_up, None);
 }
 
 /// A target that takes what fits into its window and answers nothing for two seconds.
@@ -342,4 +370,41 @@ fn original_stamps_are_those_recorded_and_now_has_none() {
     let stamps = |mode| -> Vec<Option<i64>> { shaped(Pace::Max, mode, Vec::new()).said.iter().map(|s| s.timestamp_ms).collect() };
     assert!(stamps(TimestampMode::Original) == (0..10_000).map(Some).collect::<Vec<_>>());
     assert!(stamps(TimestampMode::Now).iter().all(Option::is_none));
+}
+
+#[test]
+fn a_broker_that_asks_to_hold_is_timed_apart_from_a_full_queue_and_is_a_result() {
+    let mut simulation = steady(20);
+    simulation.blocked = T0 + 5 * S..T0 + 7 * S;
+    let outcome = simulation.run();
+    let report = &outcome.report;
+    assert_eq!((report.verdict, report.limited_by), (Verdict::Valid, Some(LimitedBy::Target)), "{:?}", report.trust);
+    assert_eq!((report.holds.blocked_ns, report.holds.full_queue_ns), (2 * S, 0));
+    assert_eq!((report.ledger.counts.acked, outcome.ledger.imbalances()), (20_000, vec![]));
+    // What was due from 5 s to 6 s was sent at 7 s.
+    assert_eq!(report.delivered, Some(0.95));
+    near(report.latency.response.expect("scheduled").max_ns, 2 * S + MS);
+    assert_eq!(report.holds.lateness_max_ns, 0, "the hold explains all of it");
+}
+
+#[test]
+fn messages_for_rabbitmq_bear_routing_keys_and_properties_and_know_their_connection() {
+    let streams = [stream("t", 0), stream("t", 1)];
+    let options = FitOptions { routing_key: RoutingKeySource::Partition, ..FitOptions::default() };
+    let mut simulation = Simulation::of(MemoryFeed::steady(200, i64::try_from(MS).expect("small"), 2), 2);
+    simulation.fit = Arc::new(Fit::new(&streams, &[false; 2], TargetKind::RabbitMq, &options, Ratio::ONE));
+    simulation.connection = 3;
+    simulation.marks = MarkPolicy::First;
+    let outcome = simulation.run();
+    assert_eq!(outcome.said.len(), 200);
+    for (said, number) in outcome.said.iter().zip(0usize..) {
+        assert_eq!(said.value.as_deref(), Some(&number.to_le_bytes()[..]));
+        assert_eq!(said.routing_key, Some((number % 2).to_string().into_bytes()));
+        assert_eq!((said.connection, said.partition, &said.key, said.headers.len()), (3, 0, &None, 0));
+        assert_eq!(said.mark.is_some(), number < 2, "the first of each stream");
+    }
+    // The memory feed's records have a key and a time.
+    let lost: Vec<(&str, u64)> = outcome.report.fit.not_carried.iter().map(|lost| (lost.what.as_str(), lost.messages)).collect();
+    assert_eq!(lost, [("key", 200), ("time stamp", 200)]);
+    assert!(outcome.report.notes.iter().any(|note| note.starts_with("key of 200 messages is not carried")), "{:?}", outcome.report.notes);
 }

@@ -25,6 +25,9 @@ impl AnyBacklog {
             Endpoint::Kafka(endpoint) => {
                 super::kafka::groups::KafkaGroup::connect(endpoint, name, options, timeout).map(|group| Self::Kafka(Box::new(group)))
             }
+            Endpoint::Amqp(_) => {
+                Err(BrokerError::Unsupported { endpoint: endpoint.to_string(), reason: "consumer groups are Kafka's; RabbitMQ has queues" })
+            }
         }
     }
 }

@@ -25,6 +25,10 @@ impl AnySource {
             Endpoint::Kafka(endpoint) => {
                 super::kafka::source::KafkaSource::connect(endpoint, options, timeout).map(|source| Self::Kafka(Box::new(source)))
             }
+            Endpoint::Amqp(_) => Err(BrokerError::Unsupported {
+                endpoint: endpoint.to_string(),
+                reason: "topics are Kafka's; RabbitMQ has exchanges and queues",
+            }),
         }
     }
 

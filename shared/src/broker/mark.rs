@@ -5,6 +5,20 @@
 //! remember where it came from; a replay refuses to write into any of these clusters. Cluster names are written with
 //! `%`, `,` and `;` escaped as `%XX`.
 
+use crate::amqp::{Properties, Table, Value};
+use crate::record::{Headers, MARK_HEADER};
+
+/// The values of the marks that a message carries, among Kafka's headers or in RabbitMQ's header table: text where they are of
+/// a type that can be a mark, else `None` (the record counts as marked all the same).
+pub fn marks<'a>(headers: Headers<'a>, properties: Properties<'a>) -> impl Iterator<Item = Option<&'a [u8]>> {
+    let table = if properties.is_empty() { None } else { properties.basic().headers };
+    let typed = table.unwrap_or(Table::EMPTY).iter().map(|(name, value)| match value {
+        Value::String(bytes) | Value::Bytes(bytes) => (name, Some(bytes)),
+        _ => (name, None),
+    });
+    headers.iter().chain(typed).filter(|(name, _)| *name == MARK_HEADER).map(|(_, value)| value)
+}
+
 /// What a mark says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
@@ -60,6 +74,8 @@ fn unescape(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::amqp::{Basic, TableBuf};
+    use crate::record::HeadersBuf;
     use proptest::prelude::*;
 
     proptest! {
@@ -73,6 +89,24 @@ mod tests {
         fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let _ = Mark::decode(&bytes);
         }
+    }
+
+    #[test]
+    fn a_mark_is_found_among_the_headers_of_either_broker() {
+        let mut headers = HeadersBuf::default();
+        headers.push(b"other", Some(b"x"));
+        headers.push(MARK_HEADER, Some(b"1;k;"));
+        headers.push(MARK_HEADER, None);
+        assert_eq!(marks(headers.as_headers(), Properties::EMPTY).collect::<Vec<_>>(), [Some(b"1;k;".as_slice()), None]);
+
+        let mut table = TableBuf::default();
+        table.name(b"other").value(Value::String(b"x"));
+        table.name(MARK_HEADER).value(Value::String(b"1;r;"));
+        table.name(MARK_HEADER).value(Value::Bool(true));
+        let mut bytes = Vec::new();
+        Basic { headers: Some(table.as_table().expect("whole")), ..Basic::default() }.write(&mut bytes).expect("fits");
+        let properties = Properties::from_checked(&bytes);
+        assert_eq!(marks(Headers::EMPTY, properties).collect::<Vec<_>>(), [Some(b"1;r;".as_slice()), None]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::BrokerError;
 use crate::record::{GapReason, Record, Stream};
 
-/// A lane of the mirror: an index into [`Mirror::lanes`]. Lanes come with the first message of them, and stay.
+/// A lane of the mirror: its number in the order in which [`MirrorHandler::lane`] told them, from 0.
 pub type LaneIx = u32;
 
 /// What a delivery is acknowledged by. Receipts of one `link` and `generation` come in ascending order of `tag`.
@@ -80,10 +80,35 @@ pub enum MirrorNotice {
 
 /// Takes what a mirror delivers. Records are borrowed for the length of the call.
 pub trait MirrorHandler {
+    /// A lane that was not there before: comes before anything else about it, once, and counts up from 0.
+    fn lane(&mut self, lane: LaneIx, stream: &Stream);
     /// One message, with `arrival_ns` as given to [`Mirror::poll`].
     fn delivery(&mut self, delivery: &Delivery<'_>);
     /// Something else.
     fn notice(&mut self, notice: MirrorNotice);
+}
+
+/// Which exchanges to mirror.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExchangeSelection {
+    /// Their names; empty is the default exchange.
+    pub names: Vec<String>,
+    /// The virtual hosts to look for them in; none: the endpoint's.
+    pub vhosts: Vec<String>,
+    /// How.
+    pub by: MirrorBy,
+}
+
+/// How messages come into a queue of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MirrorBy {
+    /// By copies of the bindings that are there: what some queue gets.
+    #[default]
+    Bindings,
+    /// By bindings that take all: what is routed nowhere too.
+    CatchAll,
+    /// By the broker's trace: everything that is published, the default exchange included.
+    Firehose,
 }
 
 /// What a capture knows when it begins.
@@ -122,8 +147,9 @@ pub trait Mirror: Send {
     /// When the broker refuses or does not answer in `timeout`.
     fn begin(&mut self, begin: &MirrorBegin, timeout: Duration) -> Result<Vec<Snapshot>, BrokerError>;
 
-    /// The lanes met so far.
-    fn lanes(&self) -> &[Stream];
+    /// How many deliveries of one of its queues may be unacknowledged at once: the broker sends no more then, so they are
+    /// written and acknowledged well before.
+    fn window(&self) -> u32;
 
     /// Hands over what has come, at most `records_max` messages, waiting at most `timeout` for the first. `clock` is asked once
     /// a batch for the arrival time (nanoseconds since 1970). Connections are kept up inside; returns the number of messages.

@@ -3,6 +3,8 @@
 //! To add a broker: one folder with the same file names, an arm in [`AnySource`] and [`AnySink`], a column in the
 //! contract tests. Source, sink and their conversions live together, since the conversions must be inverses.
 
+#[cfg(feature = "amqp")]
+pub mod amqp;
 #[cfg(feature = "source")]
 pub mod backlog;
 pub mod endpoint;
@@ -10,11 +12,18 @@ pub mod endpoint;
 pub mod kafka;
 pub mod mark;
 pub mod secret;
+#[cfg(all(any(feature = "source", feature = "sink"), any(feature = "kafka", feature = "amqp")))]
+mod shell;
+#[cfg(any(all(feature = "source", feature = "kafka"), all(feature = "sink", any(feature = "kafka", feature = "amqp"))))]
+mod warnings;
 
 // Without any broker there is nothing to choose from.
 #[cfg(all(feature = "source", feature = "kafka"))]
 mod any_backlog;
-#[cfg(all(feature = "sink", feature = "kafka"))]
+#[cfg(feature = "source")]
+#[cfg_attr(not(feature = "amqp"), expect(unused_variables, reason = "without a broker that is mirrored nothing is asked of one"))]
+mod any_mirror;
+#[cfg(all(feature = "sink", any(feature = "kafka", feature = "amqp")))]
 mod any_sink;
 #[cfg(all(feature = "source", feature = "kafka"))]
 mod any_source;
@@ -24,10 +33,14 @@ pub mod mirror;
 pub mod sink;
 #[cfg(feature = "source")]
 pub mod source;
+#[cfg(feature = "sink")]
+pub mod topic_settings;
 
 #[cfg(all(feature = "source", feature = "kafka"))]
 pub use any_backlog::AnyBacklog;
-#[cfg(all(feature = "sink", feature = "kafka"))]
+#[cfg(feature = "source")]
+pub use any_mirror::AnyMirror;
+#[cfg(all(feature = "sink", any(feature = "kafka", feature = "amqp")))]
 pub use any_sink::{AnyCompletions, AnySink, AnyTarget};
 #[cfg(all(feature = "source", feature = "kafka"))]
 pub use any_source::AnySource;
@@ -38,8 +51,16 @@ pub enum BrokerError {
     /// The address cannot be understood.
     #[error("{0}")]
     Endpoint(#[from] endpoint::EndpointError),
+    /// The address is understood, and this is not to be had there.
+    #[error("{endpoint}: {reason}")]
+    Unsupported {
+        /// The URL, without its password.
+        endpoint: String,
+        /// What is not to be had, and what is.
+        reason: &'static str,
+    },
     /// A property that the client refuses.
-    #[error("the Kafka client refuses {property}={value}: {reason}")]
+    #[error("the client refuses {property}={value}: {reason}")]
     Property {
         /// Its name.
         property: String,
@@ -50,7 +71,7 @@ pub enum BrokerError {
     },
     /// Nobody answered.
     #[error(
-        "no broker answered at {addresses} within {waited_s} s{last}: check the address, the listener's protocol (kafka:// or kafkas://) and the network"
+        "no broker answered at {addresses} within {waited_s} s{last}: check the address, whether the listener wants TLS (kafkas://, amqps://) and the network"
     )]
     Unreachable {
         /// The addresses that were tried.

@@ -223,6 +223,12 @@ impl TopicSelection {
         Ok(selection)
     }
 
+    /// One name, whatever it looks like.
+    #[must_use]
+    pub fn exactly(name: &str) -> Self {
+        Self { names: vec![name.to_owned()], patterns: Vec::new() }
+    }
+
     /// The names that were given as such: each of them must exist.
     #[must_use]
     pub fn names(&self) -> &[String] {

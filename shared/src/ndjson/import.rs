@@ -8,9 +8,9 @@ use std::path::Path;
 
 use super::{Flag, Kind, Line};
 use crate::amqp::{Properties, TableBuf};
-use crate::broker::mark::Mark;
+use crate::broker::mark::{Mark, marks};
 use crate::clock::wall_now_ns;
-use crate::record::{BrokerTime, EPOCH_UNKNOWN, HeadersBuf, Lane, MARK_HEADER, RECORD_BYTES_MAX, Record, Stream, StreamIx, TopicId};
+use crate::record::{BrokerTime, EPOCH_UNKNOWN, HeadersBuf, Lane, RECORD_BYTES_MAX, Record, Stream, StreamIx, TopicId};
 use crate::segment::SegmentError;
 use crate::segment::append::{RecordAppender, make_beside};
 use crate::segment::meta::{FiltersV1, SourceV1};
@@ -219,8 +219,8 @@ impl Importer {
 
     /// Remembers whose traffic it was that was replayed, as a capture does: replay must refuse these clusters.
     fn inherit(&mut self) -> Result<(), SegmentError> {
-        let marks = self.headers.as_headers().iter().filter(|(name, _)| *name == MARK_HEADER);
-        let mut clusters = marks.filter_map(|(_, value)| Mark::decode(value?)).flat_map(|mark| mark.clusters);
+        let marks = marks(self.headers.as_headers(), Properties::from_checked(&self.properties));
+        let mut clusters = marks.filter_map(|value| Mark::decode(value?)).flat_map(|mark| mark.clusters);
         clusters.try_for_each(|cluster| self.writer.recording().ancestor(&cluster))
     }
 

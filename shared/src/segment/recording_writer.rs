@@ -180,7 +180,10 @@ impl<F: Files> RecordingWriter<F> {
         let recording = Recording::open(dir)?;
         let conflict = |why: String| SegmentError::Conflict { path: dir.to_owned(), why };
         let first = &recording.segments[0].header;
-        if first.source.cluster != new.source.cluster || first.source.broker != new.source.broker {
+        if first.source.broker != new.source.broker {
+            return Err(conflict(format!("it records {}, this is {}: choose another --out", first.source.broker, new.source.broker)));
+        }
+        if first.source.cluster != new.source.cluster {
             return Err(conflict(format!(
                 "it records cluster {:?}, this is cluster {:?}: choose another --out",
                 first.source.cluster, new.source.cluster

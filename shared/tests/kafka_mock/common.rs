@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use dejaq_shared::broker::endpoint::Endpoint;
 use dejaq_shared::broker::kafka::embedded::EmbeddedKafka;
-use dejaq_shared::broker::sink::{ClientProfile, Completion, Completions as _, Outgoing, QueueLimits, Refusal, Sink as _, SinkOptions};
+use dejaq_shared::broker::sink::{
+    ClientProfile, Completion, Completions as _, Destination, Outgoing, QueueLimits, Refusal, Sink as _, SinkOptions,
+};
 use dejaq_shared::broker::source::{Notice, ReadFrom, Source as _, SourceHandler, SourceOptions, StartAt};
 use dejaq_shared::broker::{AnyCompletions, AnySink, AnySource, AnyTarget};
 use dejaq_shared::record::{BrokerTime, Record};
@@ -42,7 +44,7 @@ pub(crate) struct Sending {
 
 impl Sending {
     pub(crate) fn open(kafka: &EmbeddedKafka, topics: &[&str], user: &[(&str, &str)]) -> Self {
-        let topics: Vec<String> = topics.iter().map(|t| (*t).to_owned()).collect();
+        let topics: Vec<Destination> = topics.iter().map(|t| Destination::named(*t)).collect();
         let (sink, completions) = connect_target(kafka, user).open(&topics, PATIENCE).expect("topics are there");
         Self { sink, completions, answers: Vec::new() }
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use dejaq_shared::broker::BrokerError;
 use dejaq_shared::broker::kafka::embedded::{Api, EmbeddedKafka};
-use dejaq_shared::broker::sink::{Completions as _, Fate, NewTopic, QueueLimits, Refusal, Sink as _};
+use dejaq_shared::broker::sink::{Completions as _, Destination, Fate, NewTopic, QueueLimits, Refusal, Sink as _};
 use dejaq_shared::broker::{AnyTarget, endpoint::Endpoint};
 
 use crate::common::{PATIENCE, Sending, connect_target, endpoint, plain, sink_options};
@@ -25,12 +25,12 @@ fn an_unreachable_target_is_told_in_the_stated_time() {
 fn the_target_tells_its_topics_and_opening_an_unknown_one_fails() {
     let kafka = EmbeddedKafka::start(&[("t", 4)]).expect("embedded");
     let target = connect_target(&kafka, &[]);
-    let topics = target.topics(&["t".to_owned(), "nowhere".to_owned()], PATIENCE).expect("topics");
+    let topics = target.topics(&[Destination::named("t"), Destination::named("nowhere")], PATIENCE).expect("topics");
     assert_eq!(topics.iter().map(|t| t.partitions).collect::<Vec<_>>(), [Some(4), None]);
     let new = NewTopic { name: "new".to_owned(), partitions: 1, settings: Vec::new() };
     let error = target.create_topics(&[new], Duration::from_secs(1)).expect_err("the mock cannot");
     assert!(matches!(error, BrokerError::Request { .. }), "{error}");
-    let error = target.open(&["nowhere".to_owned()], PATIENCE).err().expect("not there");
+    let error = target.open(&[Destination::named("nowhere")], PATIENCE).err().expect("not there");
     assert!(matches!(error, BrokerError::UnknownTopic { .. }), "{error}");
 }
 
@@ -68,7 +68,7 @@ fn a_full_queue_refuses_and_takes_again_when_it_has_emptied() {
     let mut options = sink_options(&[]);
     options.queue = QueueLimits { messages_max: 10, bytes_max: 1 << 20 };
     let target = AnyTarget::connect(&endpoint(&kafka), &options, PATIENCE).expect("a target");
-    let (sink, completions) = target.open(&["t".to_owned()], PATIENCE).expect("open");
+    let (sink, completions) = target.open(&[Destination::named("t")], PATIENCE).expect("open");
     let mut sending = Sending { sink, completions, answers: Vec::new() };
     kafka.round_trip_ms(1, 500).expect("slow");
     let begun = Instant::now();

@@ -3,6 +3,7 @@
 //! It runs the very commands that it prints. The mock keeps 5 MiB a partition and answers from one thread: its latencies say
 //! how the demo runs, not how a broker would.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -167,8 +168,8 @@ fn cardinality(run: &Path) -> anyhow::Result<String> {
 /// Prints a command and runs it.
 fn step(words: &[&str]) -> anyhow::Result<Outcome> {
     talk(format_args!("   $ dejaq {}", words.join(" ")));
-    let arguments = crate::Arguments::try_parse_from(std::iter::once("dejaq").chain(words.iter().copied()))?;
-    arguments.command.run()
+    let words: Vec<OsString> = std::iter::once("dejaq").chain(words.iter().copied()).map(OsString::from).collect();
+    crate::Arguments::try_parse_from(&words)?.command.run(&words)
 }
 
 fn farewell(recording: &str, run: &str) -> String {
@@ -183,7 +184,8 @@ broker is.
 Next:
   dejaq export {recording} | head -1                        look at a record
   dejaq inspect {recording} --json                          for scripts
-  less {run}/run.json                                       all that is known of the run
+  xdg-open {run}/report.html                                the report of the run, to look at
+  less {run}/run.json                                       all that is known of it
   dejaq expand --suggest {recording}                    rules to start from
   dejaq capture --from kafka://PROD:9092 --topics '^YOURS' --out rec --for 10m
   dejaq plan rec --to kafka://STAGING:9092 --create-topics

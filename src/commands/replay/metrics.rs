@@ -105,7 +105,7 @@ impl Figures {
         if let Some(end_to_end) = &p.observed.end_to_end {
             self.latency("end_to_end", end_to_end);
         }
-        self.held.get_or_create(&vec![("by", "target".to_owned())]).set(seconds(p.full_queue_ns));
+        self.held.get_or_create(&vec![("by", "target".to_owned())]).set(seconds(p.pushed_back_ns));
         self.run.set(seconds(p.run_ns));
         self.left.set(planned_ns.map_or(f64::NAN, |planned| seconds(planned.saturating_sub(p.run_ns))));
         self.outputs_open.set(number(p.observed.outputs_open));

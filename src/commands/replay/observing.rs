@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "kafka")]
 use anyhow::Context as _;
-use dejaq_replay::config::{Options, RawOptions};
+use dejaq_replay::config::{ObserveOptions, Options, RawOptions};
 use dejaq_replay::engine::Progress;
 use dejaq_replay::observers::Observers;
 use dejaq_shared::broker::endpoint::Endpoint;
+#[cfg(feature = "kafka")]
 use dejaq_shared::broker::source::SourceOptions;
+#[cfg(feature = "kafka")]
 use dejaq_shared::broker::{AnyBacklog, AnySource};
 use dejaq_shared::units::{format_count, format_duration_ns, format_ns, format_rate};
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// What the client of a probe may keep of the output that is not looked at yet.
+#[cfg(feature = "kafka")]
 const PROBE_BYTES: usize = 16 << 20;
 
 /// What to look at meanwhile.
@@ -46,20 +50,34 @@ impl Flags {
 /// Connects those who look; each has a client of its own.
 pub(super) fn observers(options: &Options, target: &Endpoint, timeout: Duration) -> anyhow::Result<Observers> {
     let mut observers = Observers::default();
-    // A person's properties are for the producer: those of the connection are in the endpoint.
-    let client = SourceOptions { memory_budget_bytes: PROBE_BYTES, ..SourceOptions::default() };
-    for probe in &options.observe.probes {
-        let begun = AnySource::connect(target, &client, timeout).context("connecting");
-        begun.and_then(|source| Ok(observers.probe(probe, source, timeout)?)).with_context(|| format!("--probe {probe}"))?;
-    }
-    for group in &options.observe.lag {
-        let backlog = AnyBacklog::connect(target, group, &client, timeout).with_context(|| format!("--lag {group}"))?;
-        observers.lag(group, Box::new(backlog));
-    }
+    connect(&mut observers, &options.observe, target, timeout)?;
     for source in &options.observe.watch {
         observers.watch(source);
     }
     Ok(observers)
+}
+
+/// Probes and groups are Kafka's.
+#[cfg(feature = "kafka")]
+fn connect(observers: &mut Observers, options: &ObserveOptions, target: &Endpoint, timeout: Duration) -> anyhow::Result<()> {
+    // A person's properties are for the producer: those of the connection are in the endpoint.
+    let client = SourceOptions { memory_budget_bytes: PROBE_BYTES, ..SourceOptions::default() };
+    for probe in &options.probes {
+        let begun = AnySource::connect(target, &client, timeout).context("connecting");
+        begun.and_then(|source| Ok(observers.probe(probe, source, timeout)?)).with_context(|| format!("--probe {probe}"))?;
+    }
+    for group in &options.lag {
+        let backlog = AnyBacklog::connect(target, group, &client, timeout).with_context(|| format!("--lag {group}"))?;
+        observers.lag(group, Box::new(backlog));
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "kafka"))]
+fn connect(_: &mut Observers, options: &ObserveOptions, target: &Endpoint, _: Duration) -> anyhow::Result<()> {
+    let nothing = options.probes.is_empty() && options.lag.is_empty();
+    anyhow::ensure!(nothing, "{target}: --probe and --lag look at Kafka, and this build of dejaq has none (cargo feature kafka)");
+    Ok(())
 }
 
 /// A run's state in a line; `planned_ns` is how long it will take, where that is known.
@@ -75,7 +93,7 @@ pub(super) fn line(p: &Progress, planned_ns: Option<u64>) -> String {
         format!("{} scheduled", format_count(p.scheduled)),
         format!("{} sent", format_count(p.sent)),
         format!("{} in flight", format_count(p.in_flight as u64)),
-        format!("held by the target {}", format_duration_ns(p.full_queue_ns)),
+        format!("held by the target {}", format_duration_ns(p.pushed_back_ns)),
     ];
     let recent = &p.recent;
     if recent.seconds > 0 {

@@ -274,7 +274,7 @@ mod tests {
     use crate::broker::sink::QueueLimits;
 
     fn endpoint(url: &str) -> KafkaEndpoint {
-        let Endpoint::Kafka(kafka) = Endpoint::parse(url).expect(url);
+        let Endpoint::Kafka(kafka) = Endpoint::parse(url).expect(url) else { panic!("{url} is not Kafka's") };
         kafka
     }
 

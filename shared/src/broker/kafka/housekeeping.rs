@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::ffi::{Client, Code, Queue, Told};
-use super::warnings::Limiter;
 use crate::broker::BrokerError;
+use crate::broker::warnings::Limiter;
 
 /// How long one poll waits: also how long stopping takes at most.
 const STEP: Duration = Duration::from_millis(100);

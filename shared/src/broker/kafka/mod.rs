@@ -1,8 +1,8 @@
 //! Kafka, through librdkafka.
 //!
 //! `config` which properties the client gets, and which a person may set · `ffi` the only unsafe code: small safe
-//! wrappers over librdkafka's C API · `convert` message to record and back · `source` reading · `groups` how far consumers have come · `settings` what those of a
-//! topic mean to a replay · `sink`, `target` publishing (cargo feature `sink` only: a build without it has no code of
+//! wrappers over librdkafka's C API · `convert` message to record and back · `source` reading · `groups` how far consumers have come ·
+//! `sink`, `target` publishing (cargo feature `sink` only: a build without it has no code of
 //! dejaq's that publishes) · `embedded` a Kafka in this process, for the demo and the tests.
 //!
 //! dejaq speaks to the C API and not through the `rdkafka` crate's own clients: these panic on a header name that is not
@@ -28,8 +28,6 @@ mod refusal;
 #[cfg(any(feature = "source", feature = "sink"))]
 mod rights;
 #[cfg(feature = "sink")]
-pub mod settings;
-#[cfg(feature = "sink")]
 pub mod sink;
 #[cfg(feature = "source")]
 pub mod source;
@@ -37,5 +35,3 @@ pub mod source;
 mod target;
 #[cfg(any(feature = "source", feature = "sink"))]
 mod token;
-#[cfg(any(feature = "source", feature = "sink"))]
-mod warnings;

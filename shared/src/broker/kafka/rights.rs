@@ -5,6 +5,7 @@
 
 use super::config::Properties;
 use crate::broker::BrokerError;
+use crate::broker::shell;
 
 /// The most topics that one text names.
 const NAMED_MAX: usize = 5;
@@ -70,7 +71,7 @@ impl Who {
             names.push(format!("{} more", topics.len() - NAMED_MAX));
         }
         let noun = if topics.len() == 1 { "topic" } else { "topics" };
-        let resources: String = topics.iter().take(NAMED_MAX).map(|topic| format!(" --topic {}", shell_word(topic))).collect();
+        let resources: String = topics.iter().take(NAMED_MAX).map(|topic| format!(" --topic {}", shell::word(topic))).collect();
         self.missing(right, format!("{noun} {}", names.join(", ")), needs, &resources)
     }
 
@@ -88,17 +89,11 @@ impl Who {
             command: format!(
                 "kafka-acls.sh --bootstrap-server {} --add --allow-principal {} --operation {}{resources}",
                 self.addresses,
-                shell_word(&self.principal),
+                shell::word(&self.principal),
                 needs.names().1,
             ),
         }
     }
-}
-
-/// A word as a shell reads it back.
-fn shell_word(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+,=-".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]

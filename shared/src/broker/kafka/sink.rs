@@ -21,9 +21,9 @@ use super::ffi::{Client, Code, Queue, Told, TopicHandle};
 use super::rights::{Right, Who};
 pub use super::target::KafkaTarget;
 use super::token::TokenKeeper;
-use super::warnings::Limiter;
 use crate::broker::BrokerError;
 use crate::broker::sink::{Completion, Completions, Outgoing, Refusal, Sink};
+use crate::broker::warnings::Limiter;
 
 /// The most completions handed over in one call.
 const BATCH_MAX: usize = 4096;

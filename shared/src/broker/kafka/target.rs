@@ -10,11 +10,11 @@ use super::ffi::admin::{About, Created};
 use super::ffi::topics::Operation;
 use super::ffi::{Code, Role, TopicHandle};
 use super::rights::Right;
-use super::settings;
 use super::sink::{KafkaCompletions, KafkaSink};
 use crate::broker::BrokerError;
 use crate::broker::endpoint::KafkaEndpoint;
 use crate::broker::sink::{NewTopic, SinkOptions, TargetTopic, TopicTimes};
+use crate::broker::topic_settings;
 
 /// The properties that shape what the target sees, by the names that the client gives back.
 const SHAPING: [&str; 7] = [
@@ -125,7 +125,7 @@ impl KafkaTarget {
             let get = |name: &str| settings.iter().find(|(key, _, _)| key == name).and_then(|(_, value, _)| value.as_deref());
             if let Some(topic) = topics.iter_mut().find(|t| t.name == name) {
                 topic.message_bytes_max = get("max.message.bytes").and_then(|v| v.parse().ok());
-                topic.times = settings::times(&get);
+                topic.times = topic_settings::times(&get);
             }
         }
         Ok(topics)

@@ -217,7 +217,7 @@ mod tests {
         use crate::broker::source::SourceOptions;
 
         let endpoint = |url: &str| {
-            let Endpoint::Kafka(kafka) = Endpoint::parse(url).expect(url);
+            let Endpoint::Kafka(kafka) = Endpoint::parse(url).expect(url) else { panic!("{url} is not Kafka's") };
             kafka
         };
         let properties = |url: &str, user: &[(&str, &str)]| {

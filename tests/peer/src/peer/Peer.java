@@ -37,6 +37,7 @@ public final class Peer {
             Map.entry("txn", Txn::run),
             Map.entry("consume", Consume::run),
             Map.entry("offsets", Offsets::run),
+            Map.entry("hlog", Hlog::run),
             Map.entry("access", Access::run)));
 
     private static final String USAGE = """
@@ -68,6 +69,8 @@ public final class Peer {
               consume         --topic T --group G --count N: a member of a group that reads and commits
               access          --user NAME:PASSWORD, --grant USER:OPERATION:TYPE:NAME, --revoke ... (each may be repeated): SCRAM
                               users and ACLs; TYPE is topic, group, cluster, ...; NAME* is a prefix
+              hlog            --file F (may be repeated) --tag T [--from SECOND]; no --bootstrap: percentiles of one tag of an
+                              HdrHistogram interval log, of the intervals that begin at or after that second of it
               offsets         every consumer group, its members and what it has committed, and the cluster's id
 
             Example:

@@ -1,4 +1,5 @@
-//! What a topic's settings mean: for its time stamps, and for another topic that is to be made like it. Pure.
+//! What a Kafka topic's settings mean: for its time stamps, and for another topic that is to be made like it. Pure, and the same
+//! whatever a build can speak to: a recording has topics in any case.
 
 use crate::broker::sink::{NewTopic, TargetTopic, TopicTimes};
 

@@ -1,4 +1,4 @@
-//! What is worth telling people, at most once a second of a kind.
+//! What is worth telling people, at most once a second of a kind. Pure.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

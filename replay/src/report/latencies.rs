@@ -1,0 +1,98 @@
+//! Latency over time and by percentile, from the interval log: histograms merged into bins, and into one for the whole
+//! measured window. One open bin a measure is in memory.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::Deserializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+
+use super::axis::TimeAxis;
+use super::files::{ReportError, RunFile, files};
+use crate::measure::latency::{Latency, LatencySummary};
+use crate::run::dir::LATENCY_HLOG;
+
+/// The measures that are shown, by their tags.
+pub(super) const MEASURES: [&str; 3] = ["response", "service", "schedule_error"];
+
+/// One measure of a run.
+#[derive(Debug, Default)]
+pub(super) struct Measure {
+    /// The percentiles of each bin; `None` where nothing was answered.
+    pub(super) bins: Vec<Option<LatencySummary>>,
+    /// The whole measured window.
+    pub(super) window: Latency<u64>,
+    open: Option<(usize, Latency<u64>)>,
+}
+
+impl Measure {
+    fn add(&mut self, bin: usize, histogram: &Histogram<u64>, measured: bool, scheduled: &[u64]) {
+        if self.open.as_ref().is_some_and(|(open, _)| *open != bin) {
+            self.close(scheduled);
+        }
+        self.open.get_or_insert_with(|| (bin, Latency::default())).1.add(histogram);
+        if measured {
+            self.window.add(histogram);
+        }
+    }
+
+    /// `scheduled` says how many messages belong into each bin: those that are not here are infinite.
+    fn close(&mut self, scheduled: &[u64]) {
+        if let Some((bin, latency)) = self.open.take()
+            && let Some(place) = self.bins.get_mut(bin)
+        {
+            let all = scheduled.get(bin).copied().unwrap_or(0);
+            *place = Some(latency.summary(all.saturating_sub(latency.count())));
+        }
+    }
+}
+
+/// Reads the interval log, by [`MEASURES`]. `scheduled` has the messages of each bin of the axis: the denominator of response;
+/// the measured window begins at `from_s`.
+pub(super) fn read(run: &Path, axis: &TimeAxis, scheduled: &[u64], from_s: u64) -> Result<[Measure; 3], ReportError> {
+    let mut measures = MEASURES.map(|_| Measure { bins: vec![None; axis.bins], ..Measure::default() });
+    let mut deserializer = Deserializer::new();
+    for file in files(run, LATENCY_HLOG)? {
+        let file = file?;
+        for (number, entry) in IntervalLogIterator::new(&file.bytes).enumerate() {
+            let wrong = |what: &dyn std::fmt::Display| file.malformed(format!("entry {}: {what}", number + 1));
+            let LogEntry::Interval(interval) = entry.map_err(|e| wrong(&format!("{e:?}")))? else { continue };
+            let tag = interval.tag().map(|t| t.as_str().to_owned());
+            let Some(ix) = MEASURES.iter().position(|m| tag.as_deref() == Some(m)) else { continue };
+            let second = interval.start_timestamp().as_secs();
+            let Some(bin) = axis.bin(second.saturating_mul(1_000)) else { continue };
+            let histogram = decode(&mut deserializer, interval.encoded_histogram(), &file)?;
+            measures[ix].add(bin, &histogram, second >= from_s, denominator(ix, scheduled));
+        }
+    }
+    for (ix, measure) in measures.iter_mut().enumerate() {
+        measure.close(denominator(ix, scheduled));
+    }
+    Ok(measures)
+}
+
+/// Only response counts what was not answered.
+fn denominator(measure: usize, scheduled: &[u64]) -> &[u64] {
+    if measure == 0 { scheduled } else { &[] }
+}
+
+fn decode(deserializer: &mut Deserializer, text: &str, file: &RunFile) -> Result<Histogram<u64>, ReportError> {
+    let bytes = BASE64_STANDARD.decode(text).map_err(|e| file.malformed(e))?;
+    deserializer.deserialize(&mut &bytes[..]).map_err(|e| file.malformed(format!("a histogram that cannot be read: {e}")))
+}
+
+/// Quantiles from the median to five nines, in millionths: twenty for each nine.
+pub(super) fn curve_quantiles() -> Vec<(f64, u64)> {
+    let steps = 20;
+    let first = 6;
+    (first..=5 * steps)
+        .map(|step| {
+            let nines = f64::from(step) / f64::from(steps);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a million")]
+            let millionths = ((1.0 - libm::pow(10.0, -nines)) * 1e6).round() as u64;
+            (-libm::log10(1.0 - millionths as f64 / 1e6), millionths)
+        })
+        .collect()
+}

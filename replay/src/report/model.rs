@@ -1,0 +1,186 @@
+//! What a report shows of a run.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::axis::TimeAxis;
+use super::chart::{Across, Chart, Line, Unit};
+use super::counts::{Fates, Rates, fates, rates};
+use super::events::{Event, Marks};
+use super::files::ReportError;
+use super::latencies::{Measure, curve_quantiles, read};
+use super::numbers::{Number, numbers};
+use super::observed;
+use crate::cardinality::{CARDINALITY_JSON, CardinalityReport};
+use crate::measure::latency::LatencySummary;
+use crate::run::dir::{read_json, read_report};
+use crate::run::report::RunReport;
+
+/// A run, ready to be shown.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// `run.json`.
+    pub run: RunReport,
+    /// What it comes down to.
+    pub numbers: [Number; 5],
+    /// The charts, in order; those without a value are left out.
+    pub charts: Vec<Chart>,
+    /// What is marked on the time axis.
+    pub events: Vec<Event>,
+    /// Where the time axis ends, in seconds.
+    pub end_s: f64,
+    /// `cardinality.json`, where the run followed rules.
+    pub cardinality: Option<CardinalityReport>,
+}
+
+impl Report {
+    /// Reads a run directory, whether the run ended, was killed or still goes on.
+    ///
+    /// # Errors
+    /// [`ReportError`]: there is no `run.json`, or something is not what it should be.
+    pub fn read(run_dir: &Path) -> Result<Self, ReportError> {
+        let run = read_report(run_dir)?;
+        let from_s = run.warm_up.map_or(0, |w| w.until_s);
+        let mut marks = Marks::default();
+        let fates = fates(run_dir, from_s, |second| marks.see(second))?;
+        let rates = rates(run_dir)?;
+        let measures = read(run_dir, &fates.axis, &fates.scheduled, from_s)?;
+        let mut charts = charts(&run, &rates, &fates, &measures);
+        charts.extend(observed::charts(run_dir)?);
+        charts.retain(Chart::has_values);
+        let end_s = charts
+            .iter()
+            .filter(|c| c.across == Across::Time)
+            .filter_map(|c| c.x.last().copied())
+            .fold(run.duration_ns as f64 / 1e9, f64::max);
+        let cardinality = read_json(run_dir, CARDINALITY_JSON)?;
+        Ok(Self { numbers: numbers(&run), charts, events: marks.events(&run), end_s, cardinality, run })
+    }
+}
+
+fn charts(run: &RunReport, rates: &Rates, fates: &Fates, measures: &[Measure; 3]) -> Vec<Chart> {
+    let [response, service, schedule_error] = measures;
+    let (name, headline) = if run.closed_loop { ("Service", service) } else { ("Response", response) };
+    let bin = length_words(fates.axis.bin_ms);
+    vec![
+        rate_chart(run, rates),
+        over_time(
+            "latency",
+            &format!("{name} over time"),
+            format!(
+                "By the second in which a message was due. Each value is of {bin}; where the line is broken, that percentile was never answered."
+            ),
+            &fates.axis,
+            headline,
+        ),
+        curve(run, fates, measures),
+        over_time(
+            "schedule-error",
+            "Schedule error",
+            format!("How late messages were sent: the generator's own quality. Each value is of {bin}."),
+            &fates.axis,
+            schedule_error,
+        ),
+        unanswered(fates),
+    ]
+}
+
+fn rate_chart(run: &RunReport, rates: &Rates) -> Chart {
+    let line = |name: &str, values: &[f64]| Line::over(&rates.axis, name, |bin| values.get(bin).copied());
+    let mut lines = vec![line("sent", &rates.sent)];
+    if !run.closed_loop {
+        lines.insert(0, line("intended", &rates.planned));
+        lines[0].filled = true;
+    }
+    Chart {
+        id: "rate".to_owned(),
+        title: "Rate".to_owned(),
+        about: format!(
+            "Messages per second: as planned, and as they were sent. Each value is the mean of {}.",
+            length_words(rates.axis.bin_ms)
+        ),
+        unit: Unit::PerSecond,
+        across: Across::Time,
+        logarithmic: false,
+        x: rates.axis.edges_s(),
+        lines,
+    }
+}
+
+fn over_time(id: &str, title: &str, about: String, axis: &TimeAxis, measure: &Measure) -> Chart {
+    let line = |name: &str, of: fn(&LatencySummary) -> Option<u64>| {
+        Line::over(axis, name, |bin| measure.bins.get(bin)?.as_ref().and_then(of).map(|ns| ns as f64))
+    };
+    Chart {
+        id: id.to_owned(),
+        title: title.to_owned(),
+        about,
+        unit: Unit::Ns,
+        across: Across::Time,
+        logarithmic: true,
+        x: axis.edges_s(),
+        lines: vec![line("p50", |s| s.p50_ns), line("p99", |s| s.p99_ns), line("p99.9", |s| s.p999_ns), line("max", |s| s.max_ns)],
+    }
+}
+
+/// The percentiles of the measured window, to five nines as far as there are messages for them.
+fn curve(run: &RunReport, fates: &Fates, measures: &[Measure; 3]) -> Chart {
+    let quantiles = curve_quantiles();
+    let [response, service, schedule_error] = measures;
+    // What was answered after its second had to be closed is in the totals of run.json alone.
+    let unanswered = run.latency.response.map_or(fates.window.0.saturating_sub(fates.window.1), |r| r.unanswered);
+    let line = |name: &str, measure: &Measure, unanswered: u64| {
+        let count = measure.window.count() + unanswered;
+        let millionths: Vec<u64> = quantiles.iter().map(|(_, q)| *q).collect();
+        let values = measure.window.at_millionths(&millionths, unanswered);
+        // Beyond 1 − 1/n there is only the maximum.
+        let told = |q: u64| u128::from(1_000_000 - q) * u128::from(count) >= 1_000_000;
+        let values = values.into_iter().zip(&millionths).map(|(ns, q)| ns.filter(|_| told(*q)).map(|ns| ns as f64)).collect();
+        Line { name: name.to_owned(), filled: false, values }
+    };
+    let mut lines = vec![line("service", service, 0)];
+    if !run.closed_loop {
+        lines.insert(0, line("response", response, unanswered));
+        lines.push(line("schedule error", schedule_error, 0));
+    }
+    Chart {
+        id: "percentiles".to_owned(),
+        title: "Percentiles".to_owned(),
+        about:
+            "Of the whole measured window; each nine is as wide as the one before. A curve ends where there are no messages to tell more, \
+                or where the unanswered ones begin."
+                .to_owned(),
+        unit: Unit::Ns,
+        across: Across::Percentile,
+        logarithmic: true,
+        x: quantiles.iter().map(|(nines, _)| *nines).collect(),
+        lines,
+    }
+}
+
+fn unanswered(fates: &Fates) -> Chart {
+    let missing = |bin: usize| Some(fates.scheduled.get(bin)?.saturating_sub(*fates.acked.get(bin)?));
+    let any = (0..fates.axis.bins).any(|bin| missing(bin).is_some_and(|n| n > 0));
+    let line = Line::over(&fates.axis, "unanswered", |bin| missing(bin).filter(|_| any).map(|n| n as f64));
+    Chart {
+        id: "unanswered".to_owned(),
+        title: "Messages without an answer".to_owned(),
+        about: format!("Skipped, failed or unknown, by the second in which they were due; in each {}.", length_words(fates.axis.bin_ms)),
+        unit: Unit::Count,
+        across: Across::Time,
+        logarithmic: false,
+        x: fates.axis.edges_s(),
+        lines: vec![line],
+    }
+}
+
+/// The length of a bin, for people.
+fn length_words(bin_ms: u64) -> String {
+    match bin_ms {
+        ms if ms < 1_000 => format!("{ms} ms"),
+        ms if ms < 60_000 => format!("{} s", ms / 1_000),
+        ms if ms < 3_600_000 => format!("{} min", ms / 60_000),
+        ms => format!("{} h", ms / 3_600_000),
+    }
+}
