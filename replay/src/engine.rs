@@ -235,11 +235,16 @@ where
             fitted,
             address_notes,
             classes,
-            streams: streams.clone(),
+            streams,
         })
     })?;
-    let (report, ledger) = finished(&identity, &ended);
-    save_streams(dir, &streams, &ledger)?;
+    write(dir, &identity, &ended, gap_tolerance_ns)
+}
+
+/// Writes what is known at the end into the run directory.
+fn write(dir: &RunDir, identity: &RunIdentity, ended: &Ended, gap_tolerance_ns: u64) -> Result<RunReport, RunError> {
+    let (report, ledger) = finished(identity, ended);
+    save_streams(dir, &ended.streams, &ledger)?;
     if let Some(cardinality) = &ended.cardinality {
         dir.write_json(CARDINALITY_JSON, cardinality)?;
     }
