@@ -9,7 +9,7 @@ use dejaq_replay::engine::Progress;
 use dejaq_replay::observers::Observers;
 use dejaq_shared::broker::endpoint::Endpoint;
 #[cfg(feature = "kafka")]
-use dejaq_shared::broker::source::SourceOptions;
+use dejaq_shared::broker::source::{SourceOptions, TopicSelection};
 #[cfg(feature = "kafka")]
 use dejaq_shared::broker::{AnyBacklog, AnySource};
 use dejaq_shared::units::{format_count, format_duration_ns, format_ns, format_rate};
@@ -62,8 +62,11 @@ pub(super) fn observers(options: &Options, target: &Endpoint, timeout: Duration)
 fn connect(observers: &mut Observers, options: &ObserveOptions, target: &Endpoint, timeout: Duration) -> anyhow::Result<()> {
     // A person's properties are for the producer: those of the connection are in the endpoint.
     let client = SourceOptions { memory_budget_bytes: PROBE_BYTES, ..SourceOptions::default() };
+    let is_kafka = matches!(target, Endpoint::Kafka(_));
+    anyhow::ensure!(is_kafka || options.probes.is_empty(), "{target}: --probe looks at topics, which are Kafka's");
     for probe in &options.probes {
-        let begun = AnySource::connect(target, &client, timeout).context("connecting");
+        let wanted = TopicSelection::exactly(&probe.topic);
+        let begun = AnySource::connect(target, &wanted, &client, timeout).context("connecting");
         begun.and_then(|source| Ok(observers.probe(probe, source, timeout)?)).with_context(|| format!("--probe {probe}"))?;
     }
     for group in &options.lag {

@@ -1,7 +1,7 @@
 //! A run with a system under test behind it, whose outputs a probe reads.
 
 use dejaq_shared::broker::source::{Notice, ReadFrom, Source, SourceHandler, StartAt, TopicInfo, TopicSelection, TopicSettings};
-use dejaq_shared::record::{BrokerTime, Record, StreamIx};
+use dejaq_shared::record::{BrokerTime, Lane, Record, StreamIx};
 
 use super::*;
 use crate::measure::probe::spec::ProbeSpec;
@@ -28,7 +28,7 @@ impl Source for System {
 
     fn topics(&mut self, wanted: &TopicSelection, _: Duration) -> Result<Vec<TopicInfo>, BrokerError> {
         assert_eq!(wanted.names(), ["out"]);
-        Ok(vec![TopicInfo { name: "out".into(), id: None, partitions: vec![0] }])
+        Ok(vec![TopicInfo { name: "out".into(), id: None, lanes: vec![Lane::Kafka { topic: "out".into(), topic_id: None, partition: 0 }] }])
     }
 
     fn check_rights(&mut self, _: &[String], _: Duration) -> Result<(), BrokerError> {

@@ -95,7 +95,7 @@ impl<S: Source> ProbeReader<S> {
         let partitions: Vec<(String, i32)> = source
             .topics(&selection, timeout)?
             .into_iter()
-            .flat_map(|topic| topic.partitions.into_iter().map(move |partition| (topic.name.clone(), partition)))
+            .flat_map(|topic| topic.lanes.into_iter().map(move |lane| (topic.name.clone(), lane.partition())))
             .collect();
         source.check_rights(std::slice::from_ref(&spec.topic), timeout)?;
         let ends = source.positions(&partitions, StartAt::End, timeout)?;
