@@ -118,8 +118,9 @@ fn exchanges_are_described_as_they_were_asked_for() {
     assert_eq!(selection(again), selection(config.clone()));
     let chosen = selection(config).expect("exchanges");
     assert_eq!((chosen.names, chosen.vhosts.len(), chosen.by), (vec![String::new(), "with,comma".to_owned()], 2, MirrorBy::Firehose));
-    let queue = CaptureConfig { exchanges: None, stream_queue: Some("^log".into()), until: Some("end".into()), ..exchanges() };
-    assert!(queue.plan().expect("valid").describe().contains("stream_queue = \"^log\""));
+    let queue = |name: &str| CaptureConfig { exchanges: None, stream_queue: Some(name.into()), until: Some("end".into()), ..exchanges() };
+    assert!(queue("log").plan().expect("valid").describe().contains("stream_queue = \"log\""));
+    assert!(queue("^log").plan().is_err(), "a resume would take the recording's name for a pattern");
 }
 
 #[test]
