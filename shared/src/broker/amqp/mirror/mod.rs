@@ -241,9 +241,9 @@ impl AmqpMirror {
             match self.records.hand_over(receipt, &delivered, arrival_ns, handler) {
                 Became::Record => count += 1,
                 Became::Nothing => self.send(receipt.link, receipt.generation, Acknowledge::One(receipt.tag)),
-                Became::Unreadable(exchange, malformed) => {
+                Became::Unreadable(exchange, why) => {
                     self.send(receipt.link, receipt.generation, Acknowledge::One(receipt.tag));
-                    handler.notice(MirrorNotice::Loss(unreadable(exchange, malformed.to_string(), arrival_ns)));
+                    handler.notice(MirrorNotice::Loss(unreadable(exchange, why, arrival_ns)));
                 }
             }
         }
