@@ -11,7 +11,7 @@
 //!
 //! `ours` our queue · `bonds` its bindings · `check` what is refused · `survey` what stands at the broker · `snapshots` that as a
 //! file · `session` connections and questions · `pump` deliveries, acknowledgements, canaries · `window` how many at once · `beginning`, `line`, `thread` keeping one virtual
-//! host up · `trouble` how · `canary`, `drops` what was thrown away · `firehose` the broker's trace · `records` what is handed over
+//! host up · `canary`, `drops` what was thrown away · `firehose` the broker's trace · `records` what is handed over
 
 mod beginning;
 mod bonds;
@@ -27,7 +27,6 @@ mod session;
 mod snapshots;
 mod survey;
 mod thread;
-mod trouble;
 mod window;
 
 use std::sync::Arc;
@@ -188,7 +187,6 @@ impl AmqpMirror {
             nodes: None,
             session: None,
             canary: None,
-            tally: Arc::default(),
         }
     }
 
@@ -200,7 +198,7 @@ impl AmqpMirror {
             line.tell(opened, "between this capture and the one before");
             line.tell_if_full(opened);
         }
-        line.consume(None).map(|_| ())
+        line.consume()
     }
 
     /// Takes the next event into its place; what is to be told is told. `false`: nothing came.

@@ -2,6 +2,7 @@
 //! acknowledgements in order, the canary's sender sends. They decide nothing.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender};
 use super::canary::{KIND, Token};
 use super::session::CONSUMER;
 use super::window::Window;
+use crate::broker::amqp::trouble::words_of;
 use crate::broker::mirror::MirrorNotice;
 
 /// The most deliveries in one batch.
@@ -68,31 +70,8 @@ pub(super) enum End {
     Cancelled,
     /// The connection or the channel is gone.
     Broken(lapin::Error),
-    /// As many deliveries came as were asked for.
-    Enough,
     /// Nobody polls any more.
     Unwanted,
-}
-
-/// What became of a session's deliveries.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    /// How many came: the newest one's tag.
-    delivered: AtomicU64,
-    /// How many are acknowledged.
-    acknowledged: AtomicU64,
-}
-
-impl Tally {
-    /// How many deliveries are not acknowledged.
-    pub(super) fn unacknowledged(&self) -> u64 {
-        self.delivered().saturating_sub(self.acknowledged.load(Ordering::Acquire))
-    }
-
-    /// How many deliveries came.
-    pub(super) fn delivered(&self) -> u64 {
-        self.delivered.load(Ordering::Acquire)
-    }
 }
 
 /// Which tags are acknowledged: all up to one, and single ones after it. Pure.
@@ -117,10 +96,6 @@ impl Acknowledged {
             self.up_to += 1;
         }
     }
-
-    fn count(&self) -> u64 {
-        self.up_to + self.single.len() as u64
-    }
 }
 
 /// Takes deliveries, and hands them on in batches.
@@ -133,9 +108,6 @@ pub(super) struct Pump {
     pub(super) channel: Channel,
     /// How many may be on their way.
     pub(super) window: Window,
-    /// How many to take.
-    pub(super) limit: Option<u64>,
-    pub(super) tally: Arc<Tally>,
     pub(super) acknowledge: UnboundedSender<Acknowledge>,
     pub(super) events: Sender<Event>,
     pub(super) signals: std::sync::mpsc::Sender<Signal>,
@@ -143,6 +115,16 @@ pub(super) struct Pump {
     pub(super) canary: Option<u64>,
     /// Whether the consumer was told to end, for another window.
     pub(super) turning: bool,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled => f.write_str("the broker ended our consumer: the queue was removed, or has moved"),
+            Self::Broken(error) => write!(f, "the connection ended: {}", words_of(error)),
+            Self::Unwanted => f.write_str("the consumer was ended"),
+        }
+    }
 }
 
 impl Pump {
@@ -154,19 +136,10 @@ impl Pump {
     }
 
     async fn pump(&mut self) -> End {
-        let mut taken = 0;
         loop {
-            let room = self.limit.map_or(BATCH_MAX, |limit| usize::try_from(limit - taken).unwrap_or(BATCH_MAX).min(BATCH_MAX));
-            if room == 0 {
-                return End::Enough;
-            }
-            let (deliveries, end) = self.batch(room).await;
-            taken += deliveries.len() as u64;
-            if let Some(newest) = deliveries.last() {
-                self.tally.delivered.store(newest.delivery_tag, Ordering::Release);
-            }
+            let (deliveries, end) = self.batch().await;
             let bytes = deliveries.iter().map(|delivery| delivery.data.len()).sum();
-            let wider = self.window.came(deliveries.len(), bytes).filter(|_| self.limit.is_none() && end.is_none() && !self.turning);
+            let wider = self.window.came(deliveries.len(), bytes).filter(|_| end.is_none() && !self.turning);
             let deliveries = self.without_canaries(deliveries);
             let (link, generation) = (self.link, self.generation);
             if !deliveries.is_empty() && self.events.send(Event::Batch { link, generation, deliveries }).await.is_err() {
@@ -201,11 +174,11 @@ impl Pump {
     }
 
     /// What is there, at least one unless the consumer has ended.
-    async fn batch(&mut self, room: usize) -> (Vec<Delivery>, Option<End>) {
+    async fn batch(&mut self) -> (Vec<Delivery>, Option<End>) {
         let mut deliveries = Vec::new();
         let mut consumer = Pin::new(&mut self.consumer);
         let end = poll_fn(|context| {
-            while deliveries.len() < room {
+            while deliveries.len() < BATCH_MAX {
                 match consumer.as_mut().poll_next(context) {
                     Poll::Ready(Some(Ok(delivery))) => deliveries.push(delivery),
                     Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(End::Broken(error))),
@@ -224,8 +197,8 @@ impl Pump {
         deliveries.retain(|delivery| {
             let Some(id) = canary_of(delivery, &self.queue) else { return true };
             let _ = self.signals.send(Signal::Canary(id));
-            // The newest one stays unacknowledged (see `canary`), unless all that comes is to be acknowledged.
-            let tag = if self.limit.is_none() { self.canary.replace(delivery.delivery_tag) } else { Some(delivery.delivery_tag) };
+            // The newest one stays unacknowledged (see `canary`).
+            let tag = self.canary.replace(delivery.delivery_tag);
             let _ = tag.map(|tag| self.acknowledge.send(Acknowledge::One(tag)));
             false
         });
@@ -242,7 +215,7 @@ fn canary_of(delivery: &Delivery, queue: &str) -> Option<String> {
 
 /// Sends acknowledgements, one after the other: one that overtook another would acknowledge twice, which closes the channel. Ends
 /// with the channel (its pump tells) or with the last sender.
-pub(super) async fn acknowledge(channel: Channel, mut wanted: UnboundedReceiver<Acknowledge>, tally: Arc<Tally>) {
+pub(super) async fn acknowledge(channel: Channel, mut wanted: UnboundedReceiver<Acknowledge>) {
     let mut acknowledged = Acknowledged::default();
     while let Some(next) = wanted.recv().await {
         let (tag, multiple) = match next {
@@ -255,7 +228,6 @@ pub(super) async fn acknowledge(channel: Channel, mut wanted: UnboundedReceiver<
             return;
         }
         acknowledged.note(next);
-        tally.acknowledged.store(acknowledged.count(), Ordering::Release);
     }
 }
 
@@ -307,18 +279,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn acknowledged_deliveries_are_counted_once_whichever_way_they_were() {
+    fn what_is_acknowledged_alone_joins_what_is_acknowledged_up_to_it() {
         let mut acknowledged = Acknowledged::default();
         let mut after = |tags| {
             acknowledged.note(tags);
-            (acknowledged.count(), acknowledged.single.len())
+            (acknowledged.up_to, acknowledged.single.len())
         };
         assert_eq!(after(Acknowledge::One(1)), (1, 0));
-        assert_eq!(after(Acknowledge::One(4)), (2, 1));
-        assert_eq!(after(Acknowledge::One(7)), (3, 2));
-        assert_eq!(after(Acknowledge::UpTo(3)), (5, 1), "4 is next to it");
+        assert_eq!(after(Acknowledge::One(4)), (1, 1));
+        assert_eq!(after(Acknowledge::One(7)), (1, 2));
+        assert_eq!(after(Acknowledge::UpTo(3)), (4, 1), "4 is next to it");
         assert_eq!(after(Acknowledge::UpTo(6)), (7, 0));
-        assert_eq!(after(Acknowledge::One(10)), (8, 1));
+        assert_eq!(after(Acknowledge::One(10)), (7, 1));
         assert_eq!(after(Acknowledge::UpTo(10)), (10, 0), "once");
     }
 }
