@@ -1,5 +1,6 @@
 //! What cannot work is refused before anything is made, with what mends it.
 
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
@@ -7,14 +8,24 @@ use serde_json::json;
 use super::held::{essence, exported};
 use super::peer::{Node, Pika, World, required};
 use super::*;
+use crate::background::wait_until;
+use crate::dejaq::inspect;
+use crate::held::count;
 
 /// What a capture says that must be refused; nothing is left behind, neither on disk nor at the node.
 fn refused(world: &World, url: &str, more: &[&str]) -> String {
     let scratch = tempfile::tempdir().expect("temporary directory");
     let out = scratch.path().join("rec");
-    let ended = dejaq(&[&["capture"], &strs(&at(world.node, url, &out, more))[..]].concat()).expect(1);
-    assert!(!out.exists(), "{}", ended.stderr);
+    let said = refused_into(world, url, &out, more);
+    assert!(!out.exists(), "{said}");
+    said
+}
+
+/// The same where the refusal comes when the queue is made: what is left then is a recording of nothing.
+fn refused_into(world: &World, url: &str, out: &Path, more: &[&str]) -> String {
+    let ended = dejaq(&[&["capture"], &strs(&at(world.node, url, out, more))[..]].concat()).expect(1);
     assert!(world.own_queues().is_empty(), "{}", ended.stderr);
+    assert!(!out.exists() || count(&inspect(out)) == 0, "{}", ended.stderr);
     ended.stderr
 }
 
@@ -81,7 +92,6 @@ fn each_right_that_is_missing_comes_with_the_command_that_gives_it() {
         if ended.code == Some(0) {
             break;
         }
-        assert!(!out.exists(), "{}", ended.stderr);
         let command = command_in(&ended.stderr);
         says(&command, &[&user]);
         assert!(!commands.contains(&command), "the command did not help: {}", ended.stderr);
@@ -103,7 +113,8 @@ fn each_right_alone_is_asked_for_by_name() {
         world.declare(
             &json!({"users": [{"name": user, "password": "pw", "tags": tags, "permissions": {"VHOST": [configure, write, read]}}]}),
         );
-        refused(&world, &url, &["--exchanges", SHOP])
+        let scratch = tempfile::tempdir().expect("temporary directory");
+        refused_into(&world, &url, &scratch.path().join("rec"), &["--exchanges", SHOP])
     };
     says(&rights("^$", ".*", ".*", "monitoring"), &["configure", "rabbitmqctl set_permissions"]);
     says(&rights(".*", "^$", ".*", "monitoring"), &["write", "rabbitmqctl set_permissions"]);
@@ -151,6 +162,8 @@ fn a_policy_that_rejects_or_dead_letters_does_neither_in_the_mirror() {
         let scratch = tempfile::tempdir().expect("temporary directory");
         let (dir, bound) = (scratch.path().join("rec"), format!("queue.messages={BOUND}"));
         let running = capturing(&world, &dir, &["--exchanges", SHOP, "-X", &bound, "-X", "prefetch=100"]);
+        Pika::publish(&world.url, &shop_routes(), &["--count", "200", "--rate", "100", "--seed", "first"]);
+        wait_until(&dir, "under way", |r| count(r) >= 200);
         signal(&running, "-STOP");
         let sent = Pika::publish(&world.url, &shop_routes(), &["--count", "2000"]);
         assert_eq!((&sent.summary["acked"], &sent.summary["nacked"]), (&json!(2000), &json!(0)), "{name}");

@@ -60,16 +60,20 @@ fn killed_ten_times_under_load_nothing_is_missing_and_what_may_be_double_is_flag
     assert_eq!(had.len(), named.len() + nameless.len(), "there is nothing else");
 }
 
+/// How many deliveries are on their way.
+const PREFETCH: u64 = 200;
+
 /// Stops a capture with small bounds, publishes far more than fits, and lets it go on when `until` holds.
-/// Distinct messages recorded and the gaps' count make up what was published.
-fn stalled(what: &str, heartbeat: &str, until: impl Fn(&World, &str)) {
+/// Distinct messages recorded and the gaps' count make up what was published, and `twice_max` more at most.
+fn stalled(what: &str, heartbeat: &str, twice_max: u64, until: impl Fn(&World, &str)) {
     const COUNT: usize = 6_000;
     const BOUND: u64 = 500;
     let scratch = tempfile::tempdir().expect("temporary directory");
     let dir = scratch.path().join("rec");
     let world = World::new(Node::Prod, what, &shop());
     let heartbeat = format!("heartbeat={heartbeat}");
-    let bounds = ["-X", "queue.messages=500", "-X", "prefetch=200", "-X", &heartbeat];
+    let prefetch = format!("prefetch={PREFETCH}");
+    let bounds = ["-X", "queue.messages=500", "-X", &prefetch, "-X", &heartbeat];
     let running = capturing(&world, &dir, &[&["--exchanges", SHOP], &bounds[..]].concat());
     let own = world.own_queues();
     assert_eq!(own.len(), 1, "{own:?}");
@@ -97,7 +101,9 @@ fn stalled(what: &str, heartbeat: &str, until: impl Fn(&World, &str)) {
     let distinct = multiset(&records);
     let all: HashMap<_, _> = multiset(before.iter().chain(&sent.lines).chain(&last));
     assert!(distinct.keys().all(|message| all.contains_key(message)));
-    assert_eq!(distinct.len() as u64 + lost(&dir), all.len() as u64, "{:#?}", gaps(&dir));
+    let accounted = distinct.len() as u64 + lost(&dir);
+    let published = all.len() as u64;
+    assert!((published..=published + twice_max).contains(&accounted), "{accounted} of {published}: {:#?}", gaps(&dir));
     assert!(lost(&dir) > 0);
     assert!(gaps(&dir).iter().all(|gap| gap["from_time_ns"].as_i64() < gap["to_time_ns"].as_i64()), "{:#?}", gaps(&dir));
 }
@@ -105,11 +111,13 @@ fn stalled(what: &str, heartbeat: &str, until: impl Fn(&World, &str)) {
 #[test]
 fn a_capture_that_stands_still_shorter_than_the_heartbeat_keeps_its_books() {
     let _nodes = alone();
-    stalled("short-stall", "60s", |world, own| assert_eq!(Pika::depth(&world.url, own).1, 1, "its connection stands"));
+    stalled("short-stall", "60s", 0, |world, own| assert_eq!(Pika::depth(&world.url, own).1, 1, "its connection stands"));
 }
 
+/// What was delivered, recorded and not acknowledged goes back into the queue with the connection, and may be thrown away there: it
+/// is recorded and counted as lost, too. Never the other way round.
 #[test]
 fn a_capture_that_stands_still_longer_than_the_heartbeat_keeps_its_books() {
     let _nodes = alone();
-    stalled("long-stall", "1s", |world, own| eventually("given up by the node", || Pika::depth(&world.url, own).1 == 0));
+    stalled("long-stall", "1s", PREFETCH, |world, own| eventually("given up by the node", || Pika::depth(&world.url, own).1 == 0));
 }

@@ -12,6 +12,11 @@
 /// The type that a canary's properties name.
 pub(super) const KIND: &str = "dejaq.canary";
 
+/// So long between two canaries that three were not sent.
+const BLIND_NS: i64 = 300_000_000;
+/// So long without a canary that what stands in the queue is not known.
+const STALE_NS: i64 = 1_000_000_000;
+
 /// A canary, as its message id says it: `NONCE:SERIES:NUMBER:NANOSECONDS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token<'a> {
@@ -71,11 +76,13 @@ pub(super) struct Canaries {
     /// The number that the next one to come has.
     expected: u64,
     last_ns: Option<i64>,
+    /// Whether one came that was sent long after the one before it.
+    blind: bool,
 }
 
 impl Canaries {
     pub(super) fn new(nonce: String) -> Self {
-        Self { nonce, series: 0, expected: 0, last_ns: None }
+        Self { nonce, series: 0, expected: 0, last_ns: None, blind: false }
     }
 
     /// One came; its message id.
@@ -90,6 +97,7 @@ impl Canaries {
         }
         let count = token.number - self.expected;
         let missing = Missing { from_ns: self.last_ns, to_ns: token.sent_ns, count };
+        self.blind |= self.last_ns.is_some_and(|last| token.sent_ns.saturating_sub(last) > BLIND_NS);
         self.expected = token.number + 1;
         self.last_ns = Some(token.sent_ns);
         if count > 0 { Seen::After(missing) } else { Seen::Next }
@@ -98,6 +106,16 @@ impl Canaries {
     /// When the newest one that came was sent: all that was published before it has come.
     pub(super) fn last_ns(&self) -> Option<i64> {
         self.last_ns
+    }
+
+    /// Whether no canary was sent for a while: this process stood still, or the broker held it up. Asked once.
+    pub(super) fn take_blind(&mut self, now_ns: i64) -> bool {
+        std::mem::take(&mut self.blind) || self.is_stale(now_ns)
+    }
+
+    /// Whether the newest one that came was sent long ago.
+    pub(super) fn is_stale(&self, now_ns: i64) -> bool {
+        self.last_ns.is_some_and(|last| now_ns.saturating_sub(last) > STALE_NS)
     }
 
     /// How many have not come of a series of which so many are sent.

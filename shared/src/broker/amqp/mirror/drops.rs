@@ -33,6 +33,8 @@ pub(super) struct Look {
     pub(super) caught_up: bool,
     /// Whether the queue is nearly full.
     pub(super) nearly_full: bool,
+    /// Whether no canary was sent for a while since the last look that was caught up: what was thrown away then shows in no number.
+    pub(super) blind: bool,
 }
 
 /// A span in which something was thrown away.
@@ -57,6 +59,10 @@ pub(super) struct Drops {
     /// Up to when all is told.
     told_ns: Option<i64>,
     was_nearly_full: bool,
+    /// Whether the counter rose since all was told: what a canary on its way will show is not forgotten until it came.
+    rose: bool,
+    /// Whether deliveries were taken back since all was told: what is on disk already can have been thrown away then, and counted.
+    taken_back: bool,
 }
 
 impl Drops {
@@ -70,6 +76,8 @@ impl Drops {
             last: None,
             told_ns: None,
             was_nearly_full: false,
+            rose: false,
+            taken_back: false,
         }
     }
 
@@ -88,6 +96,11 @@ impl Drops {
         }
     }
 
+    /// A connection ended: what it had delivered and was not acknowledged went back to the head of the queue.
+    pub(super) fn taken_back(&mut self) {
+        self.taken_back = true;
+    }
+
     /// Whether a span is open, so that a look is worth while.
     pub(super) fn is_open(&self) -> bool {
         self.span.is_some()
@@ -95,12 +108,13 @@ impl Drops {
 
     /// Looks at the counter, and tells what is over.
     pub(super) fn look(&mut self, look: Look) -> Option<Loss> {
-        let nearly_full = std::mem::replace(&mut self.was_nearly_full, look.nearly_full) || look.nearly_full;
+        let nearly_full = self.was_nearly_full || look.nearly_full;
+        self.was_nearly_full = if look.caught_up { look.nearly_full } else { nearly_full };
         let count = self.count(look.reading);
-        let rose = self.last.zip(look.reading).is_some_and(|(last, reading)| reading.thrown_away > last);
+        self.rose |= self.last.zip(look.reading).is_some_and(|(last, reading)| reading.thrown_away > last);
         self.last = look.reading.map(|reading| reading.thrown_away).or(self.last);
         // Without a canary among them.
-        let unseen = count.map_or(rose && nearly_full, |count| count > 0 && look.caught_up);
+        let unseen = count.map_or(self.rose && (nearly_full || look.blind), |count| count > 0 && look.caught_up);
         if unseen && self.span.is_none() {
             self.span = Some(Span { from_ns: self.told_ns, to_ns: look.now_ns });
         }
@@ -109,11 +123,13 @@ impl Drops {
         }
         // All is told up to here.
         self.told_ns = Some(look.now_ns);
+        self.rose = false;
+        let exact = count.is_some() && !std::mem::take(&mut self.taken_back);
         if let Some(reading) = look.reading {
             (self.base, self.ours_alone, self.canaries) = (Some(reading.thrown_away), true, 0);
         }
         let span = self.span.take()?;
-        Some(self.loss(span.from_ns, Some(span.to_ns), count, count.is_some()))
+        Some(self.loss(span.from_ns, Some(span.to_ns), count, exact))
     }
 
     /// Messages that were thrown away and not told yet; `None`: not known.
@@ -145,7 +161,7 @@ mod tests {
 
     fn at(now_ns: i64, thrown_away: u64) -> Look {
         let reading = Some(Reading { thrown_away, ours_alone: true });
-        Look { now_ns, reading, caught_up: true, nearly_full: false }
+        Look { now_ns, reading, caught_up: true, nearly_full: false, blind: false }
     }
 
     /// From, to, how many, and whether that is exact.
@@ -200,9 +216,28 @@ mod tests {
     }
 
     #[test]
+    fn what_was_thrown_away_while_no_canary_was_sent_is_told_when_the_next_one_came() {
+        let mut drops = Drops::new("/");
+        let others = |look: Look| Look { reading: look.reading.map(|r| Reading { ours_alone: false, ..r }), ..look };
+        assert_eq!(drops.look(others(at(0, 0))), None);
+        assert_eq!(shown(drops.look(Look { caught_up: false, ..others(at(9, 40)) })), None, "a canary may still show it");
+        assert_eq!(shown(drops.look(Look { blind: true, ..others(at(10, 40)) })), Some((Some(0), Some(10), None, false)));
+        assert_eq!(drops.look(Look { blind: true, ..others(at(20, 40)) }), None, "nothing was thrown away since");
+    }
+
+    #[test]
+    fn a_count_is_not_exact_where_deliveries_were_taken_back() {
+        let mut drops = Drops::new("/");
+        assert_eq!(drops.look(at(0, 0)), None);
+        drops.taken_back();
+        assert_eq!(shown(drops.look(at(5, 11))), Some((Some(0), Some(5), Some(11), false)));
+        assert_eq!(shown(drops.look(at(9, 12))), Some((Some(5), Some(9), Some(1), true)));
+    }
+
+    #[test]
     fn without_the_counter_the_canaries_alone_tell() {
         let mut drops = Drops::new("/");
-        let blind = |now_ns| Look { now_ns, reading: None, caught_up: true, nearly_full: false };
+        let blind = |now_ns| Look { now_ns, reading: None, caught_up: true, nearly_full: false, blind: false };
         assert_eq!(drops.look(blind(0)), None);
         let _ = drops.missing(missing(1, 2, 1));
         assert_eq!(shown(drops.look(blind(3))), Some((Some(1), Some(2), None, false)));

@@ -256,13 +256,16 @@ impl Line {
         let site = Arc::clone(&self.site);
         let waiting = self.session.as_ref().and_then(|session| site.waiting(&session.connection).ok().flatten()).map(u64::from);
         self.waiting.store(waiting.unwrap_or(UNKNOWN), Ordering::Release);
-        let caught_up = last || self.canaries.outstanding(self.series, self.sent.load(Ordering::Acquire)) <= ON_THEIR_WAY_MAX;
+        let now_ns = site.now_ns();
+        let outstanding = self.canaries.outstanding(self.series, self.sent.load(Ordering::Acquire));
+        let caught_up = last || (outstanding <= ON_THEIR_WAY_MAX && !self.canaries.is_stale(now_ns));
         let thrown_away = site.prometheus.dropped().ok().flatten();
         let look = Look {
-            now_ns: site.now_ns(),
+            now_ns,
             reading: thrown_away.map(|thrown_away| Reading { thrown_away, ours_alone: self.alone }),
             caught_up,
             nearly_full: waiting.is_some_and(|waiting| waiting >= site.ours.messages_max / 20 * 19),
+            blind: caught_up && self.canaries.take_blind(now_ns),
         };
         let over = self.drops.look(look);
         over.into_iter().for_each(|loss| self.notice(MirrorNotice::Loss(loss)));
@@ -276,6 +279,7 @@ impl Line {
         let mut backoff = Backoff::new();
         let site = Arc::clone(&self.site);
         self.session = None;
+        self.drops.taken_back();
         self.waiting.store(UNKNOWN, Ordering::Release);
         self.warn(format!("virtual host {:?}: {why}; connecting again", site.vhost));
         let mut said = Instant::now();
