@@ -37,7 +37,7 @@ fn check(properties: &[u8]) -> bool {
 }
 
 /// Everything that comes out when the bytes come in runs of these lengths, over and over, and the client asks for so many.
-fn through(bytes: &[u8], runs: &[usize], room: usize) -> Vec<u8> {
+fn try_through(bytes: &[u8], runs: &[usize], room: usize) -> io::Result<Vec<u8>> {
     let (mut guard, mut out, mut rest) = (Guard::default(), Vec::new(), bytes);
     let mut runs = runs.iter().copied().cycle();
     loop {
@@ -48,19 +48,23 @@ fn through(bytes: &[u8], runs: &[usize], room: usize) -> Vec<u8> {
             continue;
         }
         if rest.is_empty() {
-            return out;
+            return Ok(out);
         }
         let lacking = guard.lacking();
         let limit = if lacking == 0 { room } else { lacking };
         let (run, behind) = rest.split_at(runs.next().expect("endless").min(limit).min(rest.len()));
         rest = behind;
         if lacking == 0 {
-            let good = guard.pass(run).expect("none is too large");
+            let good = guard.pass(run)?;
             out.extend_from_slice(&run[..good]);
         } else {
-            guard.add(run).expect("none is too large");
+            guard.add(run)?;
         }
     }
+}
+
+fn through(bytes: &[u8], runs: &[usize], room: usize) -> Vec<u8> {
+    try_through(bytes, runs, room).expect("none is too large")
 }
 
 /// A value with its letter, as it travels.
@@ -160,11 +164,24 @@ proptest! {
         prop_assert_eq!(check(&bytes), read);
     }
 
+    /// Frames of any kind and with anything in them, cut off, too large, or none at all.
     #[test]
-    fn any_bytes_are_borne(bytes in prop::collection::vec(prop_oneof![0_u8..9, any::<u8>()], 0..600), first in 1_usize..600) {
-        let (mut guard, at) = (Guard::default(), first.min(bytes.len()));
-        let _ = guard.pass(&bytes[..at]);
-        let _ = guard.add(&bytes[at..]);
+    fn any_bytes_are_borne_and_come_out_the_same_however_they_come_in(
+        parts in prop::collection::vec((0_u8..5, 0_u8..9, prop::collection::vec(any::<u8>(), 0..60)), 0..9),
+        runs in runs(), room in 1_usize..99,
+    ) {
+        let bytes = parts.iter().flat_map(|(kind, fault, payload)| {
+            let mut bytes = frame(*kind, CHANNEL, payload);
+            match fault {
+                0 => bytes[3] = 120,
+                1 => bytes.truncate(payload.len()),
+                _ => {}
+            }
+            bytes
+        });
+        let bytes: Vec<u8> = bytes.collect();
+        let at_once = try_through(&bytes, &[bytes.len().max(1)], bytes.len().max(1)).ok();
+        prop_assert_eq!(try_through(&bytes, &runs, room).ok(), at_once);
     }
 }
 
