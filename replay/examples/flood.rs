@@ -135,6 +135,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         asked_ceilings: (None, None),
         expanded: dejaq_replay::expanding::Expanded::default(),
         queue: QueueLimits { messages_max: 100_000, bytes_max: 96 << 20 },
+        observers: dejaq_replay::observers::Observers::default(),
     };
     let (mut sink, mut completions) = (NullSink(Arc::clone(&queue)), NullCompletions(queue, Vec::new()));
     let start = Instant::now();

@@ -1,12 +1,14 @@
 //! The thread that keeps the accounts of cardinality: batches that the pacer has dealt with come by here before they are
 //! filled again, so that neither the pacer nor the planner spends time on them.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::batch::Batch;
 use crate::cardinality::Cardinality;
+use crate::lock::lock;
 use crate::ring::{Batches, Next, Ring};
 
 /// Batches on their way to the accounts: a megabyte each.
@@ -36,10 +38,13 @@ impl Batches for Accounted<'_> {
     }
 }
 
-/// Enters batches until there are no more.
-pub(crate) fn account(mut cardinality: Cardinality, batches: &Receiver<Batch>, mut ring: &Ring) -> Cardinality {
+/// Enters batches until there are no more; `so_far` has what each rule has come to.
+pub(crate) fn account(mut cardinality: Cardinality, batches: &Receiver<Batch>, mut ring: &Ring, so_far: &Mutex<Vec<u64>>) -> Cardinality {
     for batch in batches {
         cardinality.enter(&batch);
+        let mut so_far = lock(so_far);
+        so_far.clear();
+        so_far.extend(cardinality.distinct());
         ring.recycle(batch);
     }
     cardinality

@@ -9,6 +9,7 @@ use crate::ledger::{Counts, Ledger};
 use crate::measure::collector::{Excluded, Measured, Summaries, Totals};
 use crate::measure::recorder::RecorderBooks;
 use crate::pacer::{Live, PacerBooks};
+use crate::run::observed::ObservedReport;
 use crate::run::report::{
     HoldsReport, LatencyReport, LedgerReport, RateReport, RecordingReport, RunReport, SCHEMA_VERSION, TopicReport, WarmUpReport,
 };
@@ -54,6 +55,7 @@ pub(crate) struct Ended {
     pub(crate) clock_step_ns: u64,
     pub(crate) rows_lost: u64,
     pub(crate) cardinality: Option<CardinalityReport>,
+    pub(crate) observed: Option<ObservedReport>,
     pub(crate) payload_notes: Vec<String>,
     pub(crate) fitted: FitCounts,
     pub(crate) address_notes: Vec<String>,
@@ -75,6 +77,7 @@ pub(crate) fn finished(identity: &RunIdentity, ended: &Ended) -> (RunReport, Led
     notes.extend(ended.fitted.notes());
     notes.extend(ended.address_notes.iter().cloned());
     notes.extend(ended.cardinality.iter().flat_map(|c| &c.rules).map(ToString::to_string));
+    notes.extend(ended.observed.iter().flat_map(ObservedReport::notes));
     if ended.pacer.stopped {
         notes.push("the run was stopped before its end".to_owned());
     }
@@ -91,7 +94,10 @@ pub(crate) fn finished(identity: &RunIdentity, ended: &Ended) -> (RunReport, Led
         limited_by: trust.limited_by,
         delivered: trust.delivered,
         ledger: LedgerReport { counts, reasons: ledger.reasons() },
-        latency: latencies(&measured.window, ended.scheduled),
+        latency: LatencyReport {
+            end_to_end: ended.observed.as_ref().and_then(ObservedReport::end_to_end),
+            ..latencies(&measured.window, ended.scheduled)
+        },
         warm_up: warm_up(&measured, ended.scheduled),
         rate: rates(ended, &counts),
         duration_ns: facts.duration_ns,
@@ -104,6 +110,7 @@ pub(crate) fn finished(identity: &RunIdentity, ended: &Ended) -> (RunReport, Led
         order_violations: ended.pacer.order_violations,
         fit: ended.fitted.report(),
         topics: topics(identity, ended, &ledger),
+        observed: ended.observed.clone(),
         notes,
         ..blank(identity, ended.t0_unix_ns, ended.scheduled)
     };
@@ -131,6 +138,7 @@ fn latencies(window: &Summaries, scheduled: bool) -> LatencyReport {
         service: window.service,
         response: scheduled.then_some(window.response),
         response_without_lateness: scheduled.then_some(window.response_on_time),
+        end_to_end: None,
     }
 }
 
@@ -165,6 +173,7 @@ fn blank(identity: &RunIdentity, t0_unix_ns: i64, scheduled: bool) -> RunReport 
         order_violations: 0,
         fit: FitReport::default(),
         topics: Vec::new(),
+        observed: None,
         notes: identity.notes.clone(),
     }
 }
@@ -202,6 +211,13 @@ fn facts(ended: &Ended, ledger: &Ledger) -> Facts {
         damages: ended.damages.clone(),
         client_error: ended.client_error.clone(),
         rows_lost: ended.rows_lost,
+        probe_failures: ended
+            .observed
+            .iter()
+            .flat_map(|o| &o.probes)
+            .filter_map(|p| p.failed.as_ref().map(|why| format!("{}: {why}", p.spec)))
+            .collect(),
+        outputs_crowded_out: ended.observed.iter().flat_map(|o| &o.probes).filter_map(|p| p.matched).map(|m| m.crowded_out).sum(),
     }
 }
 

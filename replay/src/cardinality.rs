@@ -106,6 +106,11 @@ impl Cardinality {
         }
     }
 
+    /// How many different values each rule has written so far.
+    pub fn distinct(&self) -> impl Iterator<Item = u64> {
+        self.rules.iter().map(|rule| rule.values.count().count)
+    }
+
     fn add(&mut self, shown: &Shown) {
         let Some(rule) = self.rules.get_mut(shown.rule as usize) else { return };
         rule.written += 1;

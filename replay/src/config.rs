@@ -13,6 +13,7 @@ use crate::clock_choice::ClockOption;
 use crate::copies::Copies;
 use crate::fit::FitOptions;
 use crate::marks::MarkPolicy;
+use crate::pointed::Pointed;
 use crate::profile::ProfileError;
 use crate::remap::PartitionMode;
 use crate::schedule::Pace;
@@ -21,10 +22,12 @@ use crate::timestamps::TimestampMode;
 
 mod brokers;
 mod describe;
+mod observe;
 mod raw;
 mod text;
 mod validate;
 
+pub use observe::ObserveOptions;
 pub use raw::RawOptions;
 
 /// Options that make no sense.
@@ -51,6 +54,9 @@ pub enum ConfigError {
     /// A rate curve that cannot be read.
     #[error("--profile, {0}")]
     Profile(ProfileError),
+    /// A text of a small grammar that cannot be read.
+    #[error("--{0}, {1}")]
+    Pointed(&'static str, Pointed),
     /// Two options that exclude each other.
     #[error("--{0} and --{1} contradict each other: {2}")]
     Contradiction(&'static str, &'static str, &'static str),
@@ -143,6 +149,8 @@ pub struct Options {
     pub scratch: Option<PathBuf>,
     /// Whether a recording of unknown source may be replayed.
     pub allow_unknown_source: bool,
+    /// What is looked at meanwhile.
+    pub observe: ObserveOptions,
     /// Properties of the client.
     pub properties: Vec<(String, String)>,
 }

@@ -4,16 +4,15 @@
 //! When something breaks (the client, the disk, the recording) the run is stopped, what is in flight is waited for
 //! until the drain deadline, and the report says what happened.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{Scope, ScopedJoinHandle};
-use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Sender, bounded};
 use dejaq_shared::broker::BrokerError;
 use dejaq_shared::broker::mark::Mark;
 use dejaq_shared::broker::sink::{Completions, QueueLimits, Sink};
-use dejaq_shared::clock::{Clock, WallAnchor, wall_now_ns};
+use dejaq_shared::clock::{Clock, wall_now_ns};
 use dejaq_shared::record::MARK_HEADER;
 use dejaq_shared::units::{Ratio, format_duration_ns};
 
@@ -22,7 +21,6 @@ use crate::assemble::{Ended, RunIdentity, finished, unfinished};
 use crate::batch::Batch;
 use crate::cardinality::{CARDINALITY_JSON, Cardinality, CardinalityReport};
 use crate::ceiling::Ceilings;
-use crate::clock_watch::ClockWatch;
 use crate::completing::Completing;
 use crate::expanding::{Expanded, payload_notes};
 use crate::feed::RecordFeed;
@@ -31,13 +29,16 @@ use crate::hands::{Room, ThreadHands};
 use crate::inflight::Slots;
 use crate::measure::collector::Totals;
 use crate::measure::counts::{BucketRow, PaceLog, SecondRow};
+use crate::measure::recent::Recent;
 use crate::measure::recorder::Recorder;
+use crate::observers::Observers;
 use crate::pacer::{Live, Pacer, PacerBooks, PacerOptions};
 use crate::planner::{Planner, PlannerBooks, PlannerOptions};
 use crate::ring::Ring;
 use crate::run::dir::{RunDir, RunDirError};
 use crate::run::report::RunReport;
 use crate::run::saver::{SaveError, SaverOptions, ToSave, save, save_streams};
+use crate::schedule::Pace;
 use crate::start::{Start, StartsAt, await_start};
 use crate::timestamps::Stamping;
 use crate::transform::Transform;
@@ -75,6 +76,24 @@ pub struct RunSetup {
     pub expanded: Expanded,
     /// The limits of the client's queue.
     pub queue: QueueLimits,
+    /// Who looks at the system under test meanwhile.
+    pub observers: Observers,
+}
+
+impl RunSetup {
+    /// How long the run takes from its start to its last intended time, in nanoseconds, where that follows from the options and
+    /// the recorded times of the first and the last record: not with `--max`, nor at a rate.
+    #[must_use]
+    pub fn planned_ns(&self, span: Option<(i64, i64)>) -> Option<u64> {
+        let recorded = match (&self.planner.pace, self.planner.repeat) {
+            (Pace::Recorded { speed }, false) => span.map(|(first, last)| {
+                let ns = u128::from(last.abs_diff(first)) * u128::from(speed.den()) / u128::from(speed.num());
+                u64::try_from(ns).unwrap_or(u64::MAX)
+            }),
+            _ => None,
+        };
+        [recorded, self.planner.run_ns].into_iter().flatten().min()
+    }
 }
 
 /// Why a run has no report.
@@ -98,34 +117,14 @@ pub enum RunError {
     /// The client failed while the start was waited for.
     #[error("while waiting for the time of --start-at: {0}")]
     BeforeStart(#[from] BrokerError),
+    /// The system gives no thread to look at the system under test from.
+    #[error("cannot start a thread: {0}")]
+    NoThread(std::io::Error),
     /// A defect in dejaq.
     #[error("the {0} thread ended unexpectedly: this is a defect in dejaq")]
     Thread(&'static str),
 }
 
-/// How a run stands.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Progress {
-    /// Time until the start, in nanoseconds, while it is waited for (`--start-at`); then 0.
-    pub starts_in_ns: u64,
-    /// Time since the start, in nanoseconds; 0 before it.
-    pub run_ns: u64,
-    /// The intended time of the newest record, nanoseconds after the start.
-    pub due_ns: u64,
-    /// Records scheduled.
-    pub scheduled: u64,
-    /// Messages sent.
-    pub sent: u64,
-    /// Messages without an answer yet.
-    pub in_flight: usize,
-    /// Time held back by the target: by a full client queue, or because its broker asked to.
-    pub pushed_back_ns: u64,
-    /// The client's newest warning.
-    pub warning: Option<String>,
-}
-
-/// How often the caller's thread looks.
-pub(crate) const WATCH: Duration = Duration::from_millis(500);
 /// Rows on their way to be written: well over half a minute of them. The closed seconds among them have half a megabyte each.
 const ROWS_MAX: usize = 1_024;
 /// Slots beyond the client's own limit, for completions that are being handled.
@@ -143,6 +142,9 @@ pub(crate) struct Shared<'a, C> {
     pub(crate) slots: Arc<Slots>,
     pub(crate) room: Arc<Room>,
     live: Arc<Live>,
+    recent: Arc<Mutex<Recent>>,
+    /// The different values that each rule has written so far.
+    distinct: Mutex<Vec<u64>>,
     /// When the pacer ended, on the clock; 0 until then.
     pub(crate) pacer_ended_ns: AtomicU64,
     pub(crate) rows_lost: AtomicU64,
@@ -176,16 +178,19 @@ where
     let mut setup = with_origin(setup);
     let pacer = pacer_options(&mut setup);
     let gap_tolerance_ns = gap_tolerance_ns(&setup.planner.pace);
-    let RunSetup { identity, planner, drain_ns, start_at_ns, origin_ns, streams, classes, expanded, .. } = setup;
+    let RunSetup { identity, planner, drain_ns, start_at_ns, origin_ns, streams, classes, expanded, mut observers, .. } = setup;
+    let mut planned = observers.take_expecting();
     let (scheduled, timestamps) = (pacer.scheduled, planner.timestamps);
     let ended = std::thread::scope(|scope| -> Result<Ended, RunError> {
         let planning = scope.spawn(|| {
-            let books = Planner::new(planner).run(feed, &shared.ring);
+            let books = Planner::new(planner).run(feed, &shared.ring, &mut planned);
             (feed.damages(), books)
         });
         let at = StartsAt { clock: shared.clock.as_ref(), ring: &shared.ring, stop, start_at_ns };
         let Start { anchor, t0_ns, t0_unix_ns } = await_start(&at, completions, watch).inspect_err(|_| shared.ring.close())?;
         let stamping = timestamps.stamping(origin_ns.unwrap_or(t0_unix_ns));
+        let observing = observers.begin(Arc::clone(&shared.clock) as Arc<dyn Clock>, t0_ns, dir.clone(), Arc::clone(&shared.live));
+        let observing = observing.map_err(RunError::NoThread).inspect_err(|_| shared.ring.close())?;
         let (to_saver, saving) = spawn_saver(scope, &shared, dir, &identity, classes.clone(), t0_unix_ns, scheduled);
         let (accounts, accounting) = spawn_accounts(scope, &shared, &expanded);
         let (rows, to_recorder) = bounded(ROWS_MAX);
@@ -197,7 +202,8 @@ where
             let shared = &shared;
             scope.spawn(move || Completing { shared, recorder, rows: to_recorder, saver: to_saver, drain_ns, warn }.run(completions))
         };
-        let clock_step_ns = watch_until_done(&shared, &warnings, anchor, t0_ns, watch);
+        let mut watching = Watching::new(&shared, &observing, &expanded.names, anchor, t0_ns, watch);
+        watching.until_done(&warnings);
         let pacer = join(pacing, "pacer")?;
         shared.ring.close();
         let (damages, PlannerBooks { transform, fitted, address_notes }) = join(planning, "planner")?;
@@ -207,6 +213,9 @@ where
         let (recorder, client_error) = join(completing, "completion")?;
         let totals = join(saving, "saving")??;
         let input_error = shared.ring.take_error().map(|e| e.to_string());
+        watching.until_observed(pacer.ledger.total().scheduled);
+        let clock_step_ns = watching.clock_step_ns();
+        let observed = observing.end();
         let rows_lost = shared.rows_lost.load(Ordering::Relaxed);
         Ok(Ended {
             t0_ns,
@@ -221,15 +230,21 @@ where
             clock_step_ns,
             rows_lost,
             cardinality,
+            observed,
             payload_notes,
             fitted,
             address_notes,
             classes,
-            streams: streams.clone(),
+            streams,
         })
     })?;
-    let (report, ledger) = finished(&identity, &ended);
-    save_streams(dir, &streams, &ledger)?;
+    write(dir, &identity, &ended, gap_tolerance_ns)
+}
+
+/// Writes what is known at the end into the run directory.
+fn write(dir: &RunDir, identity: &RunIdentity, ended: &Ended, gap_tolerance_ns: u64) -> Result<RunReport, RunError> {
+    let (report, ledger) = finished(identity, ended);
+    save_streams(dir, &ended.streams, &ledger)?;
     if let Some(cardinality) = &ended.cardinality {
         dir.write_json(CARDINALITY_JSON, cardinality)?;
     }
@@ -250,6 +265,8 @@ impl<'a, C> Shared<'a, C> {
             slots: Arc::new(Slots::new(u32::try_from(slots).unwrap_or(u32::MAX))),
             room: Arc::default(),
             live: Arc::default(),
+            recent: Arc::default(),
+            distinct: Mutex::default(),
             pacer_ended_ns: AtomicU64::new(0),
             rows_lost: AtomicU64::new(0),
         }
@@ -306,7 +323,7 @@ fn spawn_accounts<'s, 'e, C: Clock + 'static>(
     }
     let cardinality = Cardinality::new(&expanded.bounds);
     let (accounts, batches) = bounded(BATCHES_MAX);
-    (Some(accounts), Some(scope.spawn(move || account(cardinality, &batches, &shared.ring))))
+    (Some(accounts), Some(scope.spawn(move || account(cardinality, &batches, &shared.ring, &shared.distinct))))
 }
 
 fn cardinality(accounts: &Cardinality, expanded: &Expanded, transform: &Transform) -> CardinalityReport {
@@ -326,7 +343,7 @@ fn spawn_saver<'s, 'e, C: Clock + 'static>(
     scheduled: bool,
 ) -> (Sender<ToSave>, Saving<'s>) {
     let (to_saver, incoming) = bounded(ROWS_MAX);
-    let options = SaverOptions { dir: dir.clone(), t0_unix_ns, classes };
+    let options = SaverOptions { dir: dir.clone(), t0_unix_ns, classes, recent: Arc::clone(&shared.recent) };
     let live = Arc::clone(&shared.live);
     let saving = scope.spawn(move || {
         let totals = save(&options, &incoming, &|totals| unfinished(identity, &live, totals, t0_unix_ns, scheduled));
@@ -375,36 +392,6 @@ impl PaceLog for ChannelLog<'_> {
     }
 }
 
-/// Looks at the clocks and tells people, until the completing thread is done. Returns the largest step of the wall clock.
-fn watch_until_done<C: Clock>(
-    shared: &Shared<'_, C>,
-    warnings: &Receiver<String>,
-    anchor: WallAnchor,
-    t0_ns: u64,
-    watch: &mut dyn FnMut(&Progress),
-) -> u64 {
-    let mut clocks = ClockWatch::new(anchor.wall_ns, anchor.mono_ns);
-    loop {
-        let warning = match warnings.recv_timeout(WATCH) {
-            Ok(warning) => Some(warning),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => return clocks.step_ns(),
-        };
-        let now = shared.clock.now_ns();
-        clocks.look(wall_now_ns(), now);
-        watch(&Progress {
-            starts_in_ns: t0_ns.saturating_sub(now),
-            run_ns: now.saturating_sub(t0_ns),
-            due_ns: shared.live.due_ns.load(Ordering::Relaxed),
-            scheduled: shared.live.scheduled.load(Ordering::Relaxed),
-            sent: shared.live.sent.load(Ordering::Relaxed),
-            in_flight: shared.slots.in_flight(),
-            pushed_back_ns: shared.live.pushed_back_ns.load(Ordering::Relaxed),
-            warning,
-        });
-    }
-}
-
 fn join<T>(handle: ScopedJoinHandle<'_, T>, name: &'static str) -> Result<T, RunError> {
     handle.join().map_err(|_| RunError::Thread(name))
 }
@@ -417,6 +404,12 @@ impl<F: FnMut()> Drop for OnDrop<F> {
         (self.0)();
     }
 }
+
+mod watching;
+
+pub use watching::Progress;
+pub(crate) use watching::WATCH;
+use watching::Watching;
 
 #[cfg(test)]
 mod tests;

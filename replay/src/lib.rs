@@ -8,7 +8,8 @@
 //! `config` what was typed → what it means · `clock_choice` which time of a record counts · `select`, `shard`, `remap`,
 //! `partitioner`, `guard` what goes where, and what is refused · `timestamps` which stamp it bears · `transform` what it says · `schedule`, `profile`, `copies`, `marks`,
 //! `planner`, `ring` what is sent when · `fit` in whose terms · `pacer`, `ceiling`,
-//! `holds`, `inflight` sending it · `ledger`, `measure`, `warm_up`, `trust` what is known of it · `run`, `summary` saying so ·
+//! `holds`, `inflight` sending it · `ledger`, `measure`, `warm_up`, `trust` what is known of it · `observers` who looks at the system under
+//! test meanwhile · `run`, `summary` saying so ·
 //! `fidelity` how like the recording it was · `compare` how it stands against another ·
 //! `engine` the threads.
 
@@ -37,12 +38,15 @@ pub mod holds;
 pub mod inflight;
 pub mod inventory;
 pub mod ledger;
+mod lock;
 pub mod marks;
 pub mod measure;
+pub mod observers;
 pub mod pacer;
 pub mod partitioner;
 pub mod plan;
 pub mod planner;
+pub mod pointed;
 pub mod prepare;
 pub mod profile;
 pub mod recorded;

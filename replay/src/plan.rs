@@ -63,7 +63,7 @@ pub struct PlanReport {
     /// What the client's queue holds at the peak rate, in seconds: below 2 a target that pushes back makes the run
     /// INVALID. `None` with `--max`.
     pub queue_s: Option<f64>,
-    /// Memory for latency histograms, in bytes.
+    /// Memory for latency histograms, and for the messages that a probe waits for, in bytes.
     pub measure_bytes: u64,
     /// The topics that have a latency of their own.
     pub classes: Vec<String>,
@@ -306,7 +306,7 @@ impl Totals {
             fit: self.fitted.report(),
             repeat: setup.planner.repeat,
             queue_s: (timed && peak > 0).then(|| setup.queue.messages_max as f64 / peak as f64),
-            measure_bytes: RUN_BYTES + setup.classes.len() as u64 * TOPIC_BYTES,
+            measure_bytes: RUN_BYTES + setup.classes.len() as u64 * TOPIC_BYTES + setup.observers.bytes_max(),
             classes: setup.classes.clone(),
             sort: None,
             partitioners: Vec::new(),
@@ -383,7 +383,7 @@ impl std::fmt::Display for PlanReport {
                 "note: the client's queue holds {queue:.1} s of the peak rate; if the target pushes back longer, the run is INVALID (it needs 2 s)"
             )?;
         }
-        writeln!(f, "latency    {} for histograms; topics of their own: {}", format_bytes(self.measure_bytes), self.classes.join(", "))?;
+        writeln!(f, "latency    {} to measure it; topics of their own: {}", format_bytes(self.measure_bytes), self.classes.join(", "))?;
         let shown: Vec<String> = SHOWN.iter().filter_map(|name| Some(format!("{name}={}", self.client.get(*name)?))).collect();
         if !shown.is_empty() {
             writeln!(f, "client     {}", shown.join(" "))?;

@@ -214,11 +214,13 @@ impl Planner {
         PlannerBooks { fitted: self.fitter.counts().clone(), address_notes: self.routing_keys.notes(), transform: self.transform }
     }
 
-    /// Runs to the end of the recording or until nobody wants more, and says what was done.
-    pub fn run<F: RecordFeed + ?Sized>(mut self, feed: &mut F, ring: &Ring) -> PlannerBooks {
+    /// Runs to the end of the recording or until nobody wants more, and says what was done. `planned` sees each batch before it
+    /// can be sent.
+    pub fn run<F: RecordFeed + ?Sized>(mut self, feed: &mut F, ring: &Ring, planned: &mut dyn FnMut(&Batch)) -> PlannerBooks {
         loop {
             let more = self.advance(feed);
             while let Some(batch) = self.pop() {
+                planned(&batch);
                 match ring.push(batch) {
                     Some(spare) => self.reuse(spare),
                     None => return self.into_books(),

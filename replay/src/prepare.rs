@@ -18,6 +18,7 @@ use crate::engine::RunSetup;
 use crate::expanding::Expanded;
 use crate::fit::Fit;
 use crate::guard::{self, GuardError};
+use crate::observers::Observers;
 use crate::planner::PlannerOptions;
 use crate::remap::{self, Lanes, RemapError, Target, TopicPlan};
 use crate::run::report::RecordingReport;
@@ -216,6 +217,7 @@ pub fn prepare(
         asked_ceilings: (options.max_rate, options.max_bytes),
         expanded: Expanded::default(),
         queue: queue_limits(recording, options, plan, target.kind),
+        observers: Observers::default(),
     })
 }
 

@@ -21,7 +21,7 @@ use std::fmt;
 mod parse;
 mod wave;
 
-pub use parse::ProfileError;
+pub use crate::pointed::Pointed as ProfileError;
 
 /// Rates are in millionths of a message per second.
 const MICRO: u64 = 1_000_000;

@@ -398,6 +398,7 @@ fn end(recorder: &RefCell<Recorder>, pacer: PacerBooks, streams: usize, schedule
         client_error: None,
         clock_step_ns: 0,
         cardinality: None,
+        observed: None,
         payload_notes: Vec::new(),
         fitted: FitCounts::default(),
         address_notes: Vec::new(),

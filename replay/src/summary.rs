@@ -62,6 +62,7 @@ fn write(out: &mut String, report: &RunReport) -> std::fmt::Result {
             shown.p99_ns.map_or("not known".to_owned(), format_ns)
         )?;
     }
+    write_observed(out, report)?;
     for note in &report.notes {
         writeln!(out, "note: {note}")?;
     }
@@ -104,6 +105,9 @@ fn write_latency(out: &mut String, report: &RunReport) -> std::fmt::Result {
         write_row(out, "response", response)?;
     }
     write_row(out, if report.closed_loop { "service (closed)" } else { "service" }, &latency.service)?;
+    if let Some(end_to_end) = &latency.end_to_end {
+        write_row(out, "end to end", end_to_end)?;
+    }
     if let Some(error) = &latency.schedule_error {
         write_row(out, "schedule error", error)?;
     }
@@ -112,6 +116,37 @@ fn write_latency(out: &mut String, report: &RunReport) -> std::fmt::Result {
             out,
             "closed loop: with --max the target's own pace decides when messages are sent, so waiting does not show in these latencies"
         )?;
+    }
+    Ok(())
+}
+
+/// What was seen of the system under test.
+fn write_observed(out: &mut String, report: &RunReport) -> std::fmt::Result {
+    let Some(observed) = &report.observed else { return Ok(()) };
+    writeln!(out)?;
+    for probe in &observed.probes {
+        if let Some(matched) = &probe.matched {
+            let [expected, answered, lost, duplicates, unmatched] =
+                [matched.expected, matched.answered, matched.lost, matched.duplicates, matched.unmatched].map(format_count);
+            writeln!(out, "outputs    {answered} of {expected} came, {lost} lost; {duplicates} duplicates, {unmatched} unmatched")?;
+        }
+        if let Some(freshness) = &probe.freshness {
+            let age = |ns: Option<i64>| ns.map_or("not known".to_owned(), |ns| format_ns(u64::try_from(ns).unwrap_or(0)));
+            let (max, end) = (age(freshness.age_ns_max), age(freshness.age_ns_end));
+            writeln!(out, "freshness  the newest event in {} outputs: {max} old at most, {end} at the end", format_count(probe.outputs))?;
+        }
+    }
+    for group in &observed.lag {
+        let lag = &group.lag;
+        let most = lag.messages_max.map_or("not known".to_owned(), |n| format!("{} messages at most", format_count(n)));
+        let time = lag.time_ns_max.map_or(String::new(), |ns| format!(", {}", format_ns(ns)));
+        let end = lag.end.map_or(String::new(), |lag| format!(", {} at the end", format_count(lag.messages)));
+        writeln!(out, "lag        {}: {most}{time}{end}", lag.group)?;
+    }
+    for source in &observed.watch {
+        for (metric, series) in &source.metrics {
+            writeln!(out, "watched    {} {metric}: {} to {}, mean {:.3}", source.source, series.min, series.max, series.mean)?;
+        }
     }
     Ok(())
 }

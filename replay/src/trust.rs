@@ -99,6 +99,10 @@ pub struct Facts {
     pub client_error: Option<String>,
     /// Rows of measurements that were lost because the disk was too slow.
     pub rows_lost: u64,
+    /// Probes that ended before the run did, and why.
+    pub probe_failures: Vec<String>,
+    /// Messages whose output was not waited for to the end, since too many were waited for at once.
+    pub outputs_crowded_out: u64,
 }
 
 /// What follows from the facts.
@@ -190,11 +194,22 @@ fn generator_reasons(facts: &Facts, late: &[String]) -> Vec<Reason> {
         let detail = format!("{count} intervals could not be written in time: the run directory's disk is too slow");
         found.push(reason("measurements lost", Cause::Generator, detail));
     }
+    if facts.outputs_crowded_out > 0 {
+        let count = format_count(facts.outputs_crowded_out);
+        let detail = format!(
+            "more outputs were waited for than the probe has room for, and {count} messages were given up: look at a part of them (sample=10 in --probe), or wait less long (deadline=5s)"
+        );
+        found.push(reason("probe too small", Cause::Generator, detail));
+    }
     found
 }
 
 fn run_reasons(facts: &Facts) -> Vec<Reason> {
-    let mut found = Vec::new();
+    let mut found: Vec<Reason> = facts
+        .probe_failures
+        .iter()
+        .map(|why| reason("probe failed", Cause::Run, format!("outputs could not be read to the end: {why}")))
+        .collect();
     if let Some(error) = &facts.client_error {
         found.push(reason("client failed", Cause::Run, error.clone()));
     }
@@ -377,6 +392,8 @@ mod tests {
             (Facts { imbalances: vec!["x".into()], ..good() }, "unbalanced ledger", Cause::Run),
             (Facts { skipped_by_generator: 1, ..good() }, "late pacer", Cause::Generator),
             (Facts { rows_lost: 1, ..good() }, "measurements lost", Cause::Generator),
+            (Facts { outputs_crowded_out: 1, ..good() }, "probe too small", Cause::Generator),
+            (Facts { probe_failures: vec!["x".into()], ..good() }, "probe failed", Cause::Run),
             (Facts { measured: Measured { unsettled_s: Some(5), ..good().measured }, ..good() }, "warm-up only", Cause::Run),
             (Facts { measured: Measured { scheduled: 99, ..warmed_up() }, ..good() }, "warm-up only", Cause::Run),
         ];

@@ -10,13 +10,14 @@ use dejaq_replay::summary::summary;
 use dejaq_shared::broker::sink::{Destination, TargetKind};
 use dejaq_shared::clock::SystemClock;
 use dejaq_shared::outcome::Outcome;
-use dejaq_shared::units::{format_count, format_duration_ns};
 
 use crate::progress::{Progress, talk};
 use crate::stop;
 
 mod choices;
 mod making;
+mod metrics;
+mod observing;
 mod ready;
 mod snapshot;
 
@@ -62,7 +63,7 @@ pub(crate) struct PlanArguments {
 /// Runs it; `command` is what was typed.
 pub(crate) fn run(arguments: &Arguments, command: Vec<String>) -> anyhow::Result<Outcome> {
     // What costs nothing to find out comes first: contradictions, then the run directory.
-    arguments.choices.options()?;
+    let page = arguments.choices.options()?.observe.metrics.map(metrics::Page::serve).transpose()?;
     let dir = RunDir::create(&arguments.run)?;
     let Ready { target, topics, mut setup, mut feed, .. } = ready(&arguments.choices, true, &arguments.run)?;
     setup.identity.command = command;
@@ -70,27 +71,23 @@ pub(crate) fn run(arguments: &Arguments, command: Vec<String>) -> anyhow::Result
         talk(format_args!("note: {note}"));
     }
     talk(format_args!("replaying into cluster {}", setup.identity.target_cluster));
+    if let Some(page) = &page {
+        talk(format_args!("the run's figures are at http://{}/metrics", page.address));
+    }
     let destinations: Vec<Destination> = topics.topics.iter().map(|t| t.destination.clone()).collect();
     let (mut sink, mut completions) = target.open(&destinations, TIMEOUT)?;
     let stop = stop::on_signal()?;
     let clock = Arc::new(SystemClock::new());
     let mut progress = Progress::new();
+    let planned_ns = setup.planned_ns(feed.span());
     let result = engine::run(setup, &dir, &mut sink, &mut completions, &mut feed, &clock, &stop, &mut |p| {
         if let Some(warning) = &p.warning {
             progress.note(format_args!("warning: {warning}"));
         }
-        if p.starts_in_ns > 0 {
-            let left = format_duration_ns(p.starts_in_ns.next_multiple_of(1_000_000_000));
-            return progress.show(format_args!("ready: the first message is sent in {left}"));
+        if let Some(page) = &page {
+            page.update(p, planned_ns);
         }
-        progress.show(format_args!(
-            "{}  {} scheduled  {} sent  {} in flight  held by the target {}",
-            format_duration_ns((p.run_ns / 1_000_000_000).max(1) * 1_000_000_000),
-            format_count(p.scheduled),
-            format_count(p.sent),
-            format_count(p.in_flight as u64),
-            format_duration_ns(p.pushed_back_ns),
-        ));
+        progress.show(format_args!("{}", observing::line(p, planned_ns)));
     });
     progress.end();
     // What is not answered by now is counted as unknown; the client need not wait for it.

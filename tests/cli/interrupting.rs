@@ -10,7 +10,7 @@ use crate::dejaq::command;
 use crate::kit::*;
 
 /// A replay beside the test.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     stderr: Lines<BufReader<ChildStderr>>,
     said: String,
@@ -18,7 +18,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(scratch: &Scratch, to: &EmbeddedKafka, more: &[&str]) -> Self {
+    pub(crate) fn start(scratch: &Scratch, to: &EmbeddedKafka, more: &[&str]) -> Self {
         let recording = scratch.recording("rec", &records(400, 1), Some("elsewhere"));
         let (url, run) = (to.url(), scratch.arg("run"));
         let args = [&["replay", &recording, "--to", &url, "--run", &run, "--mark", "off"], more].concat();
@@ -28,7 +28,7 @@ impl Running {
     }
 
     /// Waits for a line that holds this.
-    fn says(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn says(&mut self, text: &str) -> &mut Self {
         for line in self.stderr.by_ref().map_while(Result::ok) {
             self.said.push_str(&line);
             self.said.push('\n');
@@ -39,14 +39,14 @@ impl Running {
         panic!("it never said {text:?}: {}", self.said)
     }
 
-    fn signal(&mut self, signal: &str) -> &mut Self {
+    pub(crate) fn signal(&mut self, signal: &str) -> &mut Self {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().expect("kill").success());
         self
     }
 
     /// Its exit code, its report, and the names in its run directory that say that something is unfinished.
-    fn ends(mut self) -> (Option<i32>, Value, Vec<String>) {
+    pub(crate) fn ends(mut self) -> (Option<i32>, Value, Vec<String>) {
         self.said.extend(self.stderr.by_ref().map_while(Result::ok));
         let mut stdout = String::new();
         self.child.stdout.take().expect("piped").read_to_string(&mut stdout).expect("text");

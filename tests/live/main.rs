@@ -15,6 +15,7 @@ mod expand;
 mod hard;
 mod held;
 mod many;
+mod observing;
 mod peer;
 mod rabbit;
 mod replay;

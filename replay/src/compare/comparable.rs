@@ -35,7 +35,8 @@ const PLAN: [&str; 18] = [
 ];
 
 /// The options that need not be the same and are not worth a note.
-const INDIFFERENT: [&str; 7] = ["start-at-ns", "origin-ns", "scratch", "measure-topics", "create-topics", "map", "allow-unknown-source"];
+const INDIFFERENT: [&str; 9] =
+    ["start-at-ns", "origin-ns", "scratch", "measure-topics", "create-topics", "map", "allow-unknown-source", "watch", "metrics"];
 
 /// What is known of a run, but for its latencies.
 #[derive(Debug, Clone)]
@@ -75,7 +76,7 @@ pub fn other_plan(runs: &[Facts]) -> Vec<String> {
                 found.push(format!("{names} have different plans: {option} is {a} and {b}"));
             }
         }
-        let copied = a.config.get("copies").and_then(Value::as_f64).is_some_and(|copies| copies > 1.0 || copies < 1.0);
+        let copied = a.config.get("copies").and_then(Value::as_f64).is_some_and(|copies| (copies - 1.0).abs() > 0.0);
         let seeded = copied || is_set(&a.config, "expand");
         if seeded && a.seed != b.seed {
             found.push(format!("{names} have different plans: seed is {} and {}", a.seed, b.seed));

@@ -74,7 +74,7 @@ pub fn compare(base: Vec<Observed>, new: Vec<Observed>, axis: Axis, options: &Op
     let names = |side: &Side| side.runs().iter().map(|run| run.name.clone()).collect();
     Comparison {
         schema_version: result::SCHEMA_VERSION,
-        verdict: of_all(measures.iter().filter(|m| m.primary).map(|m| m.verdict)),
+        verdict: of_all(&measures.iter().filter(|m| m.primary).map(|m| m.verdict)),
         base: names(&base),
         new: names(&new),
         paired: options.paired,

@@ -45,7 +45,7 @@ pub(crate) fn of_measure(estimate: f64, interval: Interval, margin: f64, more_is
 }
 
 /// The verdict on all: worse if one is, else cannot tell if one cannot, else better if one is.
-pub(crate) fn of_all(primary: impl Iterator<Item = Verdict> + Clone) -> Verdict {
+pub(crate) fn of_all(primary: &(impl Iterator<Item = Verdict> + Clone)) -> Verdict {
     let order = [Verdict::Worse, Verdict::CannotTell, Verdict::Better, Verdict::Same];
     order.into_iter().find(|verdict| primary.clone().any(|p| p == *verdict)).unwrap_or(Verdict::CannotTell)
 }
@@ -74,10 +74,10 @@ mod tests {
 
     #[test]
     fn one_that_is_worse_makes_all_worse_and_one_unknown_hides_what_is_better() {
-        assert_eq!(of_all([Better, CannotTell, Worse].into_iter()), Worse);
-        assert_eq!(of_all([Better, CannotTell, Same].into_iter()), CannotTell);
-        assert_eq!(of_all([Better, Same].into_iter()), Better);
-        assert_eq!(of_all([Same, Same].into_iter()), Same);
-        assert_eq!(of_all([].into_iter()), CannotTell);
+        assert_eq!(of_all(&[Better, CannotTell, Worse].into_iter()), Worse);
+        assert_eq!(of_all(&[Better, CannotTell, Same].into_iter()), CannotTell);
+        assert_eq!(of_all(&[Better, Same].into_iter()), Better);
+        assert_eq!(of_all(&[Same, Same].into_iter()), Same);
+        assert_eq!(of_all(&[].into_iter()), CannotTell);
     }
 }

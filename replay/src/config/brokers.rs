@@ -72,6 +72,8 @@ impl RawOptions {
             ("expiration", self.expiration.is_some()),
             ("dead-lettered", self.dead_lettered.is_some()),
             ("strip-reply-to", self.strip_reply_to),
+            ("probe", !self.probe.is_empty()),
+            ("lag", !self.lag.is_empty()),
         ];
         all.into_iter().filter(|(_, given)| *given).map(|(option, _)| option).collect()
     }
@@ -124,6 +126,8 @@ fn no_use_for_rabbit(option: &str, from_kafka: bool, from_rabbit: bool) -> Optio
         "key" => Some("the target is RabbitMQ, whose messages have no keys (--routing-key, --map-key)"),
         "timestamps" => Some("the target is RabbitMQ: the time stamp is a property of the message, and stays as it was published"),
         "client" => Some("the target is RabbitMQ, whose client has no batches: each message leaves at once"),
+        "probe" => Some("the target is RabbitMQ, and only topics of Kafka can be looked at for outputs yet"),
+        "lag" => Some("the target is RabbitMQ, which has no consumer groups, and the depth of its queues is not followed yet"),
         "routing-key" if !from_kafka => {
             Some("the recording is RabbitMQ's, and its messages keep their routing keys (--map-key renames them)")
         }
@@ -153,6 +157,8 @@ mod tests {
             ("key = \"none\"", true, TargetKind::RabbitMq, "no keys"),
             ("routing-key = \"topic\"", true, TargetKind::RabbitMq, "--map-key"),
             ("expiration = \"keep\"", false, TargetKind::RabbitMq, "Kafka's"),
+            ("probe = [\"topic=out,match=key\"]", false, TargetKind::RabbitMq, "only topics of Kafka"),
+            ("lag = [\"billing\"]", false, TargetKind::RabbitMq, "no consumer groups"),
             ("connections = 2", true, TargetKind::Kafka, "Kafka"),
             ("create-topology = true", true, TargetKind::Kafka, "exchanges"),
             ("map-key = [\"a=b\"]", true, TargetKind::Kafka, "--key"),
@@ -174,7 +180,7 @@ mod tests {
             ),
             ("routing-key = \"topic\"\ncreate-topology = true", false, TargetKind::RabbitMq),
             ("key = \"header:id\"\npartitions = \"rekey\"\ncreate-topics = true\ndead-lettered = \"skip\"", true, TargetKind::Kafka),
-            ("partitions = \"modulo\"\ntimestamps = \"shift\"\nclient = \"prod-like\"", false, TargetKind::Kafka),
+            ("partitions = \"modulo\"\ntimestamps = \"shift\"\nclient = \"prod-like\"\nlag = [\"billing\"]", false, TargetKind::Kafka),
         ];
         for (text, from_rabbit, target) in taken {
             assert_eq!(checked(text, from_rabbit, target), Ok(()), "{text}");

@@ -62,6 +62,10 @@ impl Options {
             ("measure-topics", json!(self.measure_topics)),
             ("scratch", json!(self.scratch)),
             ("allow-unknown-source", json!(self.allow_unknown_source)),
+            ("probe", json!(self.observe.probes.iter().map(ToString::to_string).collect::<Vec<_>>())),
+            ("lag", json!(self.observe.lag)),
+            ("watch", json!(self.observe.watch.iter().map(ToString::to_string).collect::<Vec<_>>())),
+            ("metrics", json!(self.observe.metrics)),
             ("properties", json!(properties)),
         ];
         pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()

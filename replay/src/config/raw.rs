@@ -97,6 +97,14 @@ pub struct RawOptions {
     pub scratch: Option<PathBuf>,
     /// `--allow-unknown-source`.
     pub allow_unknown_source: bool,
+    /// `--probe SPEC`, repeated: what to look for at the system's output.
+    pub probe: Vec<String>,
+    /// `--lag GROUP`, repeated: whose consumers to follow.
+    pub lag: Vec<String>,
+    /// `--watch SOURCE`, repeated: the system's own signals.
+    pub watch: Vec<String>,
+    /// `--metrics ADDR`: where the run's own figures can be had.
+    pub metrics: Option<String>,
     /// `-X key=value`, repeated: properties of the client. In TOML a table.
     #[serde(deserialize_with = "texts")]
     pub properties: BTreeMap<String, String>,
@@ -161,6 +169,10 @@ impl RawOptions {
             measure_topics: self.measure_topics.or(file.measure_topics),
             scratch: self.scratch.or(file.scratch),
             allow_unknown_source: self.allow_unknown_source || file.allow_unknown_source,
+            probe: list(self.probe, file.probe),
+            lag: list(self.lag, file.lag),
+            watch: list(self.watch, file.watch),
+            metrics: self.metrics.or(file.metrics),
             properties,
         }
     }

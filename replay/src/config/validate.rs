@@ -6,7 +6,7 @@ use dejaq_shared::broker::sink::ClientProfile;
 use dejaq_shared::segment::timeline::StreamClock;
 use dejaq_shared::units::{self, Ratio, UnitError, duration_ns};
 
-use super::{ConfigError, DRAIN_NS, Options, RawOptions, TOPICS, TOPICS_MAX};
+use super::{ConfigError, DRAIN_NS, ObserveOptions, Options, RawOptions, TOPICS, TOPICS_MAX};
 use crate::clock_choice::ClockOption;
 use crate::copies::{Copies, LoopKeys, SUFFIX, check_suffix};
 use crate::marks::MarkPolicy;
@@ -23,8 +23,10 @@ impl RawOptions {
     /// [`ConfigError`]: a usage error.
     pub fn validate(&self) -> Result<Options, ConfigError> {
         let pace = self.pace()?;
+        let observe = ObserveOptions::of(self, &pace)?;
         let options = Options {
             pace,
+            observe,
             copies: self.copies()?,
             copy_jitter_ns: parse("copy-jitter", self.copy_jitter.as_deref(), units::parse_duration)?.map(duration_ns),
             max_rate: parse("max-rate", self.max_rate.as_deref(), units::parse_rate)?,

@@ -1,8 +1,9 @@
 //! The threads, with a client that answers at once, badly, or never. They wait for events, never for a time to pass.
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::time::Duration;
 
+use crossbeam_channel::Receiver;
 use dejaq_shared::broker::BrokerError;
 use dejaq_shared::broker::sink::{Completion, Fate, Outgoing, Refusal};
 use dejaq_shared::clock::SystemClock;
@@ -19,9 +20,15 @@ use crate::trust::Verdict;
 
 const ORIGIN_NS: i64 = 1_800_000_000_000_000_000;
 
-/// A client: what it took comes out of the other half, and is kept with the wall time of the first. So many times it says first that
-/// its broker asked everybody to hold.
-struct ClientSink(Sender<usize>, Arc<Mutex<(Vec<Said>, i64)>>, usize);
+/// A client: what it took comes out of the other half, and is kept with the wall time of the first.
+struct ClientSink {
+    taken: Sender<usize>,
+    said: Arc<Mutex<(Vec<Said>, i64)>>,
+    /// So many times it says first that its broker asked everybody to hold.
+    blocks: usize,
+    /// Where a system under test hears it.
+    heard: Option<Sender<Said>>,
+}
 struct ClientCompletions {
     taken: Receiver<usize>,
     answer: fn(usize) -> Option<Fate>,
@@ -31,12 +38,16 @@ struct ClientCompletions {
 
 impl Sink for ClientSink {
     fn submit(&mut self, message: &Outgoing<'_>) -> Result<(), Refusal> {
-        if let Some(left) = self.2.checked_sub(1) {
-            self.2 = left;
+        if let Some(left) = self.blocks.checked_sub(1) {
+            self.blocks = left;
             return Err(Refusal::Blocked);
         }
-        self.0.try_send(message.tag).map_err(|_| Refusal::QueueFull)?;
-        let mut kept = self.1.lock().expect("one thread");
+        self.taken.try_send(message.tag).map_err(|_| Refusal::QueueFull)?;
+        if let Some(heard) = &self.heard {
+            // A system that broke does not listen any more.
+            let _ = heard.send(Said::of(message));
+        }
+        let mut kept = self.said.lock().expect("one thread");
         if kept.0.is_empty() {
             kept.1 = wall_now_ns();
         }
@@ -45,7 +56,7 @@ impl Sink for ClientSink {
     }
 
     fn in_flight(&self) -> usize {
-        self.0.len()
+        self.taken.len()
     }
 }
 
@@ -85,6 +96,8 @@ struct Case {
     said: Arc<Mutex<(Vec<Said>, i64)>>,
     /// How often it was told that the start is waited for.
     waits: usize,
+    observers: Observers,
+    heard: Option<Sender<Said>>,
 }
 
 impl Case {
@@ -104,6 +117,8 @@ impl Case {
             timestamps: TimestampMode::Now,
             said: Arc::default(),
             waits: 0,
+            observers: Observers::default(),
+            heard: None,
         }
     }
 
@@ -132,6 +147,7 @@ impl Case {
             asked_ceilings: (None, None),
             expanded: Expanded::default(),
             queue: QueueLimits { messages_max: 10_000, bytes_max: 1 << 20 },
+            observers: std::mem::take(&mut self.observers),
         };
         if self.remove_dir {
             std::fs::remove_dir(dir).expect("empty");
@@ -139,7 +155,7 @@ impl Case {
         let mut completions = ClientCompletions { taken, answer: self.answer, number: 0, breaks_at: self.breaks_at };
         let stop = AtomicBool::new(false);
         let clock = Arc::new(SystemClock::new());
-        let mut sink = ClientSink(to, Arc::clone(&self.said), self.blocks);
+        let mut sink = ClientSink { taken: to, said: Arc::clone(&self.said), blocks: self.blocks, heard: self.heard.take() };
         let (waits, stop_at, stop_waiting) = (&mut self.waits, self.stop_at, self.stop_waiting);
         run(setup, &kept, &mut sink, &mut completions, &mut self.feed, &clock, &stop, &mut |progress| {
             *waits += usize::from(progress.starts_in_ns > 0);
@@ -295,3 +311,4 @@ fn while_its_broker_asks_to_hold_nothing_is_lost_and_the_hold_is_the_target_s() 
     assert!(report.holds.blocked_ns > 0 && report.holds.full_queue_ns == 0, "{:?}", report.holds);
     assert!(reasons(&report).is_empty(), "{:?}", report.trust);
 }
+mod observed;

@@ -22,6 +22,7 @@ fn setup(planner: PlannerOptions) -> RunSetup {
         asked_ceilings: (None, None),
         expanded: Expanded::default(),
         queue: QueueLimits { messages_max: 150, bytes_max: 1 << 20 },
+        observers: crate::observers::Observers::default(),
     }
 }
 

@@ -111,6 +111,6 @@ fn a_loop_over_nothing_ends() {
 fn an_error_keeps_what_was_read() {
     let ring = Ring::default();
     let mut feed = MemoryFeed::of_times(&[1, 2, 3]).failing_after(2);
-    Planner::new(PlannerOptions::of_streams(1)).run(&mut feed, &ring);
+    Planner::new(PlannerOptions::of_streams(1)).run(&mut feed, &ring, &mut |_| {});
     assert!(ring.take_error().is_some());
 }

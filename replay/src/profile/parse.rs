@@ -1,32 +1,9 @@
 //! The grammar of profiles, see the module above. Errors point at the column.
 
-use std::fmt;
-
 use dejaq_shared::units::{duration_ns, parse_duration, parse_rate, parse_ratio};
 
 use super::wave::{PIECES, rate_at};
-use super::{MICRO, Piece, Profile, Stretch};
-
-/// A profile that cannot be read, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProfileError {
-    text: String,
-    /// In characters, from 0.
-    column: usize,
-    what: String,
-}
-
-impl fmt::Display for ProfileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // One line, so that the caret stands below the column.
-        let line: String = self.text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        writeln!(f, "column {}: {}", self.column + 1, self.what)?;
-        writeln!(f, "  {line}")?;
-        write!(f, "  {:>width$}", "^", width = self.column + 1)
-    }
-}
-
-impl std::error::Error for ProfileError {}
+use super::{MICRO, Piece, Profile, ProfileError, Stretch};
 
 /// Stairs of one `step`, and pieces of a whole profile.
 const STAIRS_MAX: u64 = 1_000;
@@ -63,8 +40,7 @@ pub(super) fn parse(text: &str) -> Result<Profile, ProfileError> {
 }
 
 fn error(text: &str, at: usize, what: impl Into<String>) -> ProfileError {
-    let column = text.char_indices().take_while(|(ix, _)| *ix < at).count();
-    ProfileError { text: text.to_owned(), column, what: what.into() }
+    ProfileError::new(text, at, what)
 }
 
 struct Reader<'a> {

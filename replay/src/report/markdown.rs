@@ -30,7 +30,12 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     }
     writeln!(out, "\n| latency | p50 | p90 | p99 | p99.9 | max | unanswered |\n|---|---:|---:|---:|---:|---:|---:|")?;
     let latency = &run.latency;
-    let rows = [("response", latency.response), ("service", Some(latency.service)), ("schedule error", latency.schedule_error)];
+    let rows = [
+        ("response", latency.response),
+        ("service", Some(latency.service)),
+        ("schedule error", latency.schedule_error),
+        ("end to end", latency.end_to_end),
+    ];
     for (name, of) in rows {
         let Some(of) = of else { continue };
         write!(out, "| {name} |")?;

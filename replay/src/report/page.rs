@@ -127,6 +127,7 @@ fn latency_table(run: &RunReport) -> Markup {
                     @if let Some(response) = &latency.response { (latency_row("response", response)) }
                     (latency_row("service", &latency.service))
                     @if let Some(error) = &latency.schedule_error { (latency_row("schedule error", error)) }
+                    @if let Some(end_to_end) = &latency.end_to_end { (latency_row("end to end", end_to_end)) }
                     @for topic in &run.topics {
                         (latency_row(&format!("{measure}, {}", topic.name), topic.response.as_ref().unwrap_or(&topic.service)))
                     }

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -50,7 +51,7 @@ fn second(second: u64, took_ms: &[u64], unanswered: u64) -> Closed {
 fn saved(dir: &Path, seconds: impl Iterator<Item = Closed>, run: &Value) {
     let report: RunReport = serde_json::from_value(run.clone()).expect("a report");
     let (to, incoming) = crossbeam_channel::bounded(16);
-    let options = SaverOptions { dir: RunDir::create(dir).expect("empty"), t0_unix_ns: 0, classes: Vec::new() };
+    let options = SaverOptions { dir: RunDir::create(dir).expect("empty"), t0_unix_ns: 0, classes: Vec::new(), recent: Arc::default() };
     std::thread::scope(|scope| {
         let saving = scope.spawn(|| save(&options, &incoming, &|_| report.clone()).expect("saved"));
         for closed in seconds {
@@ -127,8 +128,8 @@ fn a_curve_ends_where_messages_do_and_reaches_five_nines_with_a_hundred_thousand
         let took: Vec<u64> = (1..=messages / 10).collect();
         saved(tmp.path(), (0..10).map(|at| second(at, &took, 0)), &run_json(messages, 0));
         let report = Report::read(tmp.path()).expect("a report");
-        let curve = line(&report, "percentiles", "response").iter().zip(&chart(&report, "percentiles").x);
-        let (value, last) = curve.filter(|(value, _)| value.is_some()).next_back().expect("values");
+        let mut curve = line(&report, "percentiles", "response").iter().zip(&chart(&report, "percentiles").x);
+        let (value, last) = curve.rfind(|(value, _)| value.is_some()).expect("values");
         assert!((last - nines).abs() < 1e-9, "{messages}: {last}");
         near(*value, messages / 10);
     }

@@ -50,6 +50,15 @@ pub const INTERVALS_CSV: &str = "intervals.csv";
 /// Per stream.
 pub const STREAMS_CSV: &str = "streams.csv";
 
+/// What a probe saw of the outputs, per second of observation.
+pub const PROBE_CSV: &str = "probe.csv";
+/// The newest event time that outputs cover, per second.
+pub const FRESHNESS_CSV: &str = "freshness.csv";
+/// The lag of consumer groups, per partition and in total, each second.
+pub const LAG_CSV: &str = "lag.csv";
+/// The signals of the system under test, each second.
+pub const WATCH_CSV: &str = "watch.csv";
+
 /// A run directory of one's own.
 #[derive(Debug, Clone)]
 pub struct RunDir {

@@ -9,6 +9,7 @@
 //! knew, and nothing that looks whole.
 
 pub mod dir;
+pub mod observed;
 pub mod read;
 pub mod report;
 pub mod rolled;

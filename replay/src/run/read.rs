@@ -152,8 +152,11 @@ fn rows(run: &Path, name: &str, columns: &[&str], take: &mut dyn FnMut(&[&str]) 
     })
 }
 
+/// Takes a line by its number, or says what is wrong with it.
+type TakeLine<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<(), String>;
+
 /// Gives each line of all hours, its number in its file first, from 1.
-fn lines(run: &Path, name: &str, take: &mut dyn FnMut(u64, &[u8]) -> Result<(), String>) -> Result<(), RunDirError> {
+fn lines(run: &Path, name: &str, take: TakeLine<'_>) -> Result<(), RunDirError> {
     let found = files(run, name).map_err(|source| RunDirError::Io { what: "read", path: run.to_owned(), source })?;
     if found.is_empty() {
         let path = run.join(name);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::fit::FitReport;
 use crate::ledger::{Counts, Reasons};
 use crate::measure::latency::LatencySummary;
+use crate::run::observed::ObservedReport;
 use crate::trust::{DELIVERED_MIN, LimitedBy, Reason, Verdict};
 
 /// The version of `run.json` that this build writes.
@@ -67,6 +68,9 @@ pub struct RunReport {
     pub fit: FitReport,
     /// Latency by topic: the largest ones and `other`.
     pub topics: Vec<TopicReport>,
+    /// What was observed of the system under test; `null`: nothing was looked at.
+    #[serde(default)]
+    pub observed: Option<ObservedReport>,
     /// The clock of each stream and why, and whatever else was worth a warning.
     pub notes: Vec<String>,
 }
@@ -92,6 +96,10 @@ pub struct LatencyReport {
     pub response: Option<LatencySummary>,
     /// Response without the lateness that no hold explains.
     pub response_without_lateness: Option<LatencySummary>,
+    /// Observed at the system's output − intended, every message that the probe waited for in the denominator; `null` without
+    /// such a probe.
+    #[serde(default)]
+    pub end_to_end: Option<LatencySummary>,
 }
 
 /// The warm-up: it is in the books and the files of intervals, and not in [`RunReport::latency`].

@@ -1,6 +1,7 @@
 //! The saving thread: adds up closed intervals and writes them while the run goes on, so that no answer waits for a disk.
 
 use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -10,10 +11,12 @@ use super::dir::{COUNTS_CSV, INTERVALS_CSV, LATENCY_HLOG, RunDir, RunDirError, S
 use super::report::RunReport;
 use super::rolled::Rolled;
 use crate::ledger::{Counts, Ledger};
+use crate::lock::lock;
 use crate::measure::collector::Totals;
 use crate::measure::counts::{BUCKET_NS, BucketRow, Series};
 use crate::measure::hlog::{Hlog, HlogError};
 use crate::measure::latency::LatencySummary;
+use crate::measure::recent::Recent;
 use crate::measure::recorder::{Closed, ClosedSecond};
 
 /// How often an unfinished `run.json` is written.
@@ -51,6 +54,8 @@ pub struct SaverOptions {
     pub t0_unix_ns: i64,
     /// The names of the classes of topics.
     pub classes: Vec<String>,
+    /// The last seconds, for those who watch.
+    pub recent: Arc<Mutex<Recent>>,
 }
 
 /// Writes until nobody sends any more, and returns the totals. `unfinished` makes a report of the totals so far.
@@ -72,6 +77,7 @@ pub fn save(options: &SaverOptions, incoming: &Receiver<ToSave>, unfinished: &dy
         match incoming.recv_timeout(SAVE_EVERY) {
             Ok(ToSave::Closed(closed)) => {
                 totals.add(&closed);
+                lock(&options.recent).add(&closed);
                 if let Some(second) = closed.second() {
                     latencies.reach(second)?;
                 }
@@ -116,10 +122,15 @@ fn write_second(out: &mut impl Write, second: &ClosedSecond) -> std::io::Result<
     for latency in [&latencies.schedule_error, &latencies.service, &latencies.response] {
         let LatencySummary { p50_ns, p99_ns, p999_ns, max_ns, .. } = latency.summary(0);
         for value in [p50_ns, p99_ns, p999_ns, max_ns] {
-            write!(out, ",{}", value.map_or(String::new(), |ns| ns.to_string()))?;
+            write!(out, ",{}", csv_cell(value))?;
         }
     }
     writeln!(out)
+}
+
+/// A number as a CSV cell; empty where there is none.
+pub(crate) fn csv_cell(value: Option<u64>) -> String {
+    value.map_or(String::new(), |v| v.to_string())
 }
 
 /// Writes `streams.csv`: the books of each stream, by name.
@@ -136,6 +147,6 @@ pub fn save_streams(dir: &RunDir, names: &[String], ledger: &Ledger) -> Result<(
 }
 
 /// A name as a CSV cell: quoted where it must be.
-fn csv_text(text: &str) -> String {
+pub(crate) fn csv_text(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "amqp")]
 pub mod amqp;
+#[cfg(feature = "source")]
+pub mod backlog;
 pub mod endpoint;
 #[cfg(feature = "kafka")]
 pub mod kafka;
@@ -16,6 +18,8 @@ mod shell;
 mod warnings;
 
 // Without any broker there is nothing to choose from.
+#[cfg(all(feature = "source", feature = "kafka"))]
+mod any_backlog;
 #[cfg(feature = "source")]
 #[cfg_attr(not(feature = "amqp"), expect(unused_variables, reason = "without a broker that is mirrored nothing is asked of one"))]
 mod any_mirror;
@@ -32,6 +36,8 @@ pub mod source;
 #[cfg(feature = "sink")]
 pub mod topic_settings;
 
+#[cfg(all(feature = "source", feature = "kafka"))]
+pub use any_backlog::AnyBacklog;
 #[cfg(feature = "source")]
 pub use any_mirror::AnyMirror;
 #[cfg(all(feature = "sink", any(feature = "kafka", feature = "amqp")))]

@@ -140,6 +140,8 @@ pub(crate) struct Choices {
     /// Replay a recording that does not say where it came from
     #[arg(long)]
     allow_unknown_source: bool,
+    #[command(flatten)]
+    observe: super::observing::Flags,
     /// Settings as TOML, by the flags' names; flags override
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -194,6 +196,7 @@ impl Choices {
             allow_unknown_source: self.allow_unknown_source,
             ..RawOptions::default()
         };
+        self.observe.onto(&mut flags);
         flags.properties.extend(crate::commands::properties(&self.property)?);
         let file = match &self.config {
             None => RawOptions::default(),

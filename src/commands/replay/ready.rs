@@ -24,6 +24,7 @@ use dejaq_shared::units::{duration_ns, format_bytes, format_count, format_ns};
 
 use super::choices::Choices;
 use super::making::Making;
+use super::observing;
 use crate::commands::Usage;
 use crate::commands::following::Following;
 use crate::commands::sort::show_sorting;
@@ -101,6 +102,8 @@ pub(super) fn ready(choices: &Choices, create: bool, scratch: &Path) -> anyhow::
     if let Some(rules) = rules {
         rules.count(&mut setup, &mut feed)?;
     }
+    // Last: what comes out of the system before the run is not to pile up.
+    setup.observers = observing::observers(&options, &endpoint, TIMEOUT)?;
     Ok(Ready { target, topics: plan, at_target: at_target.topics, setup, feed, partitioners })
 }
 

@@ -140,11 +140,16 @@ fn an_alarm_at_the_target_is_push_back_by_the_target() {
     consumer.next(1);
     let alarm = Alarm::raise(world.node);
     running.wait_for("asks to hold");
+    // The recording is over by then.
+    running.wait_for("5 s  ");
     drop(alarm);
     running.wait().expect(3);
     let report = report(&run);
     assert_books_balance(&report);
-    assert_eq!((&report["limited_by"], ledger(&report, "acked")), (&json!("target"), 8_000), "{report:#}");
+    assert_eq!(ledger(&report, "acked"), 8_000, "{report:#}");
+    assert!(report["holds"]["blocked_ns"].as_u64() > Some(1_000_000_000) && report["delivered"].as_f64() < Some(0.99), "{report:#}");
+    // On a busy machine the generator may be late as well, and then says so.
+    assert!(report["verdict"] == "INVALID" || report["limited_by"] == "target", "{report:#}");
     consumer.interrupt();
 }
 

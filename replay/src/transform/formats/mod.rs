@@ -42,6 +42,7 @@ pub use edits::{Added, Edits, Replaced};
 pub use kind::{FormatKind, Part, StampField, StampUnit, Wanted};
 pub use open::{OpenError, open};
 pub use parsed::{Parsed, Sample, Span, Stamp, Tag};
+pub use prometheus_text::{Exposed, read_exposition};
 pub use routing_key::RoutingKey;
 
 /// Why a payload is not of its format, or cannot be written with the edits asked for.

@@ -20,6 +20,8 @@ use super::{Format, Malformed, stamp};
 #[derive(Debug)]
 pub(super) struct PrometheusText {
     sites: Vec<Site>,
+    /// The samples' values, in their order.
+    values: Vec<Span>,
     unit: StampUnit,
     patches: Patches,
 }
@@ -27,7 +29,7 @@ pub(super) struct PrometheusText {
 impl PrometheusText {
     /// With nothing read.
     pub(super) fn new() -> Self {
-        Self { sites: Vec::new(), unit: StampUnit::Milliseconds, patches: Patches::default() }
+        Self { sites: Vec::new(), values: Vec::new(), unit: StampUnit::Milliseconds, patches: Patches::default() }
     }
 }
 
@@ -35,6 +37,7 @@ impl Format for PrometheusText {
     fn parse(&mut self, payload: &[u8], parsed: &mut Parsed) -> Result<(), Malformed> {
         parsed.clear();
         self.sites.clear();
+        self.values.clear();
         if let Err(error) = std::str::from_utf8(payload) {
             return Err(Malformed { offset: error.valid_up_to(), what: "not UTF-8" });
         }
@@ -83,6 +86,7 @@ impl PrometheusText {
         if !is_float(&scan.payload[value.clone()]) {
             return Err(Malformed { offset: value.start, what: "not a sample's value" });
         }
+        self.values.push(Span::new(value.start, value.end));
         scan.take(is_blank);
         let time = scan.take(|b| !is_blank(b) && !matches!(b, b'\n' | b'#'));
         if !time.is_empty() {
@@ -103,6 +107,33 @@ impl PrometheusText {
         parsed.samples.push(Sample { metric: Span::new(name.start, name.end), tags, ..Sample::default() });
         Ok(())
     }
+}
+
+/// A sample as it stands on a page.
+#[derive(Debug, Clone, Copy)]
+pub struct Exposed<'p> {
+    /// The metric.
+    pub metric: &'p [u8],
+    /// Its labels with their braces, or nothing.
+    pub labels: &'p [u8],
+    /// The value; `None` when it is one that a double cannot be read from.
+    pub value: Option<f64>,
+}
+
+/// Reads a page of metrics for its values.
+///
+/// # Errors
+/// [`Malformed`] when any part of it is not of this format.
+pub fn read_exposition(page: &[u8], each: &mut dyn FnMut(Exposed<'_>)) -> Result<(), Malformed> {
+    let (mut format, mut parsed) = (PrometheusText::new(), Parsed::default());
+    format.parse(page, &mut parsed)?;
+    for (sample, value) in parsed.samples.iter().zip(&format.values) {
+        let (metric, value) = (sample.metric.range(), value.range());
+        let labels = page[metric.end..value.start].trim_ascii();
+        let value = std::str::from_utf8(&page[value]).ok().and_then(|text| text.parse().ok());
+        each(Exposed { metric: &page[metric], labels, value });
+    }
+    Ok(())
 }
 
 /// Reads labels up to the closing brace and over it; where further ones go.

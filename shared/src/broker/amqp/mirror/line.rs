@@ -106,7 +106,7 @@ impl Line {
         }
         let ran_on = self.canary_stands();
         self.keep_canary()?;
-        Ok(Opened { found, ran_on, started_ns: nodes.map(|nodes| nodes.started_ns) })
+        Ok(Opened { found, ran_on, started_ns: nodes.and_then(|nodes| nodes.started_ns) })
     }
 
     /// Binds what production bound, and tells what was missed until then. `told`: the queue was bound before, so that a binding

@@ -70,8 +70,8 @@ pub(super) fn bytes_waiting(management: &Management, vhost: &str, queue: &str) -
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Nodes {
     pub(super) count: usize,
-    /// When the one that was started last was, nanoseconds since 1970.
-    pub(super) started_ns: i64,
+    /// When the one that was started last was, nanoseconds since 1970; `None`: the API does not tell (yet).
+    pub(super) started_ns: Option<i64>,
 }
 
 /// # Errors
@@ -84,7 +84,7 @@ pub(super) fn nodes(management: &Management, now_ns: i64) -> Result<Nodes, Broke
     }
     let nodes: Vec<Node> = management.find("/api/nodes?columns=uptime")?.unwrap_or_default();
     let uptime_ms = nodes.iter().filter_map(|node| node.uptime).min();
-    let started_ns = uptime_ms.map_or(now_ns, |uptime| now_ns.saturating_sub(uptime.saturating_mul(1_000_000)));
+    let started_ns = uptime_ms.map(|uptime| now_ns.saturating_sub(uptime.saturating_mul(1_000_000)));
     Ok(Nodes { count: nodes.len(), started_ns })
 }
 

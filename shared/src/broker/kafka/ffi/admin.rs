@@ -231,10 +231,11 @@ impl Client {
             if code as i32 != 0 {
                 return Ok(Err(Code(code as i32)));
             }
-            // Any broker can answer a question, so one is asked that is known to be there; only the controller makes
-            // topics. (The client's own choice, the controller for all, is one that the embedded cluster does not have.)
+            // Any broker can answer most questions, so one is asked that is known to be there; only the controller makes topics,
+            // and only a group's coordinator knows its offsets. (The client's own choice, the controller for all others, is one
+            // that the embedded cluster does not have.)
             let broker = self.answered_by.load(Ordering::Relaxed);
-            if broker >= 0 && operation != rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_CREATETOPICS {
+            if broker >= 0 && any_broker_answers(operation) {
                 rd::rd_kafka_AdminOptions_set_broker(options.pointer.as_ptr(), broker, text.as_mut_ptr(), text.len());
             }
             Queue::own(self, rd::rd_kafka_queue_new(self.ptr()))?
@@ -247,6 +248,11 @@ impl Client {
             code => Ok(Err(code)),
         }
     }
+}
+
+fn any_broker_answers(operation: rd::rd_kafka_admin_op_t) -> bool {
+    use rd::rd_kafka_admin_op_t::{RD_KAFKA_ADMIN_OP_CREATETOPICS, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS};
+    !matches!(operation, RD_KAFKA_ADMIN_OP_CREATETOPICS | RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS)
 }
 
 /// # Safety

@@ -18,6 +18,8 @@ mod certificate;
 mod code;
 #[cfg(feature = "source")]
 pub(crate) mod consumer;
+#[cfg(feature = "source")]
+pub(crate) mod groups;
 pub(crate) mod mock;
 #[cfg(feature = "source")]
 pub(crate) mod partitions;

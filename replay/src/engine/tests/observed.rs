@@ -1,0 +1,159 @@
+//! A run with a system under test behind it, whose outputs a probe reads.
+
+use dejaq_shared::broker::source::{Notice, ReadFrom, Source, SourceHandler, StartAt, TopicInfo, TopicSelection, TopicSettings};
+use dejaq_shared::record::{BrokerTime, Record, StreamIx};
+
+use super::*;
+use crate::measure::probe::spec::ProbeSpec;
+use crate::measure::watch::spec::WatchSpec;
+use crate::observers::Observers;
+use crate::run::dir::PROBE_CSV;
+
+/// A system that answers what it hears, as often as it likes, and breaks when it has heard so much.
+struct System {
+    hears: Receiver<Said>,
+    answers: fn(usize) -> usize,
+    number: usize,
+    breaks_at: usize,
+}
+
+impl Source for System {
+    fn cluster(&self) -> &str {
+        "c"
+    }
+
+    fn isolation(&self) -> Option<&str> {
+        None
+    }
+
+    fn topics(&mut self, wanted: &TopicSelection, _: Duration) -> Result<Vec<TopicInfo>, BrokerError> {
+        assert_eq!(wanted.names(), ["out"]);
+        Ok(vec![TopicInfo { name: "out".into(), id: None, partitions: vec![0] }])
+    }
+
+    fn check_rights(&mut self, _: &[String], _: Duration) -> Result<(), BrokerError> {
+        Ok(())
+    }
+
+    fn topic_settings(&mut self, _: &[String], _: Duration) -> Result<Vec<TopicSettings>, BrokerError> {
+        Ok(Vec::new())
+    }
+
+    fn positions(&mut self, _: &[(String, i32)], at: StartAt, _: Duration) -> Result<Vec<i64>, BrokerError> {
+        assert_eq!(at, StartAt::End);
+        Ok(vec![41])
+    }
+
+    fn start(&mut self, lanes: &[ReadFrom]) -> Result<(), BrokerError> {
+        assert_eq!(lanes, [ReadFrom { stream: 0, topic: "out".into(), partition: 0, position: 41, leader_epoch: -1 }]);
+        Ok(())
+    }
+
+    fn stop(&mut self, _: &[StreamIx]) -> Result<(), BrokerError> {
+        Ok(())
+    }
+
+    fn poll<H: SourceHandler>(
+        &mut self,
+        _: usize,
+        timeout: Duration,
+        clock: &mut dyn FnMut() -> i64,
+        handler: &mut H,
+    ) -> Result<usize, BrokerError> {
+        let Ok(said) = self.hears.recv_timeout(timeout) else { return Ok(0) };
+        self.number += 1;
+        if self.number == self.breaks_at {
+            handler.notice(Notice::Gone { stream: 0, detail: "the topic was deleted".into() });
+        }
+        let copies = (self.answers)(self.number);
+        for _ in 0..copies {
+            handler.record(&Record {
+                stream: 0,
+                position: 41,
+                leader_epoch: -1,
+                arrival_ns: clock(),
+                broker_time: BrokerTime::Create(0),
+                key: None,
+                value: said.value.as_deref(),
+                ..Record::EMPTY
+            });
+        }
+        Ok(copies)
+    }
+
+    fn lag(&mut self) -> Option<u64> {
+        None
+    }
+
+    fn withheld(&self) -> usize {
+        0
+    }
+}
+
+/// Two thousand messages, whose values are all different, into a system.
+fn observed(probe: &str, answers: fn(usize) -> usize, breaks_at: usize, dir: &Path) -> RunReport {
+    let (heard, hears) = crossbeam_channel::unbounded();
+    let mut observers = Observers::default();
+    let system = System { hears, answers, number: 0, breaks_at };
+    observers.probe(&ProbeSpec::parse(probe).expect("a probe"), system, Duration::ZERO).expect("a topic");
+    Case { observers, heard: Some(heard), ..Case::new() }.run(dir).expect("a report")
+}
+
+#[test]
+fn each_output_is_matched_and_what_is_lost_or_comes_twice_is_counted() {
+    let dir = tempfile::tempdir().expect("tmp");
+    // Every tenth is lost, every hundredth and first comes twice.
+    let answers = |number: usize| match number {
+        n if n % 10 == 0 => 0,
+        n if n % 100 == 1 => 2,
+        _ => 1,
+    };
+    let report = observed("topic=out,match='regex:(?s-u)^.{8}$',deadline=300ms", answers, usize::MAX, dir.path());
+    let probe = &report.observed.as_ref().expect("observed").probes[0];
+    let matched = probe.matched.expect("it matches");
+    assert_eq!((matched.expected, matched.answered, matched.lost), (2_000, 1_800, 200));
+    assert_eq!((matched.duplicates, matched.unmatched, matched.without_value, probe.outputs), (20, 0, 0, 1_820));
+    let end_to_end = report.latency.end_to_end.expect("a probe");
+    assert_eq!((end_to_end.count, end_to_end.unanswered), (1_800, 200));
+    assert!(end_to_end.p50_ns.is_some() && end_to_end.p99_ns.is_none(), "a tenth is infinite: {end_to_end:?}");
+    assert_eq!(reasons(&report), [] as [&str; 0], "what the system loses is a result");
+    let rows = std::fs::read_to_string(dir.path().join(PROBE_CSV)).expect("there");
+    let answered: u64 = rows.lines().skip(1).map(|row| row.split(',').nth(1).expect("a cell").parse::<u64>().expect("a number")).sum();
+    assert_eq!(answered, 1_800, "{rows}");
+}
+
+#[test]
+fn a_probe_that_cannot_read_on_makes_the_run_invalid_and_is_not_waited_for() {
+    let dir = tempfile::tempdir().expect("tmp");
+    let report = observed("topic=out,match='regex:(?s-u)^.{8}$',deadline=1h", |_| 1, 1_000, dir.path());
+    assert_eq!((reasons(&report), report.verdict), (vec!["probe failed"], Verdict::Invalid));
+    assert!(report.trust.iter().any(|r| r.detail.contains("the topic was deleted")), "{:?}", report.trust);
+    assert!(report.latency.end_to_end.expect("a probe").unanswered >= 1_000);
+}
+
+#[test]
+fn a_sample_looks_at_the_same_messages_on_both_sides() {
+    let dir = tempfile::tempdir().expect("tmp");
+    let report = observed("topic=out,match='regex:(?s-u)^.{8}$',sample=10", |_| 1, usize::MAX, dir.path());
+    let matched = report.observed.expect("observed").probes[0].matched.expect("it matches");
+    assert_eq!((matched.answered, matched.lost, matched.unmatched), (matched.expected, 0, 0));
+    assert!((100..300).contains(&matched.expected), "one in ten of 2,000: {}", matched.expected);
+}
+
+#[test]
+fn signals_are_sampled_and_who_is_silent_is_named() {
+    let dir = tempfile::tempdir().expect("tmp");
+    let mut observers = Observers::default();
+    let own = format!("pid:{}", std::process::id());
+    for source in [own.as_str(), "pid:2147483647"] {
+        observers.watch(&WatchSpec::parse(source).expect("a source"));
+    }
+    let feed = MemoryFeed::steady(2_000, 1_000_000, 2);
+    let report = Case { observers, feed, ..Case::new() }.run(dir.path()).expect("a report");
+    let watch = &report.observed.as_ref().expect("observed").watch;
+    assert!(watch[0].metrics["rss_bytes"].samples >= 2 && watch[0].metrics.contains_key("cpu_cores"), "{watch:?}");
+    assert_eq!((watch[0].answers.silent.len(), watch[1].answers.answers, watch[1].answers.silent.len()), (0, 0, 1));
+    assert!(report.notes.iter().any(|note| note.contains("pid:2147483647 was silent")), "{:?}", report.notes);
+    let rows = std::fs::read_to_string(dir.path().join("watch.csv")).expect("there");
+    assert!(rows.lines().any(|row| row.starts_with(&format!("1,{own},rss_bytes,"))), "{rows}");
+}

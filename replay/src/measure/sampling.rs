@@ -1,0 +1,84 @@
+//! Threads that ask a source about the system under test once a second, one thread each, so that one that hangs delays no other
+//! and nothing of the run. A source answers with a timeout of its own; what comes after the run is over is not waited for.
+
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+use dejaq_shared::broker::backlog::{Backlog, Depth};
+
+use super::watch::Reading;
+use super::watch::exposition::Page;
+use super::watch::process::{Processes, Which};
+use super::watch::spec::WatchSpec;
+use crate::observers::RunView;
+
+/// The time from one look to the next.
+pub const EVERY_NS: u64 = 1_000_000_000;
+/// How long a broker may take to tell a group's positions.
+const BACKLOG_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// What a source was asked for.
+#[derive(Debug)]
+pub enum Sample {
+    /// A group's positions.
+    Depths(Vec<Depth>),
+    /// Values.
+    Readings(Vec<Reading>),
+}
+
+/// An answer on its way to be written.
+#[derive(Debug)]
+pub struct Answer {
+    /// Which source.
+    pub source: usize,
+    /// When it was asked, nanoseconds after the start.
+    pub at_ns: u64,
+    /// What it said, or why it said nothing.
+    pub said: Result<Sample, String>,
+}
+
+/// Something that is asked once a second; the time is in nanoseconds on a steady clock.
+pub type Sampler = Box<dyn FnMut(u64) -> Result<Sample, String> + Send>;
+
+/// Asks for a group's positions.
+#[must_use]
+pub fn backlog(mut backlog: Box<dyn Backlog>) -> Sampler {
+    Box::new(move |_| backlog.depths(BACKLOG_TIMEOUT).map(Sample::Depths).map_err(|error| error.to_string()))
+}
+
+/// Looks at what `--watch` names.
+#[must_use]
+pub fn watched(spec: &WatchSpec) -> Sampler {
+    let processes = |which| {
+        let mut processes = Processes::new(which);
+        Box::new(move |now_ns| processes.read(now_ns).map(Sample::Readings)) as Sampler
+    };
+    match spec {
+        WatchSpec::Page { url, metrics } => {
+            let mut page = Page::new(url, metrics);
+            Box::new(move |_| page.read().map(Sample::Readings))
+        }
+        WatchSpec::Pid(pid) => processes(Which::Pid(*pid)),
+        WatchSpec::Name(name) => processes(Which::Name(name.clone())),
+    }
+}
+
+/// Asks on a thread of its own until the run is over or nobody listens.
+///
+/// # Errors
+/// When the system gives no thread.
+pub(crate) fn spawn(source: usize, mut sampler: Sampler, view: &Arc<RunView>, answers: Sender<Answer>) -> std::io::Result<()> {
+    let view = Arc::clone(view);
+    let asking = move || {
+        while !view.is_over() {
+            let at_ns = view.run_ns();
+            let said = sampler(at_ns);
+            // Where answers pile up the newest is the one that can be spared: the next comes in a second.
+            if answers.try_send(Answer { source, at_ns, said }).is_err_and(|error| error.is_disconnected()) {
+                return;
+            }
+            view.wait_until((view.run_ns() / EVERY_NS + 1) * EVERY_NS);
+        }
+    };
+    std::thread::Builder::new().name("sampling".into()).spawn(asking).map(drop)
+}

@@ -1,0 +1,273 @@
+//! Who looks at the system under test while a run goes on: probes at its output, the lag of its consumers, its own signals.
+//!
+//! Guarantees: each looks from a thread of its own, none of them the pacer's; the run waits for none of them but, at its end,
+//! for the outputs of what was sent, and that no longer than the probe's deadline. What they found is in [`ObservedReport`], and
+//! second by second in `probe.csv`, `freshness.csv`, `lag.csv` and `watch.csv`.
+
+mod recording;
+
+use std::convert::Infallible;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
+use dejaq_shared::broker::backlog::Backlog;
+use dejaq_shared::broker::source::Source;
+use dejaq_shared::clock::Clock;
+
+use crate::batch::Batch;
+use crate::lock::lock;
+use crate::measure::lag::Lag;
+use crate::measure::latency::LatencySummary;
+use crate::measure::probe::expecting::Expecting;
+use crate::measure::probe::reader::{ProbeError, ProbeReader, ProbeState};
+use crate::measure::probe::spec::{Matching, ProbeKind, ProbeSpec};
+use crate::measure::probe::table::{EXPECTED_BYTES_MAX, Table};
+use crate::measure::sampling::{self, Sampler};
+use crate::measure::watch::spec::WatchSpec;
+use crate::pacer::Live;
+use crate::run::dir::RunDir;
+use crate::run::observed::{MatchReport, ObservedReport, ProbeReport};
+use recording::{Recording, Sampled};
+
+/// How long a probe's reader may take to end when the run is over.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
+/// A run as observers see it.
+pub struct RunView {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) t0_ns: u64,
+    pub(crate) dir: RunDir,
+    pub(crate) live: Arc<Live>,
+    /// Disconnected when the run is over.
+    pub(crate) over: Receiver<Infallible>,
+}
+
+impl RunView {
+    /// Now, in nanoseconds after the start; 0 before it.
+    pub(crate) fn run_ns(&self) -> u64 {
+        self.clock.now_ns().saturating_sub(self.t0_ns)
+    }
+
+    /// How many of the planned messages were sent or skipped.
+    pub(crate) fn dealt_with(&self) -> u64 {
+        self.live.scheduled.load(Ordering::Relaxed)
+    }
+
+    /// Whether the run is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.try_recv() == Err(TryRecvError::Disconnected)
+    }
+
+    /// Returns at `run_ns` after the start, or when the run is over.
+    pub(crate) fn wait_until(&self, run_ns: u64) {
+        let wait = Duration::from_nanos(run_ns.saturating_sub(self.run_ns()));
+        // Nothing is ever sent: both outcomes mean to go on.
+        let _ = self.over.recv_timeout(wait);
+    }
+}
+
+/// A probe before the run.
+struct Probe {
+    spec: ProbeSpec,
+    table: Option<Arc<Mutex<Table>>>,
+    state: Arc<Mutex<ProbeState>>,
+    read: Box<dyn FnOnce(&RunView) + Send>,
+}
+
+/// What will be looked at.
+#[derive(Default)]
+pub struct Observers {
+    probes: Vec<Probe>,
+    samplers: Vec<Sampler>,
+    sampled: Sampled,
+    expecting: Vec<Expecting>,
+}
+
+impl std::fmt::Debug for Observers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let probes: Vec<String> = self.probes.iter().map(|probe| probe.spec.to_string()).collect();
+        f.debug_struct("Observers").field("probes", &probes).field("sampled", &self.sampled).finish_non_exhaustive()
+    }
+}
+
+impl Observers {
+    /// Adds a probe, which begins to read at the end of its topic.
+    ///
+    /// # Errors
+    /// [`ProbeError`] when the topic is not there or must not be read, or nobody answered in `timeout`.
+    pub fn probe<S: Source + 'static>(&mut self, spec: &ProbeSpec, source: S, timeout: Duration) -> Result<(), ProbeError> {
+        let state = Arc::<Mutex<ProbeState>>::default();
+        let mut table = None;
+        if let ProbeKind::EndToEnd(Matching { from, deadline_ns, sample, .. }) = &spec.kind {
+            let made = Arc::new(Mutex::new(Table::new(*deadline_ns)));
+            let reader = from.reader().map_err(ProbeError::Field)?;
+            self.expecting.push(Expecting::new(reader, *sample, Arc::clone(&made)));
+            table = Some(made);
+        }
+        let reader = ProbeReader::begin(source, spec, table.clone(), Arc::clone(&state), timeout)?;
+        let read = Box::new(move |view: &RunView| reader.run(view));
+        self.probes.push(Probe { spec: spec.clone(), table, state, read });
+        Ok(())
+    }
+
+    /// Adds a consumer group.
+    pub fn lag(&mut self, group: &str, backlog: Box<dyn Backlog>) {
+        self.sampled.group(group);
+        self.samplers.push(sampling::backlog(backlog));
+    }
+
+    /// Adds a source of signals.
+    pub fn watch(&mut self, spec: &WatchSpec) {
+        self.sampled.source(&spec.name());
+        self.samplers.push(sampling::watched(spec));
+    }
+
+    /// The most memory that they take for what they wait for, in bytes.
+    #[must_use]
+    pub fn bytes_max(&self) -> u64 {
+        self.probes.iter().filter(|probe| probe.table.is_some()).map(|_| EXPECTED_BYTES_MAX).sum()
+    }
+
+    /// What must see each batch before it is sent.
+    pub(crate) fn take_expecting(&mut self) -> impl FnMut(&Batch) + Send + use<> {
+        let mut expecting = std::mem::take(&mut self.expecting);
+        move |batch| expecting.iter_mut().for_each(|one| one.enter(batch))
+    }
+
+    /// Begins to look: the run starts at `t0_ns` on the clock.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn begin(self, clock: Arc<dyn Clock>, t0_ns: u64, dir: RunDir, live: Arc<Live>) -> std::io::Result<Observing> {
+        let (run, over) = bounded(0);
+        let view = Arc::new(RunView { clock, t0_ns, dir, live, over });
+        let (ended, readers) = bounded(0);
+        let mut probes = Vec::new();
+        for Probe { spec, table, state, read } in self.probes {
+            let (view, ended) = (Arc::clone(&view), ended.clone());
+            let reading = move || {
+                let _ended: Sender<Infallible> = ended;
+                read(&view);
+            };
+            std::thread::Builder::new().name("probe".into()).spawn(reading)?;
+            probes.push(Following { spec, table, state });
+        }
+        let sampled = Arc::new(Mutex::new(self.sampled));
+        let mut recording = None;
+        if !self.samplers.is_empty() {
+            let (answers, incoming) = bounded(recording::ANSWERS_MAX);
+            for (source, sampler) in self.samplers.into_iter().enumerate() {
+                sampling::spawn(source, sampler, &view, answers.clone())?;
+            }
+            let thread = Recording { view: Arc::clone(&view), incoming, sampled: Arc::clone(&sampled) };
+            recording = Some(std::thread::Builder::new().name("observing".into()).spawn(move || thread.run())?);
+        }
+        Ok(Observing { view, probes, sampled, recording, run: Some(run), readers })
+    }
+}
+
+/// A probe during the run.
+struct Following {
+    spec: ProbeSpec,
+    table: Option<Arc<Mutex<Table>>>,
+    state: Arc<Mutex<ProbeState>>,
+}
+
+/// What is known just now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ObservedNow {
+    /// Observed − intended of the last whole second; `None` without such a probe.
+    pub end_to_end: Option<LatencySummary>,
+    /// Messages whose output is waited for.
+    pub outputs_open: u64,
+    /// Each group's lag; `None`: not known yet.
+    pub lag: Vec<(String, Option<Lag>)>,
+    /// Sources that do not answer.
+    pub silent: Vec<String>,
+}
+
+/// Those who look, at work.
+pub(crate) struct Observing {
+    view: Arc<RunView>,
+    probes: Vec<Following>,
+    sampled: Arc<Mutex<Sampled>>,
+    recording: Option<JoinHandle<Result<(), String>>>,
+    /// Dropped when the run is over.
+    run: Option<Sender<Infallible>>,
+    /// Disconnected when all probes have ended.
+    readers: Receiver<Infallible>,
+}
+
+impl Observing {
+    /// What is known just now.
+    pub(crate) fn now(&self) -> ObservedNow {
+        let matching = self.probes.iter().find_map(|probe| Some((probe.table.as_ref()?, &probe.state)));
+        let (lag, silent) = lock(&self.sampled).now();
+        ObservedNow {
+            end_to_end: matching.map(|(_, state)| lock(state).last_second),
+            outputs_open: matching.map_or(0, |(table, _)| lock(table).open()),
+            lag,
+            silent,
+        }
+    }
+
+    /// Nothing more is sent: what was planned beyond `scheduled` messages is not waited for.
+    pub(crate) fn sending_ended(&self, scheduled: u64) {
+        for table in self.probes.iter().filter_map(|probe| probe.table.as_ref()) {
+            lock(table).end(scheduled, self.view.run_ns());
+        }
+    }
+
+    /// Whether an output may still come that a probe waits for.
+    pub(crate) fn waits(&self) -> bool {
+        self.probes.iter().any(|probe| {
+            let open = probe.table.as_ref().is_some_and(|table| lock(table).open() > 0);
+            open && lock(&probe.state).failed.is_none()
+        })
+    }
+
+    /// The longest that a probe waits for an output, in nanoseconds.
+    pub(crate) fn deadline_ns(&self) -> u64 {
+        let deadline = |probe: &Following| if let ProbeKind::EndToEnd(matching) = &probe.spec.kind { matching.deadline_ns } else { 0 };
+        self.probes.iter().map(deadline).max().unwrap_or(0)
+    }
+
+    /// Ends all looking, and says what was found; `None`: nothing was looked at.
+    pub(crate) fn end(mut self) -> Option<ObservedReport> {
+        drop(self.run.take());
+        if self.readers.recv_timeout(END_WITHIN) == Err(RecvTimeoutError::Timeout) {
+            for probe in &self.probes {
+                lock(&probe.state).failed.get_or_insert_with(|| "its reader did not end with the run".to_owned());
+            }
+        }
+        let written = self.recording.take().map(|thread| thread.join().unwrap_or_else(|_| Err("its thread ended unexpectedly".to_owned())));
+        let mut report = ObservedReport { probes: self.probes.iter().map(Following::report).collect(), ..ObservedReport::default() };
+        (report.lag, report.watch) = lock(&self.sampled).report(written.and_then(Result::err).as_ref());
+        (report != ObservedReport::default()).then_some(report)
+    }
+}
+
+impl Following {
+    fn report(&self) -> ProbeReport {
+        let state = lock(&self.state);
+        let matched = self.table.as_ref().map(|table| {
+            let counts = lock(table).counts();
+            MatchReport {
+                expected: counts.expected,
+                answered: counts.answered,
+                lost: counts.expected.saturating_sub(counts.answered + counts.crowded_out),
+                crowded_out: counts.crowded_out,
+                without_value: counts.without_value,
+                duplicates: counts.duplicates,
+                unmatched: counts.unmatched,
+                outputs_without_value: state.without_value,
+                latency: state.latency.summary(counts.expected.saturating_sub(state.latency.count())),
+            }
+        });
+        let freshness = self.table.is_none().then(|| state.freshness.report());
+        ProbeReport { spec: self.spec.to_string(), outputs: state.outputs, failed: state.failed.clone(), matched, freshness }
+    }
+}

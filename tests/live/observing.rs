@@ -1,0 +1,67 @@
+//! A replay that looks at what is behind a real cluster: the lag of a group of Java consumers, and the output.
+
+use serde_json::{Value, json};
+
+use crate::dejaq::dejaq;
+use crate::peer::{Peer, clusters, unique};
+
+/// A recording of this many messages of `topic`, four milliseconds apart, from elsewhere.
+fn recording(dir: &std::path::Path, topic: &str, count: i64) -> String {
+    let line = |i: i64| {
+        let ms = 1_700_000_000_000 + 4 * i;
+        let record = json!({"broker": "kafka", "topic": topic, "partition": i % 2, "broker_ts": ms, "arrival_ns": ms * 1_000_000,
+            "key": format!("k{i}"), "value": format!("{{\"id\": \"k{i}\"}}")});
+        format!("{record}\n")
+    };
+    let (file, out) = (dir.join("records.ndjson"), dir.join("rec"));
+    std::fs::write(&file, (0..count).map(line).collect::<String>()).expect("a file");
+    let text = |path: &std::path::Path| path.to_str().expect("UTF-8").to_owned();
+    dejaq(&["import", &text(&file), "--out", &text(&out), "--source-cluster", "elsewhere"]).expect(0);
+    text(&out)
+}
+
+fn offsets(bootstrap: &str, group: &str) -> Value {
+    let all = Peer::run(&["offsets", "--bootstrap", bootstrap]);
+    all["groups"].as_array().into_iter().flatten().find(|g| g["group"] == group).cloned().unwrap_or_default()
+}
+
+#[test]
+fn a_group_s_lag_is_what_it_has_not_committed_and_the_group_is_left_alone() {
+    let staging = clusters().staging;
+    let scratch = tempfile::tempdir().expect("temporary directory");
+    let (topic, group) = (Peer::create_topic(&staging, "lagging", 2, ""), unique("billing"));
+    Peer::run(&["feed-synthetic", "--bootstrap", &staging, "--topic", &topic, "--count", "500", "--bytes", "100"]);
+    // It reads what is there and ends: whatever is replayed then is behind it.
+    let consumed = Peer::run(&["consume", "--bootstrap", &staging, "--topic", &topic, "--group", &group, "--count", "500"]);
+    assert_eq!(consumed["count"], 500);
+    let before = offsets(&staging, &group);
+
+    let (recording, run) = (recording(scratch.path(), &topic, 1_000), scratch.path().join("run"));
+    let (url, run) = (format!("kafka://{staging}"), run.to_str().expect("UTF-8").to_owned());
+    let probe = format!("topic={topic},match=json:$.id,from=key,deadline=20s");
+    let ended = dejaq(&["replay", &recording, "--to", &url, "--run", &run, "--lag", &group, "--probe", &probe]);
+    assert!(matches!(ended.code, Some(0 | 3)), "{ended:?}");
+    let report: Value = serde_json::from_slice(&std::fs::read(format!("{run}/run.json")).expect("run.json")).expect("JSON");
+
+    let lag = &report["observed"]["lag"][0];
+    assert_eq!((&lag["group"], &lag["partitions"], &lag["silent"]), (&json!(group), &json!(2), &json!([])), "{lag:#}");
+    let end = lag["end"]["messages"].as_u64().expect("a lag");
+    assert!((500..=1_000).contains(&end) && lag["messages_max"] == json!(end), "it only grew, up to the last look: {lag:#}");
+    assert!(lag["end"]["time_ns"].as_u64() > Some(1_000_000_000) && lag["end"]["at_least"] == false, "{lag:#}");
+    let rows = std::fs::read_to_string(format!("{run}/lag.csv")).expect("lag.csv");
+    let rows: Vec<Vec<&str>> = rows.lines().skip(1).map(|row| row.split(',').collect()).collect();
+    for row in rows.iter().filter(|row| !row[2].is_empty()) {
+        let number = |ix: usize| row[ix].parse::<i64>().expect("a number");
+        assert_eq!(number(5) - number(4), number(6), "{row:?}");
+    }
+    let total = |row: &&Vec<&str>| row[2].is_empty();
+    assert_eq!(rows.iter().rfind(total).map(|row| row[6].parse()), Some(Ok(end)), "{rows:?}");
+
+    let matched = &report["observed"]["probes"][0]["matched"];
+    assert_eq!((&matched["answered"], &matched["lost"], &matched["unmatched"]), (&json!(1_000), &json!(0), &json!(0)), "{report:#}");
+    let after = offsets(&staging, &group);
+    assert_eq!((&before["offsets"], &before["state"]), (&after["offsets"], &after["state"]));
+    let groups = Peer::run(&["offsets", "--bootstrap", &staging]);
+    let ours = groups["groups"].as_array().into_iter().flatten().filter(|g| g["group"].as_str().is_some_and(|g| g.starts_with("dejaq-")));
+    assert_eq!(ours.count(), 0, "dejaq is no group: {groups:#}");
+}
