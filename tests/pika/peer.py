@@ -78,6 +78,9 @@ def message(args):
 def poison(args):
     """RabbitMQ takes bytes that are no UTF-8 where AMQP says short string."""
     bad = {"base64": "YmFk//4="}
+    if args.place == "routing-key":
+        args.routing_key = b"bad\xff\xfe"
+        return send(args, {})
     return send(args, {"message_id": bad} if args.place == "message-id" else {"headers": [[bad, {"utf8": "v"}]]})
 
 
@@ -154,7 +157,7 @@ def arguments():
     one.add_argument("--properties", type=given_json, default={}, help="as `export` writes them")
     one.add_argument("--body", default="one")
     ill = command(poison, "publishes a message with a short string that is no UTF-8")
-    ill.add_argument("--place", choices=["header", "message-id"], default="header")
+    ill.add_argument("--place", choices=["header", "message-id", "routing-key"], default="header")
     nested = command(deep, "publishes a message with header tables in one another")
     nested.add_argument("--depth", type=int, required=True)
     for added in (one, ill, nested):

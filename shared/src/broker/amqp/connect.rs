@@ -1,7 +1,7 @@
 //! Connections to a broker: opened on a small runtime of their own, under a time limit, with words for what goes wrong.
 //!
 //! Guarantees: a connection that dies stays dead: lapin's own recovery is off, since it would hide what was lost. Each one says its
-//! purpose in its name, which the broker's operators see. Dropping the [`Connector`] ends everything that runs on it.
+//! purpose in its name, which the broker's operators see. No message ends one (see `guard`). Dropping the [`Connector`] ends everything that runs on it.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::config::Settings;
 use super::greeting;
+use super::guard;
 use super::http::Http;
 use super::identity::identify;
 use super::management::Management;
@@ -199,8 +200,9 @@ impl Opener {
         let uri = AMQPUri { vhost: vhost.to_owned(), ..self.uri.clone() };
         let properties = ConnectionProperties::default().with_connection_name(format!("dejaq {purpose}").into());
         let began = Instant::now();
-        let runtime = lapin::runtime::default_runtime().map_err(|e| failed("finding the runtime", &e))?;
-        match tokio::time::timeout(timeout, Connection::connect_uri_with_config(uri, properties, self.tls.clone(), runtime)).await {
+        let tls = self.tls.clone();
+        let connect = async move |uri: AMQPUri, _| guard::connect(&uri, &tls).await;
+        match tokio::time::timeout(timeout, Connection::connector(uri, guard::runtime(), connect, properties)).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(self.asked.refused(vhost, &error)),
             Err(_) => Err(self.asked.unreachable(began.elapsed().as_secs(), "no answer")),

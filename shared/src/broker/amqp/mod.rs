@@ -1,7 +1,7 @@
 //! RabbitMQ, through lapin.
 //!
 //! `arguments` AMQP's tables from the management API's JSON · `config` what may be set · `connect` connections, and waiting for answers ·
-//! `trouble` why the broker does not take us · `rights` what a user lacks and the command that grants it · `http` `management`
+//! `guard` what lapin's parser is kept from · `trouble` why the broker does not take us · `rights` what a user lacks and the command that grants it · `http` `management`
 //! `prometheus` what stands at the broker, `identity` which cluster it is, `greeting` whether these are of one · `convert` lapin's
 //! properties and ours · `backoff` how long to wait before connecting again · `topology` what stands at a broker, as a file of a recording.
 //!
@@ -26,6 +26,8 @@ mod convert;
 mod deliveries;
 #[cfg(any(feature = "source", feature = "sink"))]
 mod greeting;
+#[cfg(any(feature = "source", feature = "sink"))]
+mod guard;
 #[cfg(any(feature = "source", feature = "sink"))]
 mod http;
 #[cfg(any(feature = "source", feature = "sink"))]

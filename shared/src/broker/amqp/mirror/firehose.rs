@@ -31,6 +31,11 @@ pub(super) fn published(traced: &BasicProperties) -> Option<Published> {
     Some(Published { exchange: exchange.to_string(), routing_key, properties: basic(properties)? })
 }
 
+/// The exchange of a traced message, from the trace's routing key.
+pub(super) fn exchange_of(routing_key: &str) -> Option<&str> {
+    routing_key.strip_prefix("publish.")
+}
+
 /// Whether it was published to one of dejaq's own queues: a canary.
 pub(super) fn is_ours(published: &Published) -> bool {
     published.exchange.is_empty() && published.routing_key.starts_with(OWN_PREFIX.as_bytes())

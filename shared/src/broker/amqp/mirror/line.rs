@@ -1,7 +1,6 @@
 //! A line: one virtual host's queue, kept up by a thread of its own.
 //!
-//! Guarantees: it ends only when told to. Whatever interrupts it (a node that stops, a queue that is removed, a message that the
-//! client cannot read) it connects again, with a back-off, and tells what can have been missed meanwhile: nothing where the queue
+//! Guarantees: it ends only when told to. Whatever interrupts it (a node that stops, a queue that is removed) it connects again, with a back-off, and tells what can have been missed meanwhile: nothing where the queue
 //! stayed and its node was not started anew; else everything since the last canary that came.
 //!
 //! It looks at the queue every five seconds (every second while drops go on) and at production's bindings every `resync`.
@@ -17,7 +16,7 @@ use tokio::sync::mpsc::{self, Sender};
 use super::bonds::{self, Bond};
 use super::canary::{Canaries, Seen};
 use super::drops::{Drops, Look, Reading};
-use super::pump::{self, End, Event, Pump, Series, Signal, Tally};
+use super::pump::{self, End, Event, Pump, Series, Signal};
 use super::session::{Session, Site, Step};
 use super::snapshots::Snapshots;
 use super::survey::{self, Nodes};
@@ -68,7 +67,6 @@ pub(super) struct Line {
     pub(super) nodes: Option<Nodes>,
     pub(super) session: Option<Session>,
     pub(super) canary: Option<Session>,
-    pub(super) tally: Arc<Tally>,
 }
 
 /// How a session was found.
@@ -139,14 +137,13 @@ impl Line {
         Ok(())
     }
 
-    /// Begins to consume. `limit`: takes no more than so many deliveries, and acknowledges none before they are there.
-    pub(super) fn consume(&mut self, limit: Option<u16>) -> Result<Option<mpsc::UnboundedReceiver<pump::Acknowledge>>, BrokerError> {
+    /// Begins to consume.
+    pub(super) fn consume(&mut self) -> Result<(), BrokerError> {
         let site = Arc::clone(&self.site);
-        let Some(session) = &self.session else { return Ok(None) };
+        let Some(session) = &self.session else { return Ok(()) };
         let window = Window::new(site.budget_bytes, site.prefetch);
-        let consumer = site.consume(&session.channel, limit.unwrap_or(window.present()))?;
+        let consumer = site.consume(&session.channel, window.present())?;
         self.generation += 1;
-        self.tally = Arc::default();
         let (acknowledge, wanted) = mpsc::unbounded_channel();
         let (link, generation) = (site.link, self.generation);
         let _ = self.events.blocking_send(Event::Up { link, generation, acknowledge: acknowledge.clone() });
@@ -157,8 +154,6 @@ impl Line {
             consumer,
             channel: session.channel.clone(),
             window,
-            limit: limit.map(u64::from),
-            tally: Arc::clone(&self.tally),
             acknowledge,
             events: self.events.clone(),
             signals: self.sender.clone(),
@@ -166,11 +161,8 @@ impl Line {
             turning: false,
         };
         site.connector.opener().spawn(pump.run());
-        if limit.is_some() {
-            return Ok(Some(wanted));
-        }
-        site.connector.opener().spawn(pump::acknowledge(session.channel.clone(), wanted, Arc::clone(&self.tally)));
-        Ok(None)
+        site.connector.opener().spawn(pump::acknowledge(session.channel.clone(), wanted));
+        Ok(())
     }
 
     fn canary_stands(&self) -> bool {

@@ -11,7 +11,7 @@
 //!
 //! `ours` our queue · `bonds` its bindings · `check` what is refused · `survey` what stands at the broker · `snapshots` that as a
 //! file · `session` connections and questions · `pump` deliveries, acknowledgements, canaries · `beginning`, `line`, `thread` keeping one virtual
-//! host up · `trouble` how · `canary`, `drops` what was thrown away · `firehose` the broker's trace · `records` what is handed over
+//! host up · `canary`, `drops` what was thrown away · `firehose` the broker's trace · `records` what is handed over
 
 mod beginning;
 mod bonds;
@@ -27,7 +27,6 @@ mod session;
 mod snapshots;
 mod survey;
 mod thread;
-mod trouble;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -187,7 +186,6 @@ impl AmqpMirror {
             nodes: None,
             session: None,
             canary: None,
-            tally: Arc::default(),
         }
     }
 
@@ -199,7 +197,7 @@ impl AmqpMirror {
             line.tell(opened, "between this capture and the one before");
             line.tell_if_full(opened);
         }
-        line.consume(None).map(|_| ())
+        line.consume()
     }
 
     /// Takes the next event into its place; what is to be told is told. `false`: nothing came.
@@ -240,9 +238,9 @@ impl AmqpMirror {
             match self.records.hand_over(receipt, &delivered, arrival_ns, handler) {
                 Became::Record => count += 1,
                 Became::Nothing => self.send(receipt.link, receipt.generation, Acknowledge::One(receipt.tag)),
-                Became::Unreadable(exchange, malformed) => {
+                Became::Unreadable(exchange, why) => {
                     self.send(receipt.link, receipt.generation, Acknowledge::One(receipt.tag));
-                    handler.notice(MirrorNotice::Loss(unreadable(exchange, malformed.to_string(), arrival_ns)));
+                    handler.notice(MirrorNotice::Loss(unreadable(exchange, why, arrival_ns)));
                 }
             }
         }

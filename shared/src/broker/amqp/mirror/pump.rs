@@ -2,6 +2,7 @@
 //! acknowledgements in order, the canary's sender sends. They decide nothing.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender};
 use super::canary::{KIND, Token};
 use super::session::CONSUMER;
 use crate::broker::amqp::deliveries::{Ended, take};
+use crate::broker::amqp::trouble::words_of;
 use crate::broker::amqp::window::Window;
 use crate::broker::mirror::MirrorNotice;
 
@@ -65,8 +67,6 @@ pub(super) enum End {
     Cancelled,
     /// The connection or the channel is gone.
     Broken(lapin::Error),
-    /// As many deliveries came as were asked for.
-    Enough,
     /// Nobody polls any more.
     Unwanted,
 }
@@ -77,27 +77,6 @@ impl From<Ended> for End {
             Ended::Cancelled => Self::Cancelled,
             Ended::Broken(error) => Self::Broken(error),
         }
-    }
-}
-
-/// What became of a session's deliveries.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    /// How many came: the newest one's tag.
-    delivered: AtomicU64,
-    /// How many are acknowledged.
-    acknowledged: AtomicU64,
-}
-
-impl Tally {
-    /// How many deliveries are not acknowledged.
-    pub(super) fn unacknowledged(&self) -> u64 {
-        self.delivered().saturating_sub(self.acknowledged.load(Ordering::Acquire))
-    }
-
-    /// How many deliveries came.
-    pub(super) fn delivered(&self) -> u64 {
-        self.delivered.load(Ordering::Acquire)
     }
 }
 
@@ -123,10 +102,6 @@ impl Acknowledged {
             self.up_to += 1;
         }
     }
-
-    fn count(&self) -> u64 {
-        self.up_to + self.single.len() as u64
-    }
 }
 
 /// Takes deliveries, and hands them on in batches.
@@ -139,9 +114,6 @@ pub(super) struct Pump {
     pub(super) channel: Channel,
     /// How many may be on their way.
     pub(super) window: Window,
-    /// How many to take.
-    pub(super) limit: Option<u64>,
-    pub(super) tally: Arc<Tally>,
     pub(super) acknowledge: UnboundedSender<Acknowledge>,
     pub(super) events: Sender<Event>,
     pub(super) signals: std::sync::mpsc::Sender<Signal>,
@@ -149,6 +121,16 @@ pub(super) struct Pump {
     pub(super) canary: Option<u64>,
     /// Whether the consumer was told to end, for another window.
     pub(super) turning: bool,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled => f.write_str("the broker ended our consumer: the queue was removed, or has moved"),
+            Self::Broken(error) => write!(f, "the connection ended: {}", words_of(error)),
+            Self::Unwanted => f.write_str("the consumer was ended"),
+        }
+    }
 }
 
 impl Pump {
@@ -160,20 +142,11 @@ impl Pump {
     }
 
     async fn pump(&mut self) -> End {
-        let mut taken = 0;
         loop {
-            let room = self.limit.map_or(BATCH_MAX, |limit| usize::try_from(limit - taken).unwrap_or(BATCH_MAX).min(BATCH_MAX));
-            if room == 0 {
-                return End::Enough;
-            }
-            let (deliveries, ended) = take(&mut self.consumer, room).await;
+            let (deliveries, ended) = take(&mut self.consumer, BATCH_MAX).await;
             let end = ended.map(End::from);
-            taken += deliveries.len() as u64;
-            if let Some(newest) = deliveries.last() {
-                self.tally.delivered.store(newest.delivery_tag, Ordering::Release);
-            }
             let bytes = deliveries.iter().map(|delivery| delivery.data.len()).sum();
-            let wider = self.window.came(deliveries.len(), bytes).filter(|_| self.limit.is_none() && end.is_none() && !self.turning);
+            let wider = self.window.came(deliveries.len(), bytes).filter(|_| end.is_none() && !self.turning);
             let deliveries = self.without_canaries(deliveries);
             let (link, generation) = (self.link, self.generation);
             if !deliveries.is_empty() && self.events.send(Event::Batch { link, generation, deliveries }).await.is_err() {
@@ -211,8 +184,8 @@ impl Pump {
         deliveries.retain(|delivery| {
             let Some(id) = canary_of(delivery, &self.queue) else { return true };
             let _ = self.signals.send(Signal::Canary(id));
-            // The newest one stays unacknowledged (see `canary`), unless all that comes is to be acknowledged.
-            let tag = if self.limit.is_none() { self.canary.replace(delivery.delivery_tag) } else { Some(delivery.delivery_tag) };
+            // The newest one stays unacknowledged (see `canary`).
+            let tag = self.canary.replace(delivery.delivery_tag);
             let _ = tag.map(|tag| self.acknowledge.send(Acknowledge::One(tag)));
             false
         });
@@ -229,7 +202,7 @@ fn canary_of(delivery: &Delivery, queue: &str) -> Option<String> {
 
 /// Sends acknowledgements, one after the other: one that overtook another would acknowledge twice, which closes the channel. Ends
 /// with the channel (its pump tells) or with the last sender.
-pub(super) async fn acknowledge(channel: Channel, mut wanted: UnboundedReceiver<Acknowledge>, tally: Arc<Tally>) {
+pub(super) async fn acknowledge(channel: Channel, mut wanted: UnboundedReceiver<Acknowledge>) {
     let mut acknowledged = Acknowledged::default();
     while let Some(next) = wanted.recv().await {
         let (tag, multiple) = match next {
@@ -242,7 +215,6 @@ pub(super) async fn acknowledge(channel: Channel, mut wanted: UnboundedReceiver<
             return;
         }
         acknowledged.note(next);
-        tally.acknowledged.store(acknowledged.count(), Ordering::Release);
     }
 }
 
@@ -294,18 +266,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn acknowledged_deliveries_are_counted_once_whichever_way_they_were() {
+    fn what_is_acknowledged_alone_joins_what_is_acknowledged_up_to_it() {
         let mut acknowledged = Acknowledged::default();
         let mut after = |tags| {
             acknowledged.note(tags);
-            (acknowledged.count(), acknowledged.single.len())
+            (acknowledged.up_to, acknowledged.single.len())
         };
         assert_eq!(after(Acknowledge::One(1)), (1, 0));
-        assert_eq!(after(Acknowledge::One(4)), (2, 1));
-        assert_eq!(after(Acknowledge::One(7)), (3, 2));
-        assert_eq!(after(Acknowledge::UpTo(3)), (5, 1), "4 is next to it");
+        assert_eq!(after(Acknowledge::One(4)), (1, 1));
+        assert_eq!(after(Acknowledge::One(7)), (1, 2));
+        assert_eq!(after(Acknowledge::UpTo(3)), (4, 1), "4 is next to it");
         assert_eq!(after(Acknowledge::UpTo(6)), (7, 0));
-        assert_eq!(after(Acknowledge::One(10)), (8, 1));
+        assert_eq!(after(Acknowledge::One(10)), (7, 1));
         assert_eq!(after(Acknowledge::UpTo(10)), (10, 0), "once");
     }
 }

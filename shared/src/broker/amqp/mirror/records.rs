@@ -6,8 +6,8 @@ use lapin::message::Delivery as Delivered;
 
 use super::bonds::Wanted;
 use super::firehose::{self, Published};
-use crate::amqp::{Malformed, Properties, TableBuf};
-use crate::broker::amqp::convert;
+use crate::amqp::{Properties, TableBuf};
+use crate::broker::amqp::{convert, guard};
 use crate::broker::mirror::{Delivery, LaneIx, MirrorBy, MirrorHandler, Receipt};
 use crate::record::{Lane, Record, RecordFlags, Stream};
 
@@ -26,7 +26,7 @@ pub(super) enum Became {
     /// It is not wanted.
     Nothing,
     /// It cannot be read; the exchange, and why.
-    Unreadable(String, Malformed),
+    Unreadable(String, String),
 }
 
 /// Makes records.
@@ -48,21 +48,36 @@ impl Records {
 
     /// Hands a delivery over as a record.
     pub(super) fn hand_over<H: MirrorHandler>(&mut self, receipt: Receipt, from: &Delivered, arrival_ns: i64, handler: &mut H) -> Became {
+        if let Some(why) = guard::unreadable(&from.properties) {
+            return self.unreadable(from, why);
+        }
         match self.wanted.mode {
             MirrorBy::Firehose => match firehose::published(&from.properties) {
-                Some(published) if self.is_wanted(&published) => self.record(receipt, from, &(&published).into(), arrival_ns, handler),
+                Some(published) if !firehose::is_ours(&published) && self.accepts(&published.exchange) => {
+                    self.record(receipt, from, &(&published).into(), arrival_ns, handler)
+                }
                 _ => Became::Nothing,
             },
             _ => self.record(receipt, from, &from.into(), arrival_ns, handler),
         }
     }
 
-    fn is_wanted(&self, published: &Published) -> bool {
-        if firehose::is_ours(published) {
-            return false;
-        }
+    /// Whether the firehose is asked for this exchange.
+    fn accepts(&self, exchange: &str) -> bool {
         let all = self.wanted.exchanges.names().is_empty() && !self.wanted.exchanges.has_patterns();
-        all || self.wanted.exchanges.accepts(&published.exchange)
+        all || self.wanted.exchanges.accepts(exchange)
+    }
+
+    fn unreadable(&self, from: &Delivered, why: String) -> Became {
+        let delivered_by = from.exchange.as_str();
+        let exchange = match self.wanted.mode {
+            MirrorBy::Firehose => firehose::exchange_of(from.routing_key.as_str()).unwrap_or(delivered_by),
+            _ => delivered_by,
+        };
+        if self.wanted.mode == MirrorBy::Firehose && !self.accepts(exchange) {
+            return Became::Nothing;
+        }
+        Became::Unreadable(exchange.to_owned(), why)
     }
 
     fn record<H: MirrorHandler>(
@@ -75,7 +90,7 @@ impl Records {
     ) -> Became {
         self.bytes.clear();
         if let Err(malformed) = convert::read(message.properties, None, &mut self.table, &mut self.bytes) {
-            return Became::Unreadable(message.exchange.to_owned(), malformed);
+            return Became::Unreadable(message.exchange.to_owned(), malformed.to_string());
         }
         let Some(lane) = self.lane(receipt.link, message.exchange, handler) else { return Became::Nothing };
         let record = Record {
