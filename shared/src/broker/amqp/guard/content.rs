@@ -67,6 +67,34 @@ pub(super) fn check(payload: &[u8]) -> Result<(), Malformed> {
     if reader.at < reader.end { Err(reader.malformed("something follows the last property")) } else { Ok(()) }
 }
 
+/// By which header RabbitMQ says a stream delivery's offset.
+const OFFSET_HEADER: &[u8] = b"x-stream-offset";
+
+/// The offset in a stream that a content header says, as far as it can be read; `None`: it says none.
+pub(super) fn stream_offset(payload: &[u8]) -> Option<i64> {
+    let mut reader = Reader { bytes: payload, at: BODY_SIZE_END, end: payload.len() };
+    let flags = u16::from_be_bytes(reader.array().ok()?);
+    // Before the table stand the content type and encoding.
+    for _ in 0..(flags >> 14).count_ones() {
+        reader.short().ok()?;
+    }
+    if flags & HEADERS == 0 {
+        return None;
+    }
+    let end = reader.enter(true).ok()?.end;
+    while reader.at < end {
+        let name = reader.short().ok()?;
+        let [letter] = reader.array().ok()?;
+        match letter {
+            b'l' if name == OFFSET_HEADER => return reader.array().ok().map(i64::from_be_bytes),
+            // What lies in them is passed over as a whole.
+            b'F' | b'A' => reader.value(b'x').ok()?,
+            _ => reader.value(letter).ok()?,
+        }
+    }
+    None
+}
+
 /// A delivery's payload with `?` for what is no ASCII in a name that is not UTF-8; `None`: it is no delivery, or has no such name.
 pub(super) fn delivery_in_utf8(payload: &[u8]) -> Option<Vec<u8>> {
     if !payload.starts_with(&DELIVER) {

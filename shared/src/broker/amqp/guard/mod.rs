@@ -207,15 +207,19 @@ impl Guard {
         };
         // Without them it is no content header, and lapin says so.
         let before = payload.get(..BODY_SIZE_END)?;
-        Some(frame(FRAME_HEADER, head.channel, &[before, &HEADERS.to_be_bytes(), &sealed(&why)].concat()))
+        Some(frame(FRAME_HEADER, head.channel, &[before, &HEADERS.to_be_bytes(), &sealed(&why, content::stream_offset(payload))].concat()))
     }
 }
 
-/// A header table that says why.
-fn sealed(why: &str) -> Vec<u8> {
+/// A header table that says why, and the offset of a message of a stream.
+fn sealed(why: &str, stream_offset: Option<i64>) -> Vec<u8> {
     let name = SEAL.as_bytes();
     let (name_len, why_len) = (u8::try_from(name.len()).unwrap_or_default(), length(why.len()));
-    let entry = [&[name_len], name, b"S", &why_len, why.as_bytes()].concat();
+    let mut entry = [&[name_len], name, b"S", &why_len, why.as_bytes()].concat();
+    if let Some(offset) = stream_offset {
+        entry.extend_from_slice(b"\x0fx-stream-offsetl");
+        entry.extend_from_slice(&offset.to_be_bytes());
+    }
     [&length(entry.len())[..], &entry].concat()
 }
 

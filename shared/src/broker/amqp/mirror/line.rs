@@ -157,7 +157,6 @@ impl Line {
             acknowledge,
             events: self.events.clone(),
             signals: self.sender.clone(),
-            canary: None,
             turning: false,
         };
         site.connector.opener().spawn(pump.run());

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lapin::message::Delivery;
 use lapin::options::{
@@ -14,6 +14,7 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Consumer, PublisherConfirm};
 use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender};
+use tokio::time::timeout;
 
 use super::canary::{KIND, Token};
 use super::session::CONSUMER;
@@ -26,6 +27,8 @@ use crate::broker::mirror::MirrorNotice;
 const BATCH_MAX: usize = 256;
 /// How often a canary is sent.
 const CANARY_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a canary keeps acknowledgements back at most.
+const CANARY_HELD_MAX: Duration = Duration::from_secs(1);
 /// A message that lives no longer than its queue.
 const TRANSIENT: u8 = 1;
 
@@ -43,10 +46,14 @@ pub(super) enum Event {
 /// An acknowledgement. They are sent in the order in which they come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Acknowledge {
-    /// This delivery alone: a canary, or what cannot be recorded.
+    /// This delivery alone: one that cannot be recorded.
     One(u64),
     /// This one and all before it.
     UpTo(u64),
+    /// The newest canary, when the next one came.
+    Canary(u64),
+    /// The newest canary does not keep anything back any more.
+    LetGo,
 }
 
 /// What reaches the line's thread.
@@ -80,24 +87,63 @@ impl From<Ended> for End {
     }
 }
 
-/// Which tags are acknowledged: all up to one, and single ones after it. Pure.
+/// Which tags are acknowledged: all up to one, and single ones after it. Pure. The newest canary is kept back, and with it what was
+/// delivered behind it, until the next one came (see `canary`).
 #[derive(Debug, Default)]
 struct Acknowledged {
     up_to: u64,
     single: BTreeSet<u64>,
+    canary: Option<u64>,
+    /// Up to where acknowledging is asked for.
+    wanted: u64,
 }
 
 impl Acknowledged {
-    fn note(&mut self, tags: Acknowledge) {
-        match tags {
-            Acknowledge::One(tag) => {
-                self.single.insert(tag);
-            }
+    /// What is sent for this, in order. What is acknowledged already must not be again: the broker would close the channel.
+    fn next(&mut self, asked: Acknowledge) -> [Option<Acknowledge>; 2] {
+        match asked {
+            Acknowledge::One(tag) => [self.one(tag), None],
             Acknowledge::UpTo(tag) => {
-                self.up_to = self.up_to.max(tag);
-                self.single = self.single.split_off(&(tag + 1));
+                self.wanted = self.wanted.max(tag);
+                [self.all(), None]
+            }
+            Acknowledge::Canary(tag) => {
+                let before = self.canary.replace(tag);
+                [self.all(), before.and_then(|before| self.one(before))]
+            }
+            Acknowledge::LetGo => {
+                self.canary = None;
+                [self.all(), None]
             }
         }
+    }
+
+    /// Whether a canary keeps something back.
+    fn is_holding(&self) -> bool {
+        self.canary.is_some() && self.wanted > self.up_to
+    }
+
+    fn one(&mut self, tag: u64) -> Option<Acknowledge> {
+        let new = tag > self.up_to && self.single.insert(tag);
+        self.join();
+        new.then_some(Acknowledge::One(tag))
+    }
+
+    fn all(&mut self) -> Option<Acknowledge> {
+        let mut tag = self.canary.map_or(self.wanted, |canary| self.wanted.min(canary.saturating_sub(1)));
+        while self.single.contains(&tag) {
+            tag -= 1;
+        }
+        if tag <= self.up_to {
+            return None;
+        }
+        self.up_to = tag;
+        self.single = self.single.split_off(&(tag + 1));
+        self.join();
+        Some(Acknowledge::UpTo(tag))
+    }
+
+    fn join(&mut self) {
         while self.single.remove(&(self.up_to + 1)) {
             self.up_to += 1;
         }
@@ -117,8 +163,6 @@ pub(super) struct Pump {
     pub(super) acknowledge: UnboundedSender<Acknowledge>,
     pub(super) events: Sender<Event>,
     pub(super) signals: std::sync::mpsc::Sender<Signal>,
-    /// The tag of the newest canary.
-    pub(super) canary: Option<u64>,
     /// Whether the consumer was told to end, for another window.
     pub(super) turning: bool,
 }
@@ -184,9 +228,7 @@ impl Pump {
         deliveries.retain(|delivery| {
             let Some(id) = canary_of(delivery, &self.queue) else { return true };
             let _ = self.signals.send(Signal::Canary(id));
-            // The newest one stays unacknowledged (see `canary`).
-            let tag = self.canary.replace(delivery.delivery_tag);
-            let _ = tag.map(|tag| self.acknowledge.send(Acknowledge::One(tag)));
+            let _ = self.acknowledge.send(Acknowledge::Canary(delivery.delivery_tag));
             false
         });
         deliveries
@@ -202,19 +244,31 @@ fn canary_of(delivery: &Delivery, queue: &str) -> Option<String> {
 
 /// Sends acknowledgements, one after the other: one that overtook another would acknowledge twice, which closes the channel. Ends
 /// with the channel (its pump tells) or with the last sender.
-pub(super) async fn acknowledge(channel: Channel, mut wanted: UnboundedReceiver<Acknowledge>) {
+pub(super) async fn acknowledge(channel: Channel, mut asked: UnboundedReceiver<Acknowledge>) {
     let mut acknowledged = Acknowledged::default();
-    while let Some(next) = wanted.recv().await {
-        let (tag, multiple) = match next {
-            // What is acknowledged already must not be again: the broker would close the channel.
-            Acknowledge::UpTo(tag) | Acknowledge::One(tag) if tag <= acknowledged.up_to => continue,
-            Acknowledge::UpTo(tag) => (tag, true),
-            Acknowledge::One(tag) => (tag, false),
+    let mut came = Instant::now();
+    loop {
+        let next = if acknowledged.is_holding() {
+            // Canaries that do not come any more (an alarm holds up who publishes) must not hold up who consumes.
+            let left = CANARY_HELD_MAX.saturating_sub(came.elapsed());
+            if left.is_zero() { Some(Acknowledge::LetGo) } else { timeout(left, asked.recv()).await.unwrap_or(Some(Acknowledge::LetGo)) }
+        } else {
+            asked.recv().await
         };
-        if channel.basic_ack(tag, BasicAckOptions { multiple }).await.is_err() {
-            return;
+        let Some(next) = next else { return };
+        if matches!(next, Acknowledge::Canary(_)) {
+            came = Instant::now();
         }
-        acknowledged.note(next);
+        for tags in acknowledged.next(next).into_iter().flatten() {
+            let (tag, multiple) = match tags {
+                Acknowledge::UpTo(tag) => (tag, true),
+                Acknowledge::One(tag) | Acknowledge::Canary(tag) => (tag, false),
+                Acknowledge::LetGo => continue,
+            };
+            if channel.basic_ack(tag, BasicAckOptions { multiple }).await.is_err() {
+                return;
+            }
+        }
     }
 }
 
@@ -265,19 +319,69 @@ impl Series {
 mod tests {
     use super::*;
 
+    use Acknowledge::{Canary, LetGo, One, UpTo};
+
     #[test]
     fn what_is_acknowledged_alone_joins_what_is_acknowledged_up_to_it() {
         let mut acknowledged = Acknowledged::default();
         let mut after = |tags| {
-            acknowledged.note(tags);
+            let _sent = acknowledged.next(tags);
             (acknowledged.up_to, acknowledged.single.len())
         };
-        assert_eq!(after(Acknowledge::One(1)), (1, 0));
-        assert_eq!(after(Acknowledge::One(4)), (1, 1));
-        assert_eq!(after(Acknowledge::One(7)), (1, 2));
-        assert_eq!(after(Acknowledge::UpTo(3)), (4, 1), "4 is next to it");
-        assert_eq!(after(Acknowledge::UpTo(6)), (7, 0));
-        assert_eq!(after(Acknowledge::One(10)), (7, 1));
-        assert_eq!(after(Acknowledge::UpTo(10)), (10, 0), "once");
+        assert_eq!(after(One(1)), (1, 0));
+        assert_eq!(after(One(4)), (1, 1));
+        assert_eq!(after(One(7)), (1, 2));
+        assert_eq!(after(UpTo(3)), (4, 1), "4 is next to it");
+        assert_eq!(after(UpTo(6)), (7, 0));
+        assert_eq!(after(One(10)), (7, 1));
+        assert_eq!(after(UpTo(11)), (11, 0), "once");
+    }
+
+    #[test]
+    fn the_newest_canary_is_kept_until_the_next_one_or_for_a_while() {
+        let mut acknowledged = Acknowledged::default();
+        assert_eq!(acknowledged.next(UpTo(2)), [Some(UpTo(2)), None]);
+        assert_eq!(acknowledged.next(Canary(3)), [None, None]);
+        assert_eq!((acknowledged.next(UpTo(9)), acknowledged.is_holding()), ([None, None], true), "3 would go with it");
+        assert_eq!(acknowledged.next(Canary(10)), [Some(UpTo(9)), None], "3 among them");
+        assert_eq!((acknowledged.next(Canary(11)), acknowledged.is_holding()), ([None, Some(One(10))], false));
+        assert_eq!(acknowledged.next(UpTo(15)), [None, None], "what is before the canary is acknowledged already");
+        assert_eq!(acknowledged.next(LetGo), [Some(UpTo(15)), None]);
+        assert_eq!(acknowledged.next(One(15)), [None, None], "once");
+    }
+
+    proptest::proptest! {
+        /// The broker closes the channel of who acknowledges what is not there.
+        #[test]
+        fn nothing_is_acknowledged_twice_and_in_the_end_everything(kinds in proptest::collection::vec(0..3u8, 1..200), lag in 0..40usize) {
+            let mut acknowledged = Acknowledged::default();
+            let mut there: BTreeSet<u64> = BTreeSet::new();
+            let mut sent = |asked: Acknowledge, there: &mut BTreeSet<u64>| {
+                for tags in acknowledged.next(asked).into_iter().flatten() {
+                    let (One(tag) | UpTo(tag) | Canary(tag)) = tags else { continue };
+                    assert!(there.contains(&tag), "{tags:?}");
+                    if let UpTo(tag) = tags { *there = there.split_off(&(tag + 1)) } else { there.remove(&tag); }
+                }
+            };
+            let records: Vec<u64> = kinds.iter().zip(1..).filter(|(kind, _)| **kind == 0).map(|(_, tag)| tag).collect();
+            let mut written = 0;
+            for (kind, tag) in kinds.iter().zip(1..) {
+                there.insert(tag);
+                match kind {
+                    0 => {
+                        written += 1;
+                        if written > lag { sent(UpTo(records[written - lag - 1]), &mut there) }
+                    }
+                    1 => sent(Canary(tag), &mut there),
+                    _ => sent(One(tag), &mut there),
+                }
+            }
+            if let Some(last) = records.last() { sent(UpTo(*last), &mut there) }
+            sent(LetGo, &mut there);
+            // Canaries behind the last record stay, with nothing else.
+            let newest = kinds.iter().zip(1..).filter(|(kind, _)| **kind == 1).map(|(_, tag)| tag).last();
+            let behind = |tag: &u64| records.last().is_none_or(|last| tag > last) && Some(*tag) == newest;
+            proptest::prop_assert!(there.iter().all(behind), "{there:?}");
+        }
     }
 }

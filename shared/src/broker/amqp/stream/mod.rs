@@ -10,8 +10,7 @@
 //! Limits: AMQP has no question for a stream's bounds, so they are found by reading (see [`bounds`]). An offset that is missing
 //! between two deliveries is a hole (RabbitMQ keeps other things at offsets, too) unless the stream begins behind it by then. A
 //! stream that was removed and made anew with at least as many messages looks the same. Before 3.13 RabbitMQ itself does not keep
-//! every header in a stream. While a message that lapin cannot read is the stream's first or among its last ones, its bounds cannot
-//! be found, and the capture waits until there are others. The exchange that a message came through is not recorded.
+//! every header in a stream. The exchange that a message came through is not recorded.
 //!
 //! `queue` questions about it · `bounds` where it begins and ends · `reader` a consumer of it.
 
@@ -22,7 +21,6 @@ mod reader;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lapin::ErrorKind;
 use lapin::message::Delivery;
 
 use bounds::{Found, found};
@@ -34,6 +32,7 @@ use super::config::Settings;
 use super::connect::{Connector, VHOST_DEFAULT};
 use super::convert;
 use super::deliveries::Ended;
+use super::guard;
 use super::rights::{Needs, exactly};
 use super::trouble::words_of;
 use crate::amqp::{Properties, TableBuf};
@@ -228,6 +227,10 @@ impl AmqpStreamSource {
 
     fn record<H: SourceHandler>(&mut self, stream: StreamIx, position: i64, from: &Delivery, arrival_ns: i64, handler: &mut H) {
         self.properties.clear();
+        if let Some(detail) = guard::unreadable(&from.properties) {
+            handler.notice(Notice::Unparseable { stream, position, detail });
+            return;
+        }
         if let Err(malformed) = convert::read(&from.properties, Some(OFFSET_HEADER), &mut self.table, &mut self.properties) {
             handler.notice(Notice::Unparseable { stream, position, detail: malformed.to_string() });
             return;
@@ -248,15 +251,7 @@ impl AmqpStreamSource {
         self.reader = None;
         match ended {
             Ended::Cancelled => self.is_away("the broker ended our consumer: the queue was removed, or has moved", handler),
-            Ended::Broken(error) => match (error.kind(), &mut self.course) {
-                // What cannot be read is what was to come next: step over it.
-                (ErrorKind::ParsingError(_), Some(course)) => {
-                    let detail = format!("the client could not read it: {}", words_of(&error));
-                    handler.notice(Notice::Unparseable { stream: course.stream, position: course.next, detail });
-                    course.next += 1;
-                }
-                _ => self.is_away(&format!("the connection ended: {}", words_of(&error)), handler),
-            },
+            Ended::Broken(error) => self.is_away(&format!("the connection ended: {}", words_of(&error)), handler),
         }
     }
 }
