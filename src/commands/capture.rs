@@ -43,7 +43,7 @@ Examples:
   dejaq capture --from amqp://me@prod/shop --exchanges orders,events --out rec --for 10m
   dejaq capture --config capture.toml --check")]
 pub(crate) struct Arguments {
-    /// The broker: kafka://host:port[,host:port…], kafkas://… for TLS; amqp://[user@]host[:port][/vhost], amqps://…
+    /// The broker: kafka://host:port[,host:port…], kafkas://… for TLS; amqp://user@host:port/vhost, amqps://…
     #[arg(long, value_name = "URL")]
     from: Option<String>,
     /// Kafka: topics, separated by commas; one that starts with ^ is a regular expression

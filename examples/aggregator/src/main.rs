@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use dejaq_aggregator::{Service, Stats, traffic};
 
-/// A small service that aggregates tagged metrics from Kafka, with the flaw that docs/CASE.md is about
+/// A small service that aggregates tagged metrics from Kafka, with a flaw: state for each set of tags
 #[derive(Parser)]
 enum Arguments {
     /// Read metrics and publish aggregates, once a second

@@ -177,7 +177,7 @@ fn farewell(recording: &str, run: &str) -> String {
         "
 What you saw: every message reached staging with its key and headers, in its partition's order, on the recorded time line.
 Only the process in it was another: exactly 4,000 of them, as often as Zipf's law has it; the aggregator keeps state for
-each set of tags, so it shows (docs/CASE.md tells that story with real brokers). Latency counts from the moment a
+each set of tags, so it shows. Latency counts from the moment a
 message was due, so a stall cannot hide. The clusters were simulated: the numbers show that the loop works, not how fast a
 broker is.
 

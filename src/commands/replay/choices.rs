@@ -13,7 +13,7 @@ use crate::commands::Usage;
 pub(crate) struct Choices {
     /// The recording
     pub(super) dir: PathBuf,
-    /// The target: kafka://host:port[,host:port…], kafkas://… for TLS; amqp://[user@]host[:port][/vhost], amqps://… (without a
+    /// The target: kafka://host:port[,host:port…], kafkas://… for TLS; amqp://user@host:port/vhost, amqps://… (without a
     /// vhost the recorded ones are kept). Never the recording's source
     #[arg(long, value_name = "URL")]
     pub(super) to: String,

@@ -22,7 +22,7 @@ const PROBE_BYTES: usize = 16 << 20;
 /// What to look at meanwhile.
 #[derive(clap::Args)]
 pub(super) struct Flags {
-    /// Look for each message at the system's output: topic=out,match=header:id[,from=FIELD][,deadline=30s][,sample=N], where FIELD is
+    /// Look for each message at the system's output: topic=out,match=header:id; also from=FIELD, deadline=30s, sample=N, where FIELD is
     /// key, header:NAME, json:$.PATH or regex:PATTERN; or how fresh it is: topic=out,freshness=json:$.ts[,unit=ms]
     #[arg(long, value_name = "SPEC")]
     probe: Vec<String>,

@@ -92,7 +92,7 @@ fn percent_decode(text: &str) -> Option<String> {
     String::from_utf8(out).ok()
 }
 
-/// The inverse of [`decode`]; nothing but letters, digits and `-._~` stands for itself.
+/// The inverse of `decode`; nothing but letters, digits and `-._~` stands for itself.
 #[must_use]
 pub fn percent_encode(text: &str) -> String {
     use fmt::Write as _;

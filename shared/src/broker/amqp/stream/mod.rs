@@ -7,7 +7,7 @@
 //! The header `x-stream-offset` is the broker's word for the position and was not published: it is left out of the record, and so
 //! is a header table that has nothing else.
 //!
-//! Limits: AMQP has no question for a stream's bounds, so they are found by reading (see [`bounds`]). An offset that is missing
+//! Limits: AMQP has no question for a stream's bounds, so they are found by reading (see `bounds`). An offset that is missing
 //! between two deliveries is a hole (RabbitMQ keeps other things at offsets, too) unless the stream begins behind it by then. A
 //! stream that was removed and made anew with at least as many messages looks the same. Before 3.13 RabbitMQ itself does not keep
 //! every header in a stream. The exchange that a message came through is not recorded.
