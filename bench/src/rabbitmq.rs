@@ -219,7 +219,7 @@ impl Stopped {
         let mut command = Command::new(&setup.dejaq);
         command.args(["capture", "--from", &setup.prod, "--exchanges", name, "--records", &setup.messages.to_string(), "--out"]).arg(&out);
         command.args(setup.prod_setting.iter().flat_map(|s| ["-X", s]));
-        let room = [format!("queue.messages={}", 2 * setup.messages), "queue.bytes=4GiB".to_owned(), "heartbeat=300".to_owned()];
+        let room = [format!("queue.messages={}", 2 * setup.messages), "queue.bytes=4GiB".to_owned(), "heartbeat=300s".to_owned()];
         command.args(room.iter().flat_map(|s| ["-X", s]));
         let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().with_context(|| format!("starting {command:?}"))?;
         let mut stopped = Self { child, out };
