@@ -8,8 +8,8 @@ use std::time::Duration;
 use lapin::types::{AMQPValue, FieldTable, LongLongInt, LongString};
 use serde_json::{Map, Value};
 
-use crate::broker::BrokerError;
 use crate::broker::amqp::topology::{OWN_PREFIX, Policy};
+use crate::broker::{BrokerError, shell};
 
 /// Our queue in each of the virtual hosts that are recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl OurQueue {
                 reason: format!(
                     "policy {policy:?} would hold for it, and its {key}={value} {harm}; to keep it off: rabbitmqctl set_policy -p {} \
                      --apply-to queues --priority {} dejaq '^dejaq\\.' '{{\"queue-mode\":\"default\"}}' (an operator policy: change its pattern)",
-                    shell_word(vhost),
+                    shell::word(vhost),
                     priority.saturating_add(1),
                 ),
                 retryable: false,
@@ -99,14 +99,8 @@ impl OurQueue {
 
     /// How to remove it by hand.
     pub(super) fn removal(&self, vhost: &str) -> String {
-        format!("rabbitmqctl delete_queue -p {} {}", shell_word(vhost), shell_word(&self.name))
+        format!("rabbitmqctl delete_queue -p {} {}", shell::word(vhost), shell::word(&self.name))
     }
-}
-
-/// A word as a shell reads it back.
-fn shell_word(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+,=-".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]
