@@ -3,30 +3,12 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
-
 use super::axis::TimeAxis;
-use super::files::{ReportError, rows};
 use crate::measure::counts::{BUCKET_NS, Series};
-use crate::run::dir::{COUNTS_CSV, INTERVALS_CSV};
+use crate::run::dir::RunDirError;
+use crate::run::read::{SecondCounts, counts, seconds};
 
 const BUCKET_MS: u64 = BUCKET_NS / 1_000_000;
-
-#[derive(Deserialize)]
-struct CountRow {
-    series: String,
-    start_ms: u64,
-    count: u64,
-}
-
-/// One second of a run, as far as the report needs it.
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub(super) struct SecondRow {
-    pub(super) second: u64,
-    pub(super) scheduled: u64,
-    pub(super) acked: u64,
-    pub(super) held_max_ns: u64,
-}
 
 /// Messages per second, planned and sent.
 #[derive(Debug)]
@@ -37,15 +19,19 @@ pub(super) struct Rates {
 }
 
 /// Reads the rates.
-pub(super) fn rates(run: &Path) -> Result<Rates, ReportError> {
+pub(super) fn rates(run: &Path) -> Result<Rates, RunDirError> {
     let mut end_ms = 0;
-    rows(run, COUNTS_CSV, |row: CountRow| end_ms = end_ms.max(row.start_ms + BUCKET_MS))?;
+    counts(run, &mut |_, start_ms, _| end_ms = end_ms.max(start_ms.saturating_add(BUCKET_MS)))?;
     let axis = TimeAxis::reaching(end_ms, BUCKET_MS);
     let (mut planned, mut sent) = (vec![0u64; axis.bins], vec![0u64; axis.bins]);
-    rows(run, COUNTS_CSV, |row: CountRow| {
-        let of = if row.series == Series::Planned.name() { &mut planned } else { &mut sent };
-        if let Some(count) = axis.bin(row.start_ms).and_then(|bin| of.get_mut(bin)) {
-            *count += row.count;
+    counts(run, &mut |series, start_ms, count| {
+        let of = match series {
+            of if of == Series::Planned.name() => &mut planned,
+            of if of == Series::Sent.name() => &mut sent,
+            _ => return,
+        };
+        if let Some(so_far) = axis.bin(start_ms).and_then(|bin| of.get_mut(bin)) {
+            *so_far += count;
         }
     })?;
     let per_second = |counts: Vec<u64>| {
@@ -70,12 +56,12 @@ pub(super) struct Fates {
 }
 
 /// Reads what became of each second; `each` is shown all of them.
-pub(super) fn fates(run: &Path, from_s: u64, mut each: impl FnMut(&SecondRow)) -> Result<Fates, ReportError> {
+pub(super) fn fates(run: &Path, from_s: u64, mut each: impl FnMut(&SecondCounts)) -> Result<Fates, RunDirError> {
     let mut end_s = 0;
-    rows(run, INTERVALS_CSV, |row: SecondRow| end_s = end_s.max(row.second + 1))?;
+    seconds(run, &mut |row| end_s = end_s.max(row.second.saturating_add(1)))?;
     let axis = TimeAxis::reaching(end_s.saturating_mul(1_000), 1_000);
     let mut fates = Fates { axis, scheduled: vec![0; axis.bins], acked: vec![0; axis.bins], window: (0, 0) };
-    rows(run, INTERVALS_CSV, |row: SecondRow| {
+    seconds(run, &mut |row| {
         each(&row);
         if let Some(bin) = axis.bin(row.second.saturating_mul(1_000)) {
             fates.scheduled[bin] += row.scheduled;
