@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::model::Report;
 use super::numbers::{headline, limits, percentile};
-use super::shell::{Drawn, figure, page};
+use super::shell::{Drawn, figure, page, top, without_script};
 use crate::cardinality::{CardinalityReport, MetricCardinality};
 use crate::measure::latency::LatencySummary;
 use crate::run::report::RunReport;
@@ -34,8 +34,8 @@ pub fn html(report: &Report) -> String {
             }
             @if run.warm_up.is_some() { p class="remark" { (warm_up(run)) } }
             @if report.charts.is_empty() { p class="remark" { "No interval was complete when this was written: there is nothing to draw." } }
-            noscript { p class="remark" { "The charts need JavaScript. What they show stands in the files of the run directory." } }
-            div class="charts" { @for chart in &report.charts { (figure(chart)) } }
+            (without_script("the files of the run directory"))
+            div class="charts lead" { @for chart in &report.charts { (figure(chart)) } }
             @if let Some(cardinality) = &report.cardinality { (cardinalities(cardinality)) }
             (latency_table(run))
             (ledger_table(run))
@@ -44,7 +44,7 @@ pub fn html(report: &Report) -> String {
         }
         footer { p { "dejaq · run " (run.run_id) " · recording " (run.recording.id) " · target cluster " (run.target_cluster) } }
     };
-    page(&title, &body, &Drawn { charts: &report.charts, events: &report.events, end_s: report.end_s })
+    page(&title, &body, &Drawn { charts: report.charts.iter().collect(), events: &report.events, end_s: report.end_s })
 }
 
 /// The verdict as it is shown: a run that has not ended has none yet.
@@ -67,10 +67,7 @@ fn head(run: &RunReport) -> Markup {
         unfinished => (unfinished, "The run was killed, or still goes on: INVALID until it has ended."),
     };
     html! {
-        div class="top" {
-            span class="brand" { "dejaq" }
-            button id="theme" type="button" title="light or dark" { "light / dark" }
-        }
+        (top())
         div class={ "verdict " (verdict.to_lowercase()) } {
             h1 { (verdict) }
             p { (said) }

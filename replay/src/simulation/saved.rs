@@ -33,7 +33,7 @@ fn a_run_is_read_back_as_it_was_reported() {
     let ((a, report), (b, _)) = (directory(run(100)), directory(run(110)));
     let loaded = load(&paths(&[&a]), &paths(&[&b])).expect("readable");
     assert_eq!((loaded.invalid.as_slice(), loaded.other_plan.as_slice()), (&[][..], &[][..]));
-    let found = compare(loaded.base, loaded.new, loaded.axis, &Options { replicates: 200, ..Options::default() });
+    let found = compare(&loaded.base, &loaded.new, loaded.axis, &Options { replicates: 200, ..Options::default() });
     let of = |title: &str| found.measures.iter().find(|m| m.title() == title).expect("known").clone();
     let response = report.latency.response.expect("scheduled");
     for (title, ns) in [("p50(response)", response.p50_ns), ("p99(response)", response.p99_ns), ("max(response)", response.max_ns)] {
@@ -62,7 +62,7 @@ fn answers_that_came_after_their_second_was_closed_are_long_and_not_missing() {
     let loaded = load(&paths(&[&stuck]), &paths(&[&stuck])).expect("readable");
     let late: u64 = loaded.base[0].units.iter().map(|unit| unit.answered).sum();
     assert_eq!(late, 45_000);
-    let found = compare(loaded.base, loaded.new, loaded.axis, &Options { replicates: 50, ..Options::default() });
+    let found = compare(&loaded.base, &loaded.new, loaded.axis, &Options { replicates: 50, ..Options::default() });
     let p99 = found.measures.iter().find(|m| m.title() == "p99(response)").expect("known");
     assert_eq!(p99.base.map(|ns| ns > 47.9e9), Some(true), "{p99:?}");
 }
