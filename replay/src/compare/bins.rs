@@ -68,7 +68,7 @@ impl Bins {
 }
 
 /// Some of the latencies of a cell.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Entry {
     bin: u16,
     count: u32,
@@ -91,12 +91,7 @@ pub(crate) struct Mixture {
 
 impl Mixture {
     pub(crate) fn new(of_cells: &[&Bins]) -> Self {
-        let of_cell = |(bins, cell): (&&Bins, u32)| {
-            let entries = bins.0.iter().map(move |(bin, count)| Entry { bin: *bin, count: *count, cell });
-            entries.collect::<Vec<_>>()
-        };
-        let mut entries: Vec<Entry> = of_cells.iter().zip(0..).flat_map(of_cell).collect();
-        entries.sort_by_key(|entry| entry.bin);
+        let entries = in_order(of_cells);
         let cells = of_cells.len();
         let mut so_far = vec![0u32; cells];
         let (mut before, mut plain, mut all) = (Vec::new(), Vec::new(), 0);
@@ -149,6 +144,30 @@ impl Mixture {
         });
         found.map_or(f64::INFINITY, |entry| value_of(entry.bin))
     }
+}
+
+/// All entries by step, in one pass for counting them and one for placing them: there are few steps and many entries.
+fn in_order(of_cells: &[&Bins]) -> Vec<Entry> {
+    let mut places: Vec<usize> = Vec::new();
+    for (bin, _) in of_cells.iter().flat_map(|bins| &bins.0) {
+        let next = usize::from(*bin) + 1;
+        if next >= places.len() {
+            places.resize(next + 1, 0);
+        }
+        places[next] += 1;
+    }
+    for bin in 1..places.len() {
+        places[bin] += places[bin - 1];
+    }
+    let mut entries = vec![Entry::default(); places.last().copied().unwrap_or(0)];
+    for (bins, cell) in of_cells.iter().zip(0..) {
+        for (bin, count) in &bins.0 {
+            let place = &mut places[usize::from(*bin)];
+            entries[*place] = Entry { bin: *bin, count: *count, cell };
+            *place += 1;
+        }
+    }
+    entries
 }
 
 #[cfg(test)]
