@@ -28,12 +28,13 @@ pub(super) struct SecondRow {
     pub(super) held_max_ns: u64,
 }
 
-/// Messages per second, planned and sent.
+/// Messages per second: planned, sent and confirmed, each filed by its own time.
 #[derive(Debug)]
 pub(super) struct Rates {
     pub(super) axis: TimeAxis,
     pub(super) planned: Vec<f64>,
     pub(super) sent: Vec<f64>,
+    pub(super) acked: Vec<f64>,
 }
 
 /// Reads the rates.
@@ -41,11 +42,13 @@ pub(super) fn rates(run: &Path) -> Result<Rates, ReportError> {
     let mut end_ms = 0;
     rows(run, COUNTS_CSV, |row: CountRow| end_ms = end_ms.max(row.start_ms + BUCKET_MS))?;
     let axis = TimeAxis::reaching(end_ms, BUCKET_MS);
-    let (mut planned, mut sent) = (vec![0u64; axis.bins], vec![0u64; axis.bins]);
+    // What a ceiling allowed is not shown.
+    let shown = [Series::Planned, Series::Sent, Series::Acked].map(Series::name);
+    let mut counts = shown.map(|_| vec![0u64; axis.bins]);
     rows(run, COUNTS_CSV, |row: CountRow| {
-        let of = if row.series == Series::Planned.name() { &mut planned } else { &mut sent };
-        if let Some(count) = axis.bin(row.start_ms).and_then(|bin| of.get_mut(bin)) {
-            *count += row.count;
+        let of = counts.iter_mut().zip(shown).find(|(_, name)| row.series == *name);
+        if let (Some((counts, _)), Some(bin)) = (of, axis.bin(row.start_ms)) {
+            counts.get_mut(bin).into_iter().for_each(|count| *count += row.count);
         }
     })?;
     let per_second = |counts: Vec<u64>| {
@@ -56,7 +59,8 @@ pub(super) fn rates(run: &Path) -> Result<Rates, ReportError> {
         };
         counts.into_iter().enumerate().map(rate).collect()
     };
-    Ok(Rates { axis, planned: per_second(planned), sent: per_second(sent) })
+    let [planned, sent, acked] = counts.map(per_second);
+    Ok(Rates { axis, planned, sent, acked })
 }
 
 /// What became of the messages of each second, in bins.
