@@ -10,12 +10,13 @@ use crate::run::read::{SecondCounts, counts, seconds};
 
 const BUCKET_MS: u64 = BUCKET_NS / 1_000_000;
 
-/// Messages per second, planned and sent.
+/// Messages per second: planned, sent and confirmed, each filed by its own time.
 #[derive(Debug)]
 pub(super) struct Rates {
     pub(super) axis: TimeAxis,
     pub(super) planned: Vec<f64>,
     pub(super) sent: Vec<f64>,
+    pub(super) acked: Vec<f64>,
 }
 
 /// Reads the rates.
@@ -23,15 +24,13 @@ pub(super) fn rates(run: &Path) -> Result<Rates, RunDirError> {
     let mut end_ms = 0;
     counts(run, &mut |_, start_ms, _| end_ms = end_ms.max(start_ms.saturating_add(BUCKET_MS)))?;
     let axis = TimeAxis::reaching(end_ms, BUCKET_MS);
-    let (mut planned, mut sent) = (vec![0u64; axis.bins], vec![0u64; axis.bins]);
+    // What a ceiling allowed is not shown.
+    let shown = [Series::Planned, Series::Sent, Series::Acked].map(Series::name);
+    let mut lines = shown.map(|_| vec![0u64; axis.bins]);
     counts(run, &mut |series, start_ms, count| {
-        let of = match series {
-            of if of == Series::Planned.name() => &mut planned,
-            of if of == Series::Sent.name() => &mut sent,
-            _ => return,
-        };
-        if let Some(so_far) = axis.bin(start_ms).and_then(|bin| of.get_mut(bin)) {
-            *so_far += count;
+        let of = lines.iter_mut().zip(shown).find(|(_, name)| series == *name);
+        if let (Some((line, _)), Some(bin)) = (of, axis.bin(start_ms)) {
+            line.get_mut(bin).into_iter().for_each(|so_far| *so_far += count);
         }
     })?;
     let per_second = |counts: Vec<u64>| {
@@ -42,7 +41,8 @@ pub(super) fn rates(run: &Path) -> Result<Rates, RunDirError> {
         };
         counts.into_iter().enumerate().map(rate).collect()
     };
-    Ok(Rates { axis, planned: per_second(planned), sent: per_second(sent) })
+    let [planned, sent, acked] = lines.map(per_second);
+    Ok(Rates { axis, planned, sent, acked })
 }
 
 /// What became of the messages of each second, in bins.

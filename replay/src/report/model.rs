@@ -88,7 +88,7 @@ fn charts(run: &RunReport, rates: &Rates, fates: &Fates, measures: &[Measure; 3]
 
 fn rate_chart(run: &RunReport, rates: &Rates) -> Chart {
     let line = |name: &str, values: &[f64]| Line::over(rates.axis.bins, name, |bin| values.get(bin).copied());
-    let mut lines = vec![line("sent", &rates.sent)];
+    let mut lines = vec![line("sent", &rates.sent), line("acked", &rates.acked)];
     if !run.closed_loop {
         lines.insert(0, line("intended", &rates.planned));
         lines[0].filled = true;
@@ -97,7 +97,7 @@ fn rate_chart(run: &RunReport, rates: &Rates) -> Chart {
         id: "rate".to_owned(),
         title: "Rate".to_owned(),
         about: format!(
-            "Messages per second: as planned, and as they were sent. Each value is the mean of {}.",
+            "Messages per second: as planned, as they were sent, and as they were confirmed. Each value is the mean of {}.",
             length_words(rates.axis.bin_ms)
         ),
         unit: Unit::PerSecond,

@@ -56,9 +56,12 @@ fn saved(dir: &Path, seconds: impl Iterator<Item = Closed>, run: &Value) {
         let saving = scope.spawn(|| save(&options, &incoming, &|_| report.clone()).expect("saved"));
         for closed in seconds {
             if let Closed::Second(second) = &closed {
-                for series in [Series::Planned, Series::Sent, Series::Acked] {
+                let (scheduled, acked) = (second.row.scheduled, second.acked);
+                for (series, count) in
+                    [(Series::Planned, scheduled), (Series::Allowed, scheduled), (Series::Sent, scheduled), (Series::Acked, acked)]
+                {
                     let bucket = second.row.second * 1_000_000_000 / BUCKET_NS;
-                    to.send(ToSave::Bucket(BucketRow { series, bucket, count: second.row.scheduled })).expect("open");
+                    to.send(ToSave::Bucket(BucketRow { series, bucket, count })).expect("open");
                 }
             }
             to.send(ToSave::Closed(closed)).expect("open");
@@ -75,6 +78,19 @@ fn chart<'a>(report: &'a Report, id: &str) -> &'a Chart {
 
 fn line<'a>(report: &'a Report, id: &str, name: &str) -> &'a [Option<f64>] {
     &chart(report, id).lines.iter().find(|line| line.name == name).unwrap_or_else(|| panic!("no {name}")).values
+}
+
+#[test]
+fn the_rate_has_each_message_once_in_each_of_its_lines() {
+    let tmp = tempfile::tempdir().expect("tmp");
+    saved(tmp.path(), [second(0, &[1, 2], 2), second(1, &[1; 5], 0)].into_iter(), &run_json(9, 2));
+    let report = write(tmp.path()).expect("a report");
+    let per_second = |name: &str| line(&report, "rate", name).iter().flatten().map(|rate| rate / 10.0).collect::<Vec<_>>();
+    // The last value is there twice: it is drawn up to the end of its bin.
+    let rates = |first: f64, last: f64| [&[first][..], &[0.0; 9], &[last; 2]].concat();
+    assert_eq!(per_second("intended"), rates(4.0, 5.0));
+    assert_eq!(per_second("sent"), rates(4.0, 5.0));
+    assert_eq!(per_second("acked"), rates(2.0, 5.0));
 }
 
 fn near(found: Option<f64>, expected_ms: u64) {

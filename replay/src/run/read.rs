@@ -196,7 +196,8 @@ mod tests {
             seconds(tmp.path(), &mut |row| found.push(row)).map(|()| found).map_err(|e| e.to_string())
         };
         write("second,new,complete,scheduled,skipped,acked,failed,unknown,held_max_ns\n4,9,false,10,1,5,1,0,7\n");
-        let expected = SecondCounts { second: 4, complete: false, scheduled: 10, skipped: 1, acked: 5, failed: 1, unknown: 0, held_max_ns: 7 };
+        let expected =
+            SecondCounts { second: 4, complete: false, scheduled: 10, skipped: 1, acked: 5, failed: 1, unknown: 0, held_max_ns: 7 };
         assert_eq!(read(), Ok(vec![expected]));
         assert_eq!(expected.open(), 3);
         write("second,complete,scheduled,skipped,acked,failed,unknown,held_max_ns\n4,true,x,1,5,1,0,7\n");
