@@ -123,7 +123,7 @@
         x: { time: false, ...(time ? { range: () => [0, drawn.end_s || 1] } : across.scale) },
         y: chart.logarithmic
           ? { distr: 3, log: 10, range: (u, low, high) => (low > 0 ? [low / 1.5, high * 1.5] : [1, 10]) }
-          : { range: (u, low, high) => [0, high > 0 ? high * 1.12 : 1] },
+          : { range: (u, low, high) => [0, chart.unit === "share" ? 1.02 : high > 0 ? high * 1.12 : 1] },
       },
       axes: [
         { ...axis, size: 32, ...(time ? { incrs: STEPS_S } : {}), ...across.axis },

@@ -10,6 +10,7 @@ use super::counts::{Fates, Rates, fates, rates};
 use super::events::{Event, Marks};
 use super::curve;
 use super::latencies::{Measure, read};
+use super::likeness::{self, Likeness};
 use super::numbers::{Number, numbers};
 use super::observed;
 use crate::cardinality::{CARDINALITY_JSON, CardinalityReport};
@@ -30,6 +31,8 @@ pub struct Report {
     pub events: Vec<Event>,
     /// Where the time axis ends, in seconds.
     pub end_s: f64,
+    /// How like its plan it was, where that is known.
+    pub fidelity: Option<Likeness>,
     /// `cardinality.json`, where the run followed rules.
     pub cardinality: Option<CardinalityReport>,
 }
@@ -54,8 +57,9 @@ impl Report {
             .filter(|c| c.across == Across::Time)
             .filter_map(|c| c.x.last().copied())
             .fold(run.duration_ns as f64 / 1e9, f64::max);
+        let fidelity = likeness::read(run_dir, &run)?;
         let cardinality = read_json(run_dir, CARDINALITY_JSON)?;
-        Ok(Self { numbers: numbers(&run), charts, events: marks.events(&run), end_s, cardinality, run })
+        Ok(Self { numbers: numbers(&run), charts, events: marks.events(&run), end_s, fidelity, cardinality, run })
     }
 }
 

@@ -9,6 +9,7 @@ use crate::compare::verdict::Verdict;
 use crate::compare::{Options, compare};
 use crate::fidelity::of_run::{OfRunError, of_run};
 use crate::fidelity::{Fidelity, Part};
+use crate::report::Report;
 use crate::trust::Verdict as Trusted;
 
 /// 40 s of 500 messages a second into a target that takes `slower` times 2 ms, some messages longer.
@@ -139,6 +140,17 @@ fn a_ceiling_is_part_of_the_plan_and_a_stall_is_not() {
 }
 
 #[test]
+fn a_report_shows_the_fidelity_that_is_asked_for_and_none_of_a_run_that_was_killed() {
+    let (dir, mut report) = directory(run(100).refuse_tenths());
+    let shown = Report::read(dir.path()).expect("a report").fidelity.expect("judged");
+    assert_eq!(shown.fidelity, of_run(dir.path(), &report.recording.id).expect("judged"));
+    assert!(shown.charts.len() == 3 && shown.dispersion.iter().all(|scale| scale.planned > scale.sent), "{shown:#?}");
+    report.finished = false;
+    std::fs::write(dir.path().join("run.json"), serde_json::to_vec(&report).expect("JSON")).expect("written");
+    assert_eq!(Report::read(dir.path()).expect("a report").fidelity, None);
+}
+
+#[test]
 fn what_was_skipped_is_missing_in_the_mix() {
     let found = fidelity(run(100).refuse_tenths());
     assert!((score(&found, "rate") - (1.0 - 1.0 / 19.0)).abs() < 0.001, "{found:#?}");
@@ -150,6 +162,7 @@ fn a_run_without_a_schedule_or_of_another_recording_has_no_fidelity() {
     flood.pace = Pace::Max;
     flood.capacity = 100;
     let (dir, report) = directory(flood);
+    assert_eq!(Report::read(dir.path()).expect("a report").fidelity, None);
     assert!(matches!(of_run(dir.path(), &report.recording.id), Err(OfRunError::NoSchedule)));
     assert!(matches!(of_run(dir.path(), "another"), Err(OfRunError::OtherRecording { .. })));
 }
