@@ -14,8 +14,10 @@ use crate::observers::RunView;
 
 /// The time from one look to the next.
 pub const EVERY_NS: u64 = 1_000_000_000;
-/// How long a broker may take to tell a group's positions, and who is in it.
+/// How long a broker may take to tell a group's positions.
 const BACKLOG_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+/// How long it may take to tell who is in the group: less, so that a group whose positions are known is not silent for it.
+const MEMBERS_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// What a source was asked for.
 #[derive(Debug)]
@@ -45,7 +47,7 @@ pub type Sampler = Box<dyn FnMut(u64) -> Result<Sample, String> + Send>;
 pub fn backlog(mut backlog: Box<dyn Backlog>) -> Sampler {
     Box::new(move |_| {
         let depths = backlog.depths(BACKLOG_TIMEOUT).map_err(|error| error.to_string())?;
-        Ok(Sample::Depths(depths, backlog.membership(BACKLOG_TIMEOUT).ok().flatten()))
+        Ok(Sample::Depths(depths, backlog.membership(MEMBERS_TIMEOUT).ok().flatten()))
     })
 }
 
