@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use dejaq_replay::compare::charts::Sides;
 use dejaq_replay::compare::fail_if::{Crossed, FailIf};
 use dejaq_replay::compare::load::{Loaded, load};
 use dejaq_replay::compare::result::Comparison;
-use dejaq_replay::compare::charts::Sides;
 use dejaq_replay::compare::verdict::Verdict;
 use dejaq_replay::compare::{Options, compare, page, text};
 use dejaq_replay::run::dir::write_whole;

@@ -135,7 +135,11 @@ impl Mixture {
         while low + 1 < high {
             let next = if high == stretches { (low + step).min(high - 1) } else { usize::midpoint(low, high) };
             let found = before(next);
-            if found < rank { (low, seen) = (next, found) } else { high = next }
+            if found < rank {
+                (low, seen) = (next, found)
+            } else {
+                high = next
+            }
             step *= 2;
         }
         let found = self.entries.iter().skip(low * Self::stretch(self.cells)).find(|entry| {

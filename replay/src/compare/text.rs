@@ -52,14 +52,21 @@ pub fn markdown(comparison: &Comparison) -> String {
 /// What it comes down to, in a line.
 #[must_use]
 pub fn headline(comparison: &Comparison) -> String {
+    format!("{}: {}", word(comparison.verdict), against(comparison))
+}
+
+/// The verdict, as it stands above everything.
+pub(crate) fn word(verdict: Verdict) -> String {
+    verdict.to_string().to_uppercase()
+}
+
+/// What was compared, and which measures made the verdict.
+pub(crate) fn against(comparison: &Comparison) -> String {
     let sides = format!("{} against {}", comparison.new.join(", "), comparison.base.join(", "));
-    let of = |verdict| {
-        comparison.measures.iter().filter(move |m| m.primary && m.verdict == verdict).map(Measure::title).collect::<Vec<_>>().join(", ")
-    };
+    let of_verdict = comparison.measures.iter().filter(|m| m.primary && m.verdict == comparison.verdict);
     match comparison.verdict {
-        Verdict::Same => format!("SAME: {sides}"),
-        Verdict::CannotTell => format!("CANNOT TELL: {sides} ({})", of(Verdict::CannotTell)),
-        verdict => format!("{}: {sides} ({})", verdict.to_string().to_uppercase(), of(verdict)),
+        Verdict::Same => sides,
+        _ => format!("{sides} ({})", of_verdict.map(Measure::title).collect::<Vec<_>>().join(", ")),
     }
 }
 

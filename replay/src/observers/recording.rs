@@ -51,7 +51,12 @@ impl Sampled {
     }
 
     pub(super) fn source(&mut self, name: &str) {
-        self.0.push(Source { name: name.to_owned(), about: About::Signals(Series::default()), silence: Silence::default(), rebalances: Rebalances::default() });
+        self.0.push(Source {
+            name: name.to_owned(),
+            about: About::Signals(Series::default()),
+            silence: Silence::default(),
+            rebalances: Rebalances::default(),
+        });
     }
 
     /// Each group's lag, and who is silent.

@@ -254,9 +254,7 @@ fn any_broker_answers(operation: rd::rd_kafka_admin_op_t) -> bool {
     use rd::rd_kafka_admin_op_t as op;
     !matches!(
         operation,
-        op::RD_KAFKA_ADMIN_OP_CREATETOPICS
-            | op::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS
-            | op::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS
+        op::RD_KAFKA_ADMIN_OP_CREATETOPICS | op::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS | op::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS
     )
 }
 
