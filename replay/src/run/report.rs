@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dejaq_shared::outcome::Outcome;
 use serde::{Deserialize, Serialize};
 
+use crate::fail_if::of_run::ThresholdReport;
 use crate::fit::FitReport;
 use crate::ledger::{Counts, Reasons};
 use crate::measure::latency::LatencySummary;
@@ -71,6 +72,9 @@ pub struct RunReport {
     /// What was observed of the system under test; `null`: nothing was looked at.
     #[serde(default)]
     pub observed: Option<ObservedReport>,
+    /// What became of each `--fail-if`; empty until the run has ended.
+    #[serde(default)]
+    pub thresholds: Vec<ThresholdReport>,
     /// The clock of each stream and why, and whatever else was worth a warning.
     pub notes: Vec<String>,
 }
@@ -161,13 +165,21 @@ pub struct TopicReport {
 }
 
 impl RunReport {
-    /// How the run ended, for the exit code: 3 when it is INVALID, its load was not delivered, or messages were lost
-    /// (skipped, failed or without an answer).
+    /// How the run ended, for the exit code. INVALID numbers cross no threshold: 3 when it is INVALID or unfinished; 4 when a
+    /// threshold is crossed; 3 when its load was not delivered, or messages were lost (skipped, failed or without an answer).
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         let counts = &self.ledger.counts;
         let lost = counts.skipped + counts.failed + counts.unknown > 0;
         let undelivered = self.delivered.is_some_and(|share| share < DELIVERED_MIN);
-        if self.verdict == Verdict::Invalid || !self.finished || lost || undelivered { Outcome::Doubtful } else { Outcome::Done }
+        if self.verdict == Verdict::Invalid || !self.finished {
+            Outcome::Doubtful
+        } else if self.thresholds.iter().any(|threshold| threshold.crossed) {
+            Outcome::Threshold
+        } else if lost || undelivered {
+            Outcome::Doubtful
+        } else {
+            Outcome::Done
+        }
     }
 }
