@@ -45,6 +45,11 @@ impl Running {
         self
     }
 
+    /// Whether it has not ended yet.
+    pub(crate) fn goes_on(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
     /// Its exit code, its report, and the names in its run directory that say that something is unfinished.
     pub(crate) fn ends(mut self) -> (Option<i32>, Value, Vec<String>) {
         self.said.extend(self.stderr.by_ref().map_while(Result::ok));

@@ -17,8 +17,9 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// A run, summed up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunReport {
-    /// [`SCHEMA_VERSION`].
+    /// The version of this layout; it rises when a field changes its meaning or goes.
     pub schema_version: u32,
     /// False until the run has ended: then verdict and totals are those so far.
     pub finished: bool,
@@ -81,6 +82,7 @@ pub struct RunReport {
 
 /// The totals of the books.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LedgerReport {
     /// The counts.
     #[serde(flatten)]
@@ -91,6 +93,7 @@ pub struct LedgerReport {
 
 /// The latencies; `null` where there was no schedule.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LatencyReport {
     /// Sent − intended, of messages that were sent.
     pub schedule_error: Option<LatencySummary>,
@@ -108,6 +111,7 @@ pub struct LatencyReport {
 
 /// The warm-up: it is in the books and the files of intervals, and not in [`RunReport::latency`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WarmUpReport {
     /// The first second of the measured window, counted from the start of the run.
     pub until_s: u64,
@@ -121,6 +125,7 @@ pub struct WarmUpReport {
 
 /// Messages per second; `null` where it makes no sense (a single message, `--max`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RateReport {
     /// Scheduled messages over the time from the first to the last intended time.
     pub intended_per_s: Option<f64>,
@@ -130,6 +135,7 @@ pub struct RateReport {
 
 /// What was replayed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RecordingReport {
     /// The recording's id.
     pub id: String,
@@ -139,6 +145,7 @@ pub struct RecordingReport {
 
 /// Time held back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HoldsReport {
     /// By ceilings, in nanoseconds.
     pub ceiling_ns: u64,
@@ -153,6 +160,7 @@ pub struct HoldsReport {
 
 /// One topic's latency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TopicReport {
     /// The target's topic, or `other`.
     pub name: String,
