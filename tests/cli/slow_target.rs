@@ -9,25 +9,27 @@ use crate::kit::*;
 
 #[test]
 fn one_that_blocks_is_a_result_that_compare_finds() {
-    // 1,000 messages a second for ten seconds. The client has room for more than two seconds of them; what has no room waits.
-    let run = |round_trip_ms: i32| {
-        let (scratch, target) = (Scratch::new(), kafka(&[("t", 1)]));
-        let mut running = Running::start(&scratch, &target, &["--loop", "--for", "10s", "-X", "queue.buffering.max.messages=2500"]);
+    // 1,000 messages a second for six seconds. The client has room for more than two seconds of them; what has no room waits.
+    let scratch = Scratch::new();
+    let recording = scratch.recording("rec", &records(6_000, 1), Some("elsewhere"));
+    let run = |name: &str, round_trip_ms: i32| {
+        let target = kafka(&[("t", 1)]);
+        let mut running = Running::of(&recording, scratch.arg(name), &target, &["-X", "queue.buffering.max.messages=2500"]);
         running.says("replaying into cluster");
         target.round_trip_ms(1, round_trip_ms).expect("a broker");
         let (code, report, _) = running.ends();
-        (scratch, code, report)
+        (code, report)
     };
-    let (base, ..) = run(100);
+    run("base", 100);
     // All that is late is late by seconds: what a busy machine adds to that is no reason not to believe it.
-    let (new, code, report) = run(4_000);
+    let (code, report) = run("new", 3_000);
     assert_eq!((code, &report["verdict"], &report["limited_by"]), (Some(3), &json!("VALID"), &json!("target")), "{report:#}");
     assert!(report["delivered"].as_f64().is_some_and(|share| share < 0.9), "{report:#}");
     assert_balanced(&report);
     assert_eq!(report["ledger"]["scheduled"], report["ledger"]["acked"], "nothing was lost: {report:#}");
 
     // Where this machine was too busy for BASE to be believed, the difference is still one of seconds.
-    let found = dejaq(&["compare", &base.arg("run"), &new.arg("run"), "--anyway", "--json"]).expect(4).json();
+    let found = dejaq(&["compare", &scratch.arg("base"), &scratch.arg("new"), "--anyway", "--json"]).expect(4).json();
     assert_eq!(found["verdict"], "worse", "{found:#}");
     let p99 = found["measures"].as_array().expect("measures").iter().find(|m| m["name"] == "response" && m["quantile"] == 0.99);
     let p99 = p99.expect("known");
