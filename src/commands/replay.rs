@@ -37,7 +37,7 @@ Examples:
   dejaq replay rec --to kafka://staging:9092 --run run1 --create-topics
   dejaq replay rec --to kafka://staging:9092 --run run2 --speed 4 --for 10m
   dejaq replay rec --to kafka://staging:9092 --run run3 --rate 50k/s --map orders=orders-test
-  dejaq replay rec --to kafka://staging:9092 --run run4 --fail-if 'p99(response) > 50ms' --fail-if 'unanswered_share > 0'")]
+  dejaq replay rec --to kafka://staging:9092 --run run4 --fail-if 'p99(response) > 50ms'")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     choices: Choices,
