@@ -92,7 +92,12 @@
   function factors(label, unit) {
     const format = FORMATS[unit];
     const scale = { distr: 3, log: 10, range: (u, low, high) => (low > 0 ? [low / 1.1, high * 1.1] : [1, 10]) };
-    return { label, text: format, scale, axis: { splits: decades, filter: (u, at) => at, values: (u, at) => at.map((x) => (x == null ? "" : format(x))) } };
+    // Those that have room, each as far from the next.
+    const thinned = (u, at) => {
+      const step = Math.ceil((at.length * 60 * devicePixelRatio) / u.bbox.width);
+      return at.map((x, ix) => (ix % step ? null : x));
+    };
+    return { label, text: format, scale, axis: { splits: decades, filter: thinned, values: (u, at) => at.map((x) => (x == null ? "" : format(x))) } };
   }
 
   // ---- charts -------------------------------------------------------------------------------------------------------

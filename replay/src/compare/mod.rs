@@ -11,7 +11,6 @@ pub(crate) mod blocks;
 mod bootstrap;
 pub mod charts;
 pub mod comparable;
-pub mod fail_if;
 mod interval;
 pub mod load;
 mod measure;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::compare::blocks::Draws;
-use crate::compare::fail_if::{Crossed, FailIf};
 use crate::compare::observed::Unit;
+use crate::fail_if::of_comparison::{Crossed, RatioThreshold};
 
 /// What a simulated run is made of.
 #[derive(Clone, Copy)]
@@ -138,10 +138,14 @@ fn the_unanswered_rank_as_infinity_and_are_worse_than_none() {
     let p99 = measure("p99(response)");
     assert_eq!((p99.new, p99.interval().map(|(low, _)| low), p99.verdict), (None, Some(f64::INFINITY), Verdict::Worse));
     assert_eq!(measure("unanswered_share").verdict, Verdict::Worse);
-    assert_eq!(FailIf::parse("p99(response) > 5x").expect("good").judge(&found), Ok(Crossed::Yes));
-    assert_eq!(FailIf::parse("achieved_rate < 0.5x").expect("good").judge(&found), Ok(Crossed::No));
-    assert_eq!(FailIf::parse("max(response) > 1x").expect("good").judge(&found), Ok(Crossed::CannotTell), "a maximum is never tested");
-    assert!(FailIf::parse("p75(response) > 1x").expect("good").judge(&found).is_err());
+    assert_eq!(RatioThreshold::parse("p99(response) > 5x").expect("good").judge(&found), Ok(Crossed::Yes));
+    assert_eq!(RatioThreshold::parse("achieved_rate < 0.5x").expect("good").judge(&found), Ok(Crossed::No));
+    assert_eq!(
+        RatioThreshold::parse("max(response) > 1x").expect("good").judge(&found),
+        Ok(Crossed::CannotTell),
+        "a maximum is never tested"
+    );
+    assert!(RatioThreshold::parse("p75(response) > 1x").expect("good").judge(&found).is_err());
 }
 
 #[test]

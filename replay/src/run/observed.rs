@@ -14,6 +14,7 @@ use crate::measure::watch::SeriesSummary;
 
 /// All that was observed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ObservedReport {
     /// `--probe`.
     pub probes: Vec<ProbeReport>,
@@ -55,6 +56,7 @@ impl ObservedReport {
 
 /// One probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProbeReport {
     /// As it holds, defaults and all.
     pub spec: String,
@@ -70,6 +72,7 @@ pub struct ProbeReport {
 
 /// How messages and outputs came together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MatchReport {
     /// Messages that were waited for: the denominator.
     pub expected: u64,
@@ -93,6 +96,7 @@ pub struct MatchReport {
 
 /// A consumer group.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GroupReport {
     /// Its lag.
     #[serde(flatten)]
@@ -110,6 +114,7 @@ pub struct GroupReport {
 
 /// A source that was watched.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WatchReport {
     /// Its name: an address without user, password and query, `pid:N` or `name:NAME`.
     pub source: String,
@@ -124,6 +129,7 @@ pub struct WatchReport {
 
 /// Whether a source answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AnswersReport {
     /// How often.
     pub answers: u64,

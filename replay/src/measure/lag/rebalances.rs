@@ -16,6 +16,7 @@ pub const REBALANCES_MAX: usize = 100;
 
 /// A rebalance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rebalance {
     /// The last look before it, nanoseconds after the start.
     pub from_ns: u64,
