@@ -13,7 +13,7 @@ pub fn text(comparison: &Comparison) -> String {
     let mut out = format!("{}\n\n", headline(comparison));
     let row = |cells: &[String; 6]| {
         let [measure, base, new, ratio, interval, verdict] = cells;
-        format!("{measure:<22}{base:>12}{new:>12}{ratio:>10}  {interval:<18}{verdict}\n")
+        format!("{measure:<22}{base:>12}{new:>12}{ratio:>10}  {interval:<18} {verdict}\n")
     };
     let head = ["", "BASE", "NEW", "NEW/BASE", "95 % interval", ""].map(str::to_owned);
     out.push_str(&row(&head));
@@ -81,7 +81,11 @@ pub fn cells(measure: &Measure) -> [String; 6] {
         Some(value) if measure.unit == "share" => format_percent(value),
         Some(value) => format_rate(value),
     };
-    let ratio = |ratio: f64| if ratio.is_finite() { format!("{ratio:.3}") } else { "inf".to_owned() };
+    let ratio = |ratio: f64| match ratio {
+        _ if !ratio.is_finite() => "inf".to_owned(),
+        _ if ratio >= 100.0 => format!("{ratio:.0}"),
+        _ => format!("{ratio:.3}"),
+    };
     let interval = measure.interval().map_or(String::new(), |(low, high)| format!("{} .. {}", ratio(low), ratio(high)));
     let verdict = match (&measure.why, measure.primary || measure.tested) {
         (Some(why), true) => format!("{} ({why})", measure.verdict),

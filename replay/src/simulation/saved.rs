@@ -68,7 +68,7 @@ fn a_target_that_blocks_again_and_again_is_a_result_and_a_regression() {
     assert_eq!(report.outcome(), Ended::Doubtful, "load was not delivered");
     let loaded = load(&paths(&[&base]), &paths(&[&blocked])).expect("readable");
     assert_eq!((loaded.invalid.as_slice(), loaded.other_plan.as_slice()), (&[][..], &[][..]), "nothing speaks against comparing them");
-    let found = compare(loaded.base, loaded.new, loaded.axis, &Options::default());
+    let found = compare(&loaded.base, &loaded.new, loaded.axis, &Options::default());
     let p99 = found.measures.iter().find(|m| m.title() == "p99(response)").expect("known");
     assert_eq!((found.verdict, p99.verdict), (Verdict::Worse, Verdict::Worse), "{:?}", found.measures);
     assert!(p99.interval().is_some_and(|(low, _)| low > 100.0), "seconds against milliseconds: {p99:?}");
