@@ -136,9 +136,9 @@ impl Mixture {
             let next = if high == stretches { (low + step).min(high - 1) } else { usize::midpoint(low, high) };
             let found = before(next);
             if found < rank {
-                (low, seen) = (next, found)
+                (low, seen) = (next, found);
             } else {
-                high = next
+                high = next;
             }
             step *= 2;
         }

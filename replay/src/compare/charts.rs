@@ -167,7 +167,9 @@ mod tests {
             let found = line(&charts, "latency", name).values[0].expect("a value");
             assert!((found / (ms * MS) as f64 - 1.0).abs() < 0.002, "{name}: {found}");
         };
-        (near("BASE p50", 2), near("NEW p50", 4), near("BASE p99", 3), near("NEW p99", 6));
+        for (name, ms) in [("BASE p50", 2), ("NEW p50", 4), ("BASE p99", 3), ("NEW p99", 6)] {
+            near(name, ms);
+        }
         assert_eq!(line(&charts, "latency", "NEW p50").values[1], None, "never answered");
         assert_eq!(line(&charts, "unanswered", "NEW").values, [Some(0.0), Some(3.0), Some(3.0)]);
         assert_eq!(line(&charts, "rate", "planned").values[0], Some(3.0));
