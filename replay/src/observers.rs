@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 use dejaq_shared::broker::backlog::Backlog;
-use dejaq_shared::broker::source::Source;
+use dejaq_shared::broker::tap::Tap;
 use dejaq_shared::clock::Clock;
 
 use crate::batch::Batch;
@@ -22,7 +22,7 @@ use crate::lock::lock;
 use crate::measure::lag::Lag;
 use crate::measure::latency::LatencySummary;
 use crate::measure::probe::expecting::Expecting;
-use crate::measure::probe::reader::{ProbeError, ProbeReader, ProbeState};
+use crate::measure::probe::reader::{ProbeReader, ProbeState};
 use crate::measure::probe::spec::{Matching, ProbeKind, ProbeSpec};
 use crate::measure::probe::table::{EXPECTED_BYTES_MAX, Table};
 use crate::measure::sampling::{self, Sampler};
@@ -94,28 +94,28 @@ impl std::fmt::Debug for Observers {
 }
 
 impl Observers {
-    /// Adds a probe, which begins to read at the end of its topic.
+    /// Adds a probe that reads from `tap`, which has begun unless there will be no run.
     ///
     /// # Errors
-    /// [`ProbeError`] when the topic is not there or must not be read, or nobody answered in `timeout`.
-    pub fn probe<S: Source + 'static>(&mut self, spec: &ProbeSpec, source: S, timeout: Duration) -> Result<(), ProbeError> {
+    /// When what is looked for makes no sense, in words.
+    pub fn probe<T: Tap + 'static>(&mut self, spec: &ProbeSpec, tap: T) -> Result<(), String> {
         let state = Arc::<Mutex<ProbeState>>::default();
         let mut table = None;
         if let ProbeKind::EndToEnd(Matching { from, deadline_ns, sample, .. }) = &spec.kind {
             let made = Arc::new(Mutex::new(Table::new(*deadline_ns)));
-            let reader = from.reader().map_err(ProbeError::Field)?;
-            self.expecting.push(Expecting::new(reader, *sample, Arc::clone(&made)));
+            let reader = from.reader()?;
+            self.expecting.push(Expecting::new(reader, spec.broker(), *sample, Arc::clone(&made)));
             table = Some(made);
         }
-        let reader = ProbeReader::begin(source, spec, table.clone(), Arc::clone(&state), timeout)?;
+        let reader = ProbeReader::new(tap, spec, table.clone(), Arc::clone(&state))?;
         let read = Box::new(move |view: &RunView| reader.run(view));
         self.probes.push(Probe { spec: spec.clone(), table, state, read });
         Ok(())
     }
 
-    /// Adds a consumer group.
-    pub fn lag(&mut self, group: &str, backlog: Box<dyn Backlog>) {
-        self.sampled.group(group);
+    /// Adds a consumer group, or a queue.
+    pub fn lag(&mut self, name: &str, backlog: Box<dyn Backlog>) {
+        self.sampled.backlog(name);
         self.samplers.push(sampling::backlog(backlog));
     }
 
@@ -183,7 +183,7 @@ pub struct ObservedNow {
     pub end_to_end: Option<LatencySummary>,
     /// Messages whose output is waited for.
     pub outputs_open: u64,
-    /// Each group's lag; `None`: not known yet.
+    /// The lag of each group or queue; `None`: not known yet.
     pub lag: Vec<(String, Option<Lag>)>,
     /// Sources that do not answer.
     pub silent: Vec<String>,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use dejaq_shared::broker::backlog::{Backlog, Depth};
+use dejaq_shared::broker::backlog::{Backlog, Waiting};
 
 use super::watch::Reading;
 use super::watch::exposition::Page;
@@ -14,14 +14,14 @@ use crate::observers::RunView;
 
 /// The time from one look to the next.
 pub const EVERY_NS: u64 = 1_000_000_000;
-/// How long a broker may take to tell a group's positions.
+/// How long a broker may take to tell what waits.
 const BACKLOG_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// What a source was asked for.
 #[derive(Debug)]
 pub enum Sample {
-    /// A group's positions.
-    Depths(Vec<Depth>),
+    /// What waits for a group, or in a queue.
+    Waiting(Waiting),
     /// Values.
     Readings(Vec<Reading>),
 }
@@ -40,10 +40,10 @@ pub struct Answer {
 /// Something that is asked once a second; the time is in nanoseconds on a steady clock.
 pub type Sampler = Box<dyn FnMut(u64) -> Result<Sample, String> + Send>;
 
-/// Asks for a group's positions.
+/// Asks what waits.
 #[must_use]
 pub fn backlog(mut backlog: Box<dyn Backlog>) -> Sampler {
-    Box::new(move |_| backlog.depths(BACKLOG_TIMEOUT).map(Sample::Depths).map_err(|error| error.to_string()))
+    Box::new(move |_| backlog.waiting(BACKLOG_TIMEOUT).map(Sample::Waiting).map_err(|error| error.to_string()))
 }
 
 /// Looks at what `--watch` names.

@@ -84,7 +84,7 @@ pub struct MatchReport {
     pub latency: LatencySummary,
 }
 
-/// A consumer group.
+/// A consumer group, or a queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupReport {
     /// Its lag.

@@ -1,6 +1,7 @@
 //! A run with a system under test behind it, whose outputs a probe reads.
 
 use dejaq_shared::broker::source::{Notice, ReadFrom, Source, SourceHandler, StartAt, TopicInfo, TopicSelection, TopicSettings};
+use dejaq_shared::broker::tap::{LogTap, Tap as _};
 use dejaq_shared::record::{BrokerTime, Lane, Record, StreamIx};
 
 use super::*;
@@ -95,7 +96,9 @@ fn observed(probe: &str, answers: fn(usize) -> usize, breaks_at: usize, dir: &Pa
     let (heard, hears) = crossbeam_channel::unbounded();
     let mut observers = Observers::default();
     let system = System { hears, answers, number: 0, breaks_at };
-    observers.probe(&ProbeSpec::parse(probe).expect("a probe"), system, Duration::ZERO).expect("a topic");
+    let mut tap = LogTap::new(system, "out", Duration::ZERO).expect("a topic");
+    tap.begin(Duration::ZERO).expect("an end");
+    observers.probe(&ProbeSpec::parse(probe).expect("a probe"), tap).expect("a field");
     Case { observers, heard: Some(heard), ..Case::new() }.run(dir).expect("a report")
 }
 
