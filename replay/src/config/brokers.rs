@@ -123,7 +123,9 @@ impl Options {
 fn output_of(target: TargetKind) -> &'static str {
     match target {
         TargetKind::Kafka => "the target is Kafka, where an output is a topic (topic=NAME)",
-        TargetKind::RabbitMq => "the target is RabbitMQ, where an output is an exchange (exchange=NAME) or a queue that nobody consumes (queue=NAME)",
+        TargetKind::RabbitMq => {
+            "the target is RabbitMQ, where an output is an exchange (exchange=NAME) or a queue that nobody consumes (queue=NAME)"
+        }
     }
 }
 

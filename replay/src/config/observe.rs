@@ -45,7 +45,11 @@ impl ObserveOptions {
             return Err(ConfigError::Contradiction("max", "probe", "end to end counts from the intended time, and a flood has none"));
         }
         if let Some(group) = raw.lag.iter().find(|group| group.is_empty()) {
-            return Err(ConfigError::Value { option: "lag", found: group.clone(), expected: "the name of a consumer group, or of a queue" });
+            return Err(ConfigError::Value {
+                option: "lag",
+                found: group.clone(),
+                expected: "the name of a consumer group, or of a queue",
+            });
         }
         let watch = |text: &String| WatchSpec::parse(text).map_err(|wrong| ConfigError::Pointed("watch", wrong));
         Ok(Self {

@@ -123,7 +123,8 @@ impl Recording {
 
     fn open(&self) -> Result<Files<'_>, String> {
         let sampled = lock(&self.sampled);
-        let (groups, signals): (Vec<&Source>, Vec<&Source>) = sampled.0.iter().partition(|source| matches!(source.about, About::Backlog(..)));
+        let (groups, signals): (Vec<&Source>, Vec<&Source>) =
+            sampled.0.iter().partition(|source| matches!(source.about, About::Backlog(..)));
         let open = |sources: &[&Source], name, head: &str| -> Result<Option<Rolled<'_>>, String> {
             if sources.is_empty() {
                 return Ok(None);

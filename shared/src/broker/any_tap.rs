@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::BrokerError;
 #[cfg(feature = "kafka")]
 use super::any_source::AnySource;
-use super::BrokerError;
 use super::endpoint::Endpoint;
 use super::source::SourceOptions;
 #[cfg(feature = "kafka")]

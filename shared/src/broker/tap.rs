@@ -74,9 +74,11 @@ impl<S: Source> LogTap<S> {
     /// When it is not, or nobody answered in `timeout`.
     pub fn new(mut source: S, topic: &str, timeout: Duration) -> Result<Self, BrokerError> {
         let topics = source.topics(&TopicSelection::exactly(topic), timeout)?;
-        let partitions = topics.into_iter().flat_map(|topic| topic.lanes.into_iter().map(move |lane| (topic.name.clone(), lane.partition())));
+        let partitions =
+            topics.into_iter().flat_map(|topic| topic.lanes.into_iter().map(move |lane| (topic.name.clone(), lane.partition())));
         let lanes = partitions.zip(0..);
-        let lanes = lanes.map(|((topic, partition), stream)| ReadFrom { stream, topic, partition, position: 0, leader_epoch: -1 }).collect();
+        let lanes =
+            lanes.map(|((topic, partition), stream)| ReadFrom { stream, topic, partition, position: 0, leader_epoch: -1 }).collect();
         source.check_rights(&[topic.to_owned()], timeout)?;
         Ok(Self { source, topic: topic.to_owned(), lanes, out_of_range: Vec::new() })
     }

@@ -89,7 +89,11 @@ impl Figures {
         registry.register_with_unit("left", "Time until the last intended time, where that is known", Unit::Seconds, self.left.clone());
         registry.register("outputs_open", "Messages whose output is waited for", self.outputs_open.clone());
         registry.register("distinct_values", "Different values of a tag that were sent", self.distinct.clone());
-        registry.register("lag_messages", "Messages that a consumer group is behind, or that are ready in a queue", self.lag_messages.clone());
+        registry.register(
+            "lag_messages",
+            "Messages that a consumer group is behind, or that are ready in a queue",
+            self.lag_messages.clone(),
+        );
         registry.register_with_unit("lag", "Time that a consumer group is behind", Unit::Seconds, self.lag_time.clone());
         registry.register("silent", "Sources of signals that do not answer", self.silent.clone());
     }

@@ -5,10 +5,12 @@ use dejaq_shared::broker::tap::{LogTap, Tap as _};
 use dejaq_shared::record::{BrokerTime, Lane, Record, StreamIx};
 
 use super::*;
+use crate::measure::latency::Latency;
 use crate::measure::probe::spec::ProbeSpec;
 use crate::measure::watch::spec::WatchSpec;
 use crate::observers::Observers;
 use crate::run::dir::PROBE_CSV;
+use crate::run::read::histograms;
 
 /// A system that answers what it hears, as often as it likes, and breaks when it has heard so much.
 struct System {
@@ -123,6 +125,15 @@ fn each_output_is_matched_and_what_is_lost_or_comes_twice_is_counted() {
     let rows = std::fs::read_to_string(dir.path().join(PROBE_CSV)).expect("there");
     let answered: u64 = rows.lines().skip(1).map(|row| row.split(',').nth(1).expect("a cell").parse::<u64>().expect("a number")).sum();
     assert_eq!(answered, 1_800, "{rows}");
+    let mut logged = Latency::<u64>::default();
+    let mut seconds = Vec::new();
+    histograms(dir.path(), &["end_to_end"], &mut |_, second, histogram| {
+        seconds.push(second);
+        logged.add(histogram);
+    })
+    .expect("a log");
+    assert!(seconds.is_sorted() && seconds.windows(2).all(|w| w[0] < w[1]), "a second is in it once: {seconds:?}");
+    assert_eq!((logged.count(), logged.summary(200).p50_ns), (1_800, end_to_end.p50_ns), "as in run.json");
 }
 
 #[test]

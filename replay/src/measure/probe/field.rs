@@ -226,8 +226,8 @@ mod tests {
         let mut table = TableBuf::default();
         table.name(b"id").value(Value::String(b"a-1")).name(b"n").value(Value::I64(-12)).name(b"list").begin_array().end();
         table.name(b"twice").value(Value::U8(1)).name(b"twice").value(Value::U8(1)).name(b"none").value(Value::Void);
-        let mut basic = Basic { headers: Some(table.as_table().expect("well-formed")), ..Basic::default() };
-        (basic.message_id, basic.correlation_id, basic.app_id) = (Some(b"m"), Some(b"a-1"), Some(b""));
+        let headers = Some(table.as_table().expect("well-formed"));
+        let basic = Basic { headers, message_id: Some(b"m"), correlation_id: Some(b"a-1"), app_id: Some(b""), ..Basic::default() };
         let found = |field: &str| read_amqp(field, &basic);
         assert_eq!(found("key"), Some(hashed(b"a.b")));
         assert_eq!((found("property:message_id"), found("property:correlation_id")), (Some(hashed(b"m")), Some(hashed(b"a-1"))));

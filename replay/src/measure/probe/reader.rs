@@ -15,6 +15,7 @@ use super::freshness::{EventTimes, Freshness};
 use super::spec::{Matching, ProbeKind, ProbeSpec};
 use super::table::{Seen, Table, TableCounts};
 use crate::lock::lock;
+use crate::measure::end_to_end::EndToEnd;
 use crate::measure::latency::{Latency, LatencySummary};
 use crate::observers::RunView;
 use crate::run::dir::{FRESHNESS_CSV, PROBE_CSV, RunDirError};
@@ -38,6 +39,8 @@ pub struct ProbeState {
     pub latency: Latency<u64>,
     /// The same of the last whole second.
     pub last_second: LatencySummary,
+    /// The same by the second of the intended time.
+    pub by_second: EndToEnd,
     /// What is known of freshness.
     pub freshness: Freshness,
     /// Why it does not read any more.
@@ -135,11 +138,13 @@ impl<T: Tap> ProbeReader<T> {
         for (value, at_ns) in &outputs.values {
             if let Seen::Answer(took_ns) = table.seen(*value, *at_ns) {
                 state.latency.record(took_ns);
+                state.by_second.answered(at_ns - took_ns, took_ns);
                 second.latency.record(took_ns);
             }
         }
         table.handed_over(view.dealt_with(), now_ns);
         table.expire(now_ns);
+        state.by_second.settled(table.settled_ns());
         (second.now, second.open) = (table.counts(), table.open());
     }
 

@@ -289,8 +289,8 @@ impl std::fmt::Display for ProbeSpec {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::super::field::Property;
+    use super::*;
     use proptest::prelude::*;
 
     #[test]
@@ -303,7 +303,10 @@ mod tests {
         let matching = Matching { from: Field::Key, matched: Field::Regex("'(a{1,2})'".into()), deadline_ns: 5_000_000_000, sample: 10 };
         assert_eq!(spec.kind, ProbeKind::EndToEnd(matching));
         let spec = ProbeSpec::parse("exchange=out,binding=eu.#,match=property:correlation_id,from=property:message_id").expect("a probe");
-        assert_eq!((spec.broker(), &spec.outlet), (TargetKind::RabbitMq, &Outlet::Exchange { name: "out".into(), binding: Some("eu.#".into()) }));
+        assert_eq!(
+            (spec.broker(), &spec.outlet),
+            (TargetKind::RabbitMq, &Outlet::Exchange { name: "out".into(), binding: Some("eu.#".into()) })
+        );
         let ProbeKind::EndToEnd(Matching { from, matched, .. }) = spec.kind else { panic!("it matches") };
         assert_eq!((from, matched), (Field::Property(Property::MessageId), Field::Property(Property::CorrelationId)));
         let spec = ProbeSpec::parse("topic=out,freshness=json:$.windows[*].end,unit=s").expect("a probe");

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use lapin::Connection;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{FieldTable, ShortString};
-use lapin::Connection;
 
 use super::connect::{Connector, REPLY_SUCCESS, VHOST_DEFAULT};
 use super::trouble::{code, code_of, failed};

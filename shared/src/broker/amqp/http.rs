@@ -47,12 +47,8 @@ impl Http {
         let authorization = own.or(user).map(|(user, password)| format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = TlsConfig::builder().provider(TlsProvider::Rustls).unversioned_rustls_crypto_provider(provider).root_certs(roots(ca)?);
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .user_agent("dejaq")
-            .tls_config(tls.build())
-            .build();
+        let config =
+            ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).user_agent("dejaq").tls_config(tls.build()).build();
         Ok(Self { agent: config.new_agent(), base, authorization, timeout: TIMEOUT })
     }
 

@@ -287,11 +287,16 @@ fn bound(connector: &Connector, vhost: &str, name: &str, given: Option<&str>) ->
         retryable: false,
     };
     if name.is_empty() {
-        return Err(refused("nothing can be bound to the default exchange; read the queue behind it, if nobody consumes it (queue=NAME)".to_owned()));
+        return Err(refused(
+            "nothing can be bound to the default exchange; read the queue behind it, if nobody consumes it (queue=NAME)".to_owned(),
+        ));
     }
     let exchange = connector.management()?.exchange(vhost, name)?;
     let exchange = exchange.ok_or_else(|| {
-        refused("it does not exist; the virtual host is that of the URL (without one in it, VHOST/NAME names an exchange of another than /)".to_owned())
+        refused(
+            "it does not exist; the virtual host is that of the URL (without one in it, VHOST/NAME names an exchange of another than /)"
+                .to_owned(),
+        )
     })?;
     binding(&exchange.kind, given).map_err(refused)
 }
