@@ -1,4 +1,5 @@
-"""A system under test: consumes a queue, and publishes an output for each message after a while, with its id as the correlation id."""
+"""A system under test: consumes a queue, and publishes an output for each message after a while, with its id as the correlation id.
+A message is acknowledged when that is done."""
 
 import signal
 import time
@@ -36,17 +37,18 @@ class System:
 
     def _take(self, channel, method, properties, body):
         self.books["received"] += 1
-        channel.basic_ack(method.delivery_tag)
         if self.drop and self.books["received"] % self.drop == 0:
             self.books["dropped"] += 1
+            channel.basic_ack(method.delivery_tag)
             return
-        self.connection.call_later(self.hold_s, lambda: self._answer(method.routing_key, properties.message_id, body))
+        self.connection.call_later(self.hold_s, lambda: self._answer(method, properties.message_id, body))
 
-    def _answer(self, key, message_id, body):
+    def _answer(self, method, message_id, body):
         self.books["answered"] += 1
         copies = 1
         if self.twice and self.books["answered"] % self.twice == 0:
             self.books["twice"] += 1
             copies = 2
         for _ in range(copies):
-            self.channel.basic_publish(self.exchange, key, body, pika.BasicProperties(correlation_id=message_id))
+            self.channel.basic_publish(self.exchange, method.routing_key, body, pika.BasicProperties(correlation_id=message_id))
+        self.channel.basic_ack(method.delivery_tag)

@@ -10,11 +10,11 @@ use super::*;
 use crate::background::Background;
 
 /// Where messages go in and outputs come out, and who else there is: `work` is the system's, `audit` gets each output, nobody
-/// consumes `results`, which gets each too, nor `idle`.
+/// consumes `results`, which gets each too; `idle` and `held` are bound to nothing.
 fn plant() -> Value {
     json!({
         "exchanges": [{"name": "in", "type": "topic"}, {"name": "out", "type": "topic"}, {"name": "lane", "type": "direct"}],
-        "queues": [{"name": "work"}, {"name": "audit"}, {"name": "results"}, {"name": "idle"}],
+        "queues": [{"name": "work"}, {"name": "audit"}, {"name": "results"}, {"name": "idle"}, {"name": "held"}],
         "bindings": [
             {"source": "in", "destination": "work", "routing_key": "#"},
             {"source": "out", "destination": "audit", "routing_key": "#"},
@@ -112,17 +112,23 @@ fn the_depth_of_a_queue_is_told_as_it_is_and_no_time_with_it() {
     let scratch = tempfile::tempdir().expect("temporary directory");
     let world = World::new(Node::Staging, "depth", &plant());
     Pika::publish(&world.url, &json!([{"exchange": "", "keys": ["idle"]}]), &["--count", "250"]);
+    Pika::publish(&world.url, &json!([{"exchange": "", "keys": ["held"]}]), &["--count", "30"]);
+    // It has all of them in hand, and is done with none while this test goes on; the node's statistics have heard of it.
+    let _holding = Pika::serving(&world.url, "held", "out", &["--hold", "3600"]);
+    eventually("held", || world.api("GET", "queues", "/held", None)["messages_unacknowledged"] == 30);
     let (dir, run) = (messages(scratch.path(), 500, 2_000), scratch.path().join("run"));
     // Nobody consumes. Outputs that never come keep the run going until all that is sent has been looked at.
     let probe = format!("exchange=out,{PROBE},deadline=3s");
-    let report = replayed(&world, &dir, &run, &["--lag", "work", "--lag", "idle", "--probe", &probe]);
+    let report = replayed(&world, &dir, &run, &["--lag", "work", "--lag", "idle", "--lag", "held", "--probe", &probe]);
     assert_eq!((ledger(&report, "acked"), &matched(&report)["lost"]), (500, &json!(500)), "{report:#}");
     let end = |ready: u64| json!({"messages": ready, "time_ns": null, "at_least": false});
-    for (ix, (name, ready)) in [("work", 500), ("idle", 250)].into_iter().enumerate() {
+    for (ix, (name, ready)) in [("work", 500), ("idle", 250), ("held", 0)].into_iter().enumerate() {
         let lag = &report["observed"]["lag"][ix];
         assert_eq!((&lag["group"], &lag["end"], &lag["messages_max"]), (&json!(name), &end(ready), &json!(ready)), "{lag:#}");
         assert_eq!((&lag["time_ns_max"], &lag["silent"]), (&Value::Null, &json!([])), "{lag:#}");
-        assert_eq!(Pika::depth(&world.url, name), (ready, 0), "nothing was taken");
+        assert_eq!(Pika::depth(&world.url, name).0, ready, "nothing was taken");
+        let held = u64::from(name == "held") * 30;
+        assert_eq!((&lag["unacknowledged_max"], &lag["unacknowledged_end"]), (&json!(held), &json!(held)), "{lag:#}");
     }
     let rows = std::fs::read_to_string(run.join("lag.csv")).expect("lag.csv");
     let depths: Vec<u64> = rows
@@ -189,5 +195,19 @@ fn what_cannot_be_looked_at_is_refused_before_anything_is_sent() {
         let ended = dejaq(&strs(&args(&world, &dir, &run, &[flag, value]))).expect(code);
         says(&ended.stderr, &[words]);
     }
+    // A user who may publish, and no more.
+    let user = crate::peer::unique("player");
+    let rights = |configure: &str, tags: &str| {
+        let permissions = json!({"VHOST": [configure, ".*", ".*"]});
+        world.declare(&json!({"users": [{"name": user, "password": "pw", "tags": tags, "permissions": permissions}]}));
+        let url = world.node.url_as(&user, "pw", &world.vhost);
+        let with_url: Vec<String> = args(&world, &dir, &run, &["--probe", "exchange=out,match=key"]);
+        let with_url: Vec<&str> = with_url.iter().map(|arg| if *arg == world.url { &url } else { arg }.as_str()).collect();
+        dejaq(&with_url).expect(1).stderr
+    };
+    says(&rights("^$", "monitoring"), &["rabbitmqctl set_permissions -p", r"'^dejaq\..*$'"]);
+    says(&rights(".*", ""), &["rabbitmqctl set_user_tags", "monitoring"]);
+    world.node.api("DELETE", &format!("/api/users/{user}"), None);
     assert_eq!(serving.interrupt().summary["received"], 0, "nothing was sent");
+    assert!(world.own_queues().is_empty());
 }
