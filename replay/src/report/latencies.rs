@@ -15,14 +15,16 @@ use crate::measure::latency::{Latency, LatencySummary};
 use crate::run::dir::LATENCY_HLOG;
 
 /// The measures that are shown, by their tags.
-pub(super) const MEASURES: [&str; 3] = ["response", "service", "schedule_error"];
+pub(super) const MEASURES: [&str; 4] = ["response", "service", "schedule_error", "end_to_end"];
+/// The one whose percentiles are of the whole run.
+const END_TO_END: usize = 3;
 
 /// One measure of a run.
 #[derive(Debug, Default)]
 pub(super) struct Measure {
     /// The percentiles of each bin; `None` where nothing was answered.
     pub(super) bins: Vec<Option<LatencySummary>>,
-    /// The whole measured window.
+    /// The whole measured window; of end to end the whole run.
     pub(super) window: Latency<u64>,
     open: Option<(usize, Latency<u64>)>,
 }
@@ -51,7 +53,7 @@ impl Measure {
 
 /// Reads the interval log, by [`MEASURES`]. `scheduled` has the messages of each bin of the axis: the denominator of response;
 /// the measured window begins at `from_s`.
-pub(super) fn read(run: &Path, axis: &TimeAxis, scheduled: &[u64], from_s: u64) -> Result<[Measure; 3], ReportError> {
+pub(super) fn read(run: &Path, axis: &TimeAxis, scheduled: &[u64], from_s: u64) -> Result<[Measure; 4], ReportError> {
     let mut measures = MEASURES.map(|_| Measure { bins: vec![None; axis.bins], ..Measure::default() });
     let mut deserializer = Deserializer::new();
     for file in files(run, LATENCY_HLOG)? {
@@ -64,7 +66,7 @@ pub(super) fn read(run: &Path, axis: &TimeAxis, scheduled: &[u64], from_s: u64) 
             let second = interval.start_timestamp().as_secs();
             let Some(bin) = axis.bin(second.saturating_mul(1_000)) else { continue };
             let histogram = decode(&mut deserializer, interval.encoded_histogram(), &file)?;
-            measures[ix].add(bin, &histogram, second >= from_s, denominator(ix, scheduled));
+            measures[ix].add(bin, &histogram, second >= from_s || ix == END_TO_END, denominator(ix, scheduled));
         }
     }
     for (ix, measure) in measures.iter_mut().enumerate() {

@@ -59,8 +59,8 @@ impl Report {
     }
 }
 
-fn charts(run: &RunReport, rates: &Rates, fates: &Fates, measures: &[Measure; 3]) -> Vec<Chart> {
-    let [response, service, schedule_error] = measures;
+fn charts(run: &RunReport, rates: &Rates, fates: &Fates, measures: &[Measure; 4]) -> Vec<Chart> {
+    let [response, service, schedule_error, _] = measures;
     let (name, headline) = if run.closed_loop { ("Service", service) } else { ("Response", response) };
     let bin = length_words(fates.axis.bin_ms);
     vec![
@@ -125,9 +125,9 @@ fn over_time(id: &str, title: &str, about: String, axis: &TimeAxis, measure: &Me
 }
 
 /// The percentiles of the measured window, to five nines as far as there are messages for them.
-fn curve(run: &RunReport, fates: &Fates, measures: &[Measure; 3]) -> Chart {
+fn curve(run: &RunReport, fates: &Fates, measures: &[Measure; 4]) -> Chart {
     let quantiles = curve_quantiles();
-    let [response, service, schedule_error] = measures;
+    let [response, service, schedule_error, end_to_end] = measures;
     // What was answered after its second had to be closed is in the totals of run.json alone.
     let unanswered = run.latency.response.map_or(fates.window.0.saturating_sub(fates.window.1), |r| r.unanswered);
     let line = |name: &str, measure: &Measure, unanswered: u64| {
@@ -144,12 +144,13 @@ fn curve(run: &RunReport, fates: &Fates, measures: &[Measure; 3]) -> Chart {
         lines.insert(0, line("response", response, unanswered));
         lines.push(line("schedule error", schedule_error, 0));
     }
+    lines.extend(run.latency.end_to_end.map(|whole| line("end to end", end_to_end, whole.unanswered)));
     Chart {
         id: "percentiles".to_owned(),
         title: "Percentiles".to_owned(),
         about:
             "Of the whole measured window; each nine is as wide as the one before. A curve ends where there are no messages to tell more, \
-                or where the unanswered ones begin."
+                or where the unanswered ones begin. End to end is of the whole run."
                 .to_owned(),
         unit: Unit::Ns,
         across: Across::Percentile,

@@ -134,6 +134,12 @@ fn each_output_is_matched_and_what_is_lost_or_comes_twice_is_counted() {
     .expect("a log");
     assert!(seconds.is_sorted() && seconds.windows(2).all(|w| w[0] < w[1]), "a second is in it once: {seconds:?}");
     assert_eq!((logged.count(), logged.summary(200).p50_ns), (1_800, end_to_end.p50_ns), "as in run.json");
+    // The page draws its curve up to where the lost ones begin.
+    let page = crate::report::Report::read(dir.path()).expect("a report");
+    let curve = page.charts.iter().find(|chart| chart.id == "percentiles").expect("drawn");
+    let line = curve.lines.iter().find(|line| line.name == "end to end").expect("a line");
+    let last = line.values.iter().zip(&curve.x).rfind(|(value, _)| value.is_some()).map(|(_, nines)| *nines);
+    assert!(last.is_some_and(|nines| nines > 0.9 && nines <= 1.0 + 1e-9), "a tenth has no output: {last:?}");
 }
 
 #[test]
