@@ -16,7 +16,7 @@ pub const PROCESSES: usize = 40;
 const METRICS_PARTITIONS: u32 = 4;
 const ORDERS_PARTITIONS: u32 = 2;
 /// The most samples in a message: a client gathers what its process has to say.
-const SAMPLES: u64 = 9;
+const SAMPLES: u64 = 16;
 const CUSTOMERS: usize = 10;
 const BUYERS: usize = 500;
 const TICK: Duration = Duration::from_millis(5);
@@ -24,6 +24,7 @@ const FLUSH: Duration = Duration::from_secs(5);
 
 /// Where traffic goes to.
 #[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
 pub struct Traffic {
     /// The brokers: host:port,…
     #[arg(long, value_name = "HOST:PORT")]
