@@ -15,8 +15,8 @@ pub const TOPICS: [(&str, u32); 2] = [("metrics", METRICS_PARTITIONS), ("orders"
 pub const PROCESSES: usize = 40;
 const METRICS_PARTITIONS: u32 = 4;
 const ORDERS_PARTITIONS: u32 = 2;
-/// The most samples in a message: a client gathers what its process has to say.
-const SAMPLES: u64 = 16;
+/// The most samples in a message: about as many as a client puts into a datagram of 1,432 bytes.
+const SAMPLES: u64 = 24;
 const CUSTOMERS: usize = 10;
 const BUYERS: usize = 500;
 const TICK: Duration = Duration::from_millis(5);
@@ -46,11 +46,8 @@ impl Traffic {
     /// # Errors
     /// When the client cannot be made, or a message is refused.
     pub fn send(&self, duration: Duration) -> anyhow::Result<u64> {
-        let producer: BaseProducer = ClientConfig::new()
-            .set("bootstrap.servers", &self.brokers)
-            .set("linger.ms", "0")
-            .create()
-            .context("making the producer")?;
+        let producer: BaseProducer =
+            ClientConfig::new().set("bootstrap.servers", &self.brokers).set("linger.ms", "0").create().context("making the producer")?;
         let mut source = Source::new(self.seed);
         let began = Instant::now();
         let mut sent = 0u64;

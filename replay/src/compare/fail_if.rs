@@ -1,7 +1,10 @@
 //! `--fail-if 'p99(response) > 1.1x'`: a threshold for a ratio NEW / BASE. It is crossed only when the whole interval is
 //! beyond it, so that chance alone does not fail a build.
+//!
+//! What is known of the system under test (`lag_messages_max > 2x`) is one value a run and has no interval: who names it asks for
+//! the plain ratio, and is told so. Nothing is known then of what chance does.
 
-use super::result::Comparison;
+use super::result::{Comparison, Measure};
 
 /// A threshold.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +31,10 @@ pub enum Crossed {
     Yes,
     /// The whole interval lies on this side of it.
     No,
+    /// The ratio lies beyond it, of a measure that has one value a run.
+    YesByRatio,
+    /// Such a ratio lies on this side of it.
+    NoByRatio,
     /// It lies within the interval, or there is none.
     CannotTell,
 }
@@ -46,7 +53,7 @@ impl FailIf {
         if !(ratio.is_finite() && ratio > 0.0) {
             return Err(refuse("a ratio is more than 0"));
         }
-        let title: String = title.chars().filter(|c| !c.is_whitespace()).collect();
+        let title = without_blanks(title);
         Ok(Self { text: text.to_owned(), title, above: rest.starts_with('>'), ratio })
     }
 
@@ -61,13 +68,16 @@ impl FailIf {
     /// # Errors
     /// [`FailIfError`] when there is no such measure.
     pub fn judge(&self, comparison: &Comparison) -> Result<Crossed, FailIfError> {
-        let Some(measure) = comparison.measures.iter().find(|m| m.title() == self.title) else {
-            let known: Vec<String> = comparison.measures.iter().map(super::result::Measure::title).collect();
+        let Some(measure) = comparison.measures.iter().find(|m| without_blanks(&m.title()) == self.title) else {
+            let known: Vec<String> = comparison.measures.iter().map(Measure::title).collect();
             return Err(FailIfError {
                 text: self.text.clone(),
                 reason: format!("no measure {}; there are {}", self.title, known.join(", ")),
             });
         };
+        if measure.single {
+            return Ok(self.by_ratio(measure));
+        }
         let Some((low, high)) = measure.interval() else { return Ok(Crossed::CannotTell) };
         let (beyond, within) = if self.above { (low > self.ratio, high <= self.ratio) } else { (high < self.ratio, low >= self.ratio) };
         Ok(if beyond {
@@ -78,6 +88,22 @@ impl FailIf {
             Crossed::CannotTell
         })
     }
+
+    /// Anything is infinitely more than nothing; nothing and nothing are no ratio.
+    fn by_ratio(&self, measure: &Measure) -> Crossed {
+        match measure.base.zip(measure.new).map(|(base, new)| new / base) {
+            Some(ratio) if !ratio.is_nan() => {
+                let beyond = if self.above { ratio > self.ratio } else { ratio < self.ratio };
+                if beyond { Crossed::YesByRatio } else { Crossed::NoByRatio }
+            }
+            _ => Crossed::CannotTell,
+        }
+    }
+}
+
+/// A title may have blanks in it, and who types it may add some.
+fn without_blanks(title: &str) -> String {
+    title.chars().filter(|c| !c.is_whitespace()).collect()
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod measure;
 pub mod observed;
 pub mod result;
 mod side;
+pub mod signals;
 pub mod text;
 pub mod verdict;
 
@@ -71,6 +72,7 @@ pub fn compare(base: Vec<Observed>, new: Vec<Observed>, axis: Axis, options: &Op
         measures.push(measured(definition, replicates, interval, (&base, &new), options));
     }
     measures.extend((0..SHOWN.len()).map(|ix| shown(ix, &base, &new)));
+    measures.extend(signals::measures(base.runs(), new.runs()));
     let names = |side: &Side| side.runs().iter().map(|run| run.name.clone()).collect();
     Comparison {
         schema_version: result::SCHEMA_VERSION,
@@ -126,6 +128,7 @@ fn measured(
     });
     Measure {
         name: definition.name.to_owned(),
+        of: None,
         quantile: definition.quantile(),
         unit: definition.unit().to_owned(),
         base: result::finite(values[0]),
@@ -134,6 +137,7 @@ fn measured(
         low: interval.and_then(|i| result::finite(libm::exp(i.low))),
         high: interval.and_then(|i| result::finite(libm::exp(i.high))),
         tested: interval.is_some(),
+        single: false,
         verdict,
         primary,
         why,
@@ -150,6 +154,7 @@ fn shown(ix: usize, base: &Side, new: &Side) -> Measure {
     let (base, new) = (of(base), of(new));
     Measure {
         name: name.to_owned(),
+        of: None,
         quantile,
         unit: unit.to_owned(),
         base,
@@ -158,6 +163,7 @@ fn shown(ix: usize, base: &Side, new: &Side) -> Measure {
         low: None,
         high: None,
         tested: false,
+        single: false,
         verdict: Verdict::CannotTell,
         primary: false,
         why: Some("shown, never tested".to_owned()),
