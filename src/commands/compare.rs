@@ -36,8 +36,8 @@ pub(crate) struct Arguments {
     /// How far from 1 a ratio still counts as the same
     #[arg(long, value_name = "P", default_value = "5%")]
     margin: String,
-    /// Exit with 4 if the whole interval of a ratio is beyond this: 'p99(response) > 1.1x'; of what was seen of the system under \
-    test, the ratio: 'lag_messages_max > 2x'; may be given several times
+    /// Exit with 4 if the whole interval of a ratio is beyond this: 'p99(response) > 1.1x', or the plain ratio of what a run
+    /// has one value of: 'lag_messages_max > 2x'; may be given several times
     #[arg(long, value_name = "EXPR")]
     fail_if: Vec<String>,
     /// Exit with 4 also if a decisive measure, or a --fail-if, cannot be told
