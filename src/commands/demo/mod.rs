@@ -183,6 +183,7 @@ message was due, so a stall cannot hide. The clusters were simulated: the number
 broker is.
 
 Next:
+  docs/CASE.md                                              the same on real clusters: a service that breaks, and is mended
   dejaq export {recording} | head -1                        look at a record
   dejaq inspect {recording} --json                          for scripts
   xdg-open {run}/report.html                                the report of the run, to look at
