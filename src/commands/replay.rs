@@ -15,6 +15,7 @@ use crate::progress::{Progress, talk};
 use crate::stop;
 
 mod choices;
+mod live;
 mod making;
 mod metrics;
 mod observing;
@@ -22,6 +23,7 @@ mod ready;
 mod snapshot;
 
 use choices::Choices;
+use live::Live;
 use ready::{Ready, TIMEOUT, ready};
 
 #[derive(clap::Args)]
@@ -80,6 +82,7 @@ pub(crate) fn run(arguments: &Arguments, command: Vec<String>) -> anyhow::Result
     let clock = Arc::new(SystemClock::new());
     let mut progress = Progress::new();
     let planned_ns = setup.planned_ns(feed.span());
+    let mut live = Live::new(planned_ns);
     let result = engine::run(setup, &dir, &mut sink, &mut completions, &mut feed, &clock, &stop, &mut |p| {
         if let Some(warning) = &p.warning {
             progress.note(format_args!("warning: {warning}"));
@@ -87,7 +90,10 @@ pub(crate) fn run(arguments: &Arguments, command: Vec<String>) -> anyhow::Result
         if let Some(page) = &page {
             page.update(p, planned_ns);
         }
-        progress.show(format_args!("{}", observing::line(p, planned_ns)));
+        match progress.draws() {
+            true => progress.view(live.share(p), live.lines(p)),
+            false => progress.show(format_args!("{}", live.line(p))),
+        }
     });
     progress.end();
     // What is not answered by now is counted as unknown; the client need not wait for it.

@@ -4,8 +4,8 @@
 
 use serde::Serialize;
 
-use super::counts::SecondRow;
 use crate::profile::Profile;
+use crate::run::read::SecondCounts;
 use crate::run::report::RunReport;
 use dejaq_shared::units::{format_count, format_ns};
 
@@ -84,7 +84,7 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    pub(super) fn see(&mut self, row: &SecondRow) {
+    pub(super) fn see(&mut self, row: &SecondCounts) {
         if row.held_max_ns >= HELD_NS_MIN {
             self.held.add(row.second, row.held_max_ns, u64::max);
         }
@@ -125,8 +125,8 @@ fn profile_parts(text: &str) -> Vec<Event> {
 mod tests {
     use super::*;
 
-    fn second(second: u64, unanswered: u64, held_max_ns: u64) -> SecondRow {
-        SecondRow { second, scheduled: 10, acked: 10 - unanswered, held_max_ns }
+    fn second(second: u64, unanswered: u64, held_max_ns: u64) -> SecondCounts {
+        SecondCounts { second, scheduled: 10, acked: 10 - unanswered, held_max_ns, ..SecondCounts::default() }
     }
 
     #[test]

@@ -8,13 +8,12 @@ use super::axis::TimeAxis;
 use super::chart::{Across, Chart, Line, Unit};
 use super::counts::{Fates, Rates, fates, rates};
 use super::events::{Event, Marks};
-use super::files::ReportError;
 use super::latencies::{Measure, curve_quantiles, read};
 use super::numbers::{Number, numbers};
 use super::observed;
 use crate::cardinality::{CARDINALITY_JSON, CardinalityReport};
 use crate::measure::latency::LatencySummary;
-use crate::run::dir::{read_json, read_report};
+use crate::run::dir::{RunDirError, read_json, read_report};
 use crate::run::report::RunReport;
 
 /// A run, ready to be shown.
@@ -38,8 +37,8 @@ impl Report {
     /// Reads a run directory, whether the run ended, was killed or still goes on.
     ///
     /// # Errors
-    /// [`ReportError`]: there is no `run.json`, or something is not what it should be.
-    pub fn read(run_dir: &Path) -> Result<Self, ReportError> {
+    /// [`RunDirError`]: there is no `run.json`, or something is not what it should be.
+    pub fn read(run_dir: &Path) -> Result<Self, RunDirError> {
         let run = read_report(run_dir)?;
         let from_s = run.warm_up.map_or(0, |w| w.until_s);
         let mut marks = Marks::default();
@@ -88,7 +87,7 @@ fn charts(run: &RunReport, rates: &Rates, fates: &Fates, measures: &[Measure; 3]
 
 fn rate_chart(run: &RunReport, rates: &Rates) -> Chart {
     let line = |name: &str, values: &[f64]| Line::over(&rates.axis, name, |bin| values.get(bin).copied());
-    let mut lines = vec![line("sent", &rates.sent)];
+    let mut lines = vec![line("sent", &rates.sent), line("acked", &rates.acked)];
     if !run.closed_loop {
         lines.insert(0, line("intended", &rates.planned));
         lines[0].filled = true;
@@ -97,7 +96,7 @@ fn rate_chart(run: &RunReport, rates: &Rates) -> Chart {
         id: "rate".to_owned(),
         title: "Rate".to_owned(),
         about: format!(
-            "Messages per second: as planned, and as they were sent. Each value is the mean of {}.",
+            "Messages per second: as planned, as they were sent, and as they were confirmed. Each value is the mean of {}.",
             length_words(rates.axis.bin_ms)
         ),
         unit: Unit::PerSecond,

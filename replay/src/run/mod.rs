@@ -9,6 +9,7 @@
 //! knew, and nothing that looks whole.
 
 pub mod dir;
+mod lines;
 pub mod observed;
 pub mod read;
 pub mod report;
