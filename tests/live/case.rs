@@ -94,8 +94,8 @@ fn seen(run: &Path) -> Seen {
 /// The ratio of a line of `compare`.
 fn ratio(compared: &str, measure: &str) -> f64 {
     let line = compared.lines().find(|line| line.starts_with(measure)).unwrap_or_else(|| panic!("no {measure}: {compared}"));
-    let numbers = line.split_whitespace().filter_map(|word| word.parse::<f64>().ok());
-    numbers.last().unwrap_or_else(|| panic!("no ratio: {line}"))
+    let mut numbers = line.split_whitespace().filter_map(|word| word.parse::<f64>().ok());
+    numbers.next_back().unwrap_or_else(|| panic!("no ratio: {line}"))
 }
 
 #[test]
