@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use dejaq_replay::compare::fail_if::{Crossed, FailIf};
 use dejaq_replay::compare::load::{Loaded, load};
 use dejaq_replay::compare::result::Comparison;
 use dejaq_replay::compare::verdict::Verdict;
 use dejaq_replay::compare::{Options, compare, text};
+use dejaq_replay::fail_if::of_comparison::{Crossed, RatioThreshold};
 use dejaq_shared::outcome::Outcome;
 use dejaq_shared::units::parse_percent;
 
@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     if !(0.0..1.0).contains(&margin) {
         return Err(Usage::error("--margin is a percentage below 100%"));
     }
-    let thresholds = arguments.fail_if.iter().map(|e| FailIf::parse(e)).collect::<Result<Vec<_>, _>>().map_err(Usage::error)?;
+    let thresholds = arguments.fail_if.iter().map(|e| RatioThreshold::parse(e)).collect::<Result<Vec<_>, _>>().map_err(Usage::error)?;
     let loaded = load(&paths("BASE", &arguments.base)?, &paths("NEW", &arguments.new)?)?;
     let objections: Vec<&String> = loaded.invalid.iter().chain(&loaded.other_plan).collect();
     if !objections.is_empty() && !arguments.anyway {
@@ -97,7 +97,7 @@ fn compared(loaded: Loaded, options: Options) -> Comparison {
 }
 
 /// Whether something makes the command fail that the verdict does not; each is said.
-fn crossed(comparison: &Comparison, thresholds: &[FailIf], fail_if_unsure: bool) -> anyhow::Result<bool> {
+fn crossed(comparison: &Comparison, thresholds: &[RatioThreshold], fail_if_unsure: bool) -> anyhow::Result<bool> {
     let mut fails = false;
     for threshold in thresholds {
         let found = threshold.judge(comparison).map_err(Usage::error)?;
@@ -108,7 +108,7 @@ fn crossed(comparison: &Comparison, thresholds: &[FailIf], fail_if_unsure: bool)
             Crossed::NoByRatio => "not crossed by the plain ratio: there is one value a run, so nothing is known of chance",
             Crossed::CannotTell => "cannot tell: it lies within the interval, or there is none, or no ratio",
         };
-        talk(format_args!("--fail-if '{}': {words}", threshold.text()));
+        talk(format_args!("--fail-if '{threshold}': {words}"));
         fails |= matches!(found, Crossed::Yes | Crossed::YesByRatio) || (fail_if_unsure && found == Crossed::CannotTell);
     }
     let unsure = comparison.measures.iter().filter(|m| m.primary && m.verdict == Verdict::CannotTell).count();

@@ -32,13 +32,14 @@ The time line is the recorded one unless --speed, --rate or --max say otherwise.
 the intended send time. The run directory holds report.html, run.json, latency.hlog and the counts per \
 second and per stream.
 
-Exit codes: 0 done, and to be trusted; 3 INVALID, or load not delivered, or messages lost; 1 failed; \
-2 usage.
+Exit codes: 0 done, and to be trusted; 4 a --fail-if was crossed; 3 INVALID (whatever was crossed), or load \
+not delivered, or messages lost; 1 failed; 2 usage.
 
 Examples:
   dejaq replay rec --to kafka://staging:9092 --run run1 --create-topics
   dejaq replay rec --to kafka://staging:9092 --run run2 --speed 4 --for 10m
-  dejaq replay rec --to kafka://staging:9092 --run run3 --rate 50k/s --map orders=orders-test")]
+  dejaq replay rec --to kafka://staging:9092 --run run3 --rate 50k/s --map orders=orders-test
+  dejaq replay rec --to kafka://staging:9092 --run run4 --fail-if 'p99(response) > 50ms'")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     choices: Choices,
@@ -100,6 +101,9 @@ pub(crate) fn run(arguments: &Arguments, command: Vec<String>) -> anyhow::Result
     sink.give_up();
     let report = result?;
     super::print(&summary(&report))?;
+    for threshold in &report.thresholds {
+        talk(format_args!("--fail-if {threshold}"));
+    }
     dejaq_replay::report::write(&arguments.run)?;
     talk(format_args!("the run is in {}: report.html shows it", arguments.run.display()));
     Ok(report.outcome())

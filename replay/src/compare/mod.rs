@@ -10,7 +10,6 @@ pub mod bins;
 pub(crate) mod blocks;
 mod bootstrap;
 pub mod comparable;
-pub mod fail_if;
 mod interval;
 pub mod load;
 mod measure;

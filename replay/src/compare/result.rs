@@ -49,7 +49,7 @@ pub struct Measure {
     /// What: `response`, `service`, `achieved_rate`, `unanswered_share`, `schedule_error`, `delivered`; of the system under test
     /// `lag_messages_max`, `rss_bytes_max` and so on.
     pub name: String,
-    /// Whose, where there are several of the kind: a consumer group, a source that was watched, a probe; else `null`.
+    /// Whose: a consumer group, a source that was watched, a probe; `null`: dejaq's own, or of the only one in each run.
     #[serde(default)]
     pub of: Option<String>,
     /// Which quantile of it; 1 is the maximum; `null` where it is no distribution.

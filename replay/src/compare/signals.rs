@@ -1,8 +1,8 @@
 //! What runs say of the system under test, as measures: one value a run, which is shown and never tested. Pure.
 //!
-//! The names are those of run.json. A consumer group or a source is known by what it is called; where no run has more than one
-//! of its kind, that one is meant whatever it is called: a process has another number in every run, and a trial often a group of
-//! its own.
+//! They are called as in the thresholds of a run. A consumer group or a source is known by its name; where no run has more than
+//! one of its kind, that one is meant whatever it is called: a process has another number in every run, and a trial often a group
+//! of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,7 +48,7 @@ pub fn signals(report: &ObservedReport) -> Vec<Signal> {
         let end = group.lag.end.map(|end| end.messages as f64);
         found.push(lag("lag_messages_max", "messages", Together::Largest, group.lag.messages_max.map(|n| n as f64)));
         found.push(lag("lag_messages_end", "messages", Together::Mean, end));
-        found.push(lag("lag_time_ns_max", "ns", Together::Largest, group.lag.time_ns_max.map(|ns| ns as f64)));
+        found.push(lag("lag_time_max", "ns", Together::Largest, group.lag.time_ns_max.map(|ns| ns as f64)));
     }
     for watch in &report.watch {
         for (metric, series) in &watch.metrics {
@@ -77,8 +77,8 @@ fn of_probe(probe: &ProbeReport) -> Vec<Signal> {
         found.push(of("end_to_end_lost_share", "share", Together::Mean, Some(share)));
     }
     if let Some(freshness) = &probe.freshness {
-        found.push(of("freshness_age_ns_max", "ns", Together::Largest, freshness.age_ns_max.map(|ns| ns as f64)));
-        found.push(of("freshness_age_ns_end", "ns", Together::Mean, freshness.age_ns_end.map(|ns| ns as f64)));
+        found.push(of("freshness_age_max", "ns", Together::Largest, freshness.age_ns_max.map(|ns| ns as f64)));
+        found.push(of("freshness_age_end", "ns", Together::Mean, freshness.age_ns_end.map(|ns| ns as f64)));
     }
     found
 }
@@ -109,10 +109,15 @@ type Place = (Kind, String, Option<String>, Option<u64>);
 /// The measures of two sides, in the order in which the runs have them.
 pub(crate) fn measures(base: &[Observed], new: &[Observed]) -> Vec<Measure> {
     let all = || base.iter().chain(new);
-    let several: BTreeSet<Kind> =
-        [Kind::Probe, Kind::Lag, Kind::Watch].into_iter().filter(|kind| all().any(|run| sources(run, *kind) > 1)).collect();
+    let is_named = |kind: Kind| {
+        let of_run: Vec<BTreeSet<&String>> = all().map(|run| sources(run, kind)).collect();
+        let alike = of_run.iter().all(|sources| sources == &of_run[0]);
+        // What was typed for a probe is too long for a name.
+        of_run.iter().any(|sources| sources.len() > 1) || (alike && kind != Kind::Probe)
+    };
+    let named: BTreeSet<Kind> = [Kind::Probe, Kind::Lag, Kind::Watch].into_iter().filter(|kind| is_named(*kind)).collect();
     let place = |signal: &Signal| -> Place {
-        let source = several.contains(&signal.kind).then(|| signal.source.clone());
+        let source = named.contains(&signal.kind).then(|| signal.source.clone());
         (signal.kind, signal.name.clone(), source, signal.quantile.map(f64::to_bits))
     };
     let (mut seen, mut found) = (BTreeSet::new(), Vec::new());
@@ -127,9 +132,9 @@ pub(crate) fn measures(base: &[Observed], new: &[Observed]) -> Vec<Measure> {
     found
 }
 
-/// How many sources of a kind a run has.
-fn sources(run: &Observed, kind: Kind) -> usize {
-    run.signals.iter().filter(|s| s.kind == kind).map(|s| &s.source).collect::<BTreeSet<_>>().len()
+/// The sources of a kind that a run has.
+fn sources(run: &Observed, kind: Kind) -> BTreeSet<&String> {
+    run.signals.iter().filter(|s| s.kind == kind).map(|s| &s.source).collect()
 }
 
 /// Every signal's values of all runs that have it.
@@ -209,8 +214,14 @@ mod tests {
         assert_eq!(found(&measures, "rss_bytes_max").ratio, Some(2.5));
         assert_eq!((found(&measures, "cpu_cores_mean").base, found(&measures, "queue_max{shard=\"1\"}").unit.as_str()), (Some(0.5), ""));
         let titles: Vec<String> = measures.iter().map(Measure::title).collect();
-        let all = ["lag_messages_max", "lag_messages_end", "lag_time_ns_max", "cpu_cores_mean", "queue_max{shard=\"1\"}", "rss_bytes_max"];
+        let all = ["lag_messages_max", "lag_messages_end", "lag_time_max", "cpu_cores_mean", "queue_max{shard=\"1\"}", "rss_bytes_max"];
         assert_eq!(titles, all);
+    }
+
+    #[test]
+    fn what_is_called_the_same_in_all_runs_keeps_its_name() {
+        let measures = measures(&[run(&[("a", 10)], &[])], &[run(&[("a", 40)], &[])]);
+        assert_eq!(found(&measures, "lag_messages_end(a)").ratio, Some(4.0));
     }
 
     #[test]
@@ -225,6 +236,6 @@ mod tests {
     #[test]
     fn of_several_runs_comes_the_mean_and_of_a_maximum_the_largest() {
         let measures = measures(&[run(&[("a", 10)], &[]), run(&[("a", 30)], &[])], &[run(&[("a", 0)], &[])]);
-        assert_eq!((found(&measures, "lag_messages_end").base, found(&measures, "lag_messages_max").base), (Some(20.0), Some(40.0)));
+        assert_eq!((found(&measures, "lag_messages_end(a)").base, found(&measures, "lag_messages_max(a)").base), (Some(20.0), Some(40.0)));
     }
 }

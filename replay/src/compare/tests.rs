@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::compare::blocks::Draws;
-use crate::compare::fail_if::{Crossed, FailIf};
 use crate::compare::observed::Unit;
+use crate::fail_if::of_comparison::{Crossed, RatioThreshold};
 
 /// What a simulated run is made of.
 #[derive(Clone, Copy)]
@@ -137,14 +137,19 @@ fn the_unanswered_rank_as_infinity_and_are_worse_than_none() {
     let p99 = measure("p99(response)");
     assert_eq!((p99.new, p99.interval().map(|(low, _)| low), p99.verdict), (None, Some(f64::INFINITY), Verdict::Worse));
     assert_eq!(measure("unanswered_share").verdict, Verdict::Worse);
-    assert_eq!(FailIf::parse("p99(response) > 5x").expect("good").judge(&found), Ok(Crossed::Yes));
-    assert_eq!(FailIf::parse("achieved_rate < 0.5x").expect("good").judge(&found), Ok(Crossed::No));
-    assert_eq!(FailIf::parse("max(response) > 1x").expect("good").judge(&found), Ok(Crossed::CannotTell), "a maximum is never tested");
+    assert_eq!(RatioThreshold::parse("p99(response) > 5x").expect("good").judge(&found), Ok(Crossed::Yes));
+    assert_eq!(RatioThreshold::parse("achieved_rate < 0.5x").expect("good").judge(&found), Ok(Crossed::No));
+    assert_eq!(
+        RatioThreshold::parse("max(response) > 1x").expect("good").judge(&found),
+        Ok(Crossed::CannotTell),
+        "a maximum is never tested"
+    );
     let by_ratio = |base: Option<f64>, new: Option<f64>, text: &str| {
         let mut found = found.clone();
-        let lag = Measure { name: "lag_messages_max".into(), single: true, base, new, ..found.measures[4].clone() };
+        let lag =
+            Measure { name: "lag_messages_max".into(), of: Some("billing".into()), single: true, base, new, ..found.measures[4].clone() };
         found.measures.push(Measure { quantile: None, tested: false, ..lag });
-        FailIf::parse(text).expect("good").judge(&found).expect("a measure")
+        RatioThreshold::parse(text).expect("good").judge(&found).expect("a measure")
     };
     assert_eq!(by_ratio(Some(10.0), Some(21.0), "lag_messages_max > 2x"), Crossed::YesByRatio);
     assert_eq!(by_ratio(Some(10.0), Some(20.0), "lag_messages_max > 2x"), Crossed::NoByRatio);
@@ -152,7 +157,8 @@ fn the_unanswered_rank_as_infinity_and_are_worse_than_none() {
     assert_eq!(by_ratio(Some(0.0), Some(1.0), "lag_messages_max > 2x"), Crossed::YesByRatio, "anything is more than nothing");
     assert_eq!(by_ratio(Some(0.0), Some(0.0), "lag_messages_max > 2x"), Crossed::CannotTell);
     assert_eq!(by_ratio(None, Some(1.0), "lag_messages_max > 2x"), Crossed::CannotTell);
-    assert!(FailIf::parse("p75(response) > 1x").expect("good").judge(&found).is_err());
+    assert_eq!(by_ratio(Some(1.0), Some(2.0), "lag_messages_max(billing) >= 2x"), Crossed::YesByRatio, "by its full name");
+    assert!(RatioThreshold::parse("p75(response) > 1x").expect("good").judge(&found).is_err());
 }
 
 #[test]

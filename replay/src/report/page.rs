@@ -32,6 +32,7 @@ pub fn html(report: &Report) -> String {
                     }
                 }
             }
+            (thresholds(run))
             @if run.warm_up.is_some() { p class="remark" { (warm_up(run)) } }
             @if report.charts.is_empty() { p class="remark" { "No interval was complete when this was written: there is nothing to draw." } }
             noscript { p class="remark" { "The charts need JavaScript. What they show stands in the files of the run directory." } }
@@ -85,6 +86,26 @@ fn head(run: &RunReport) -> Markup {
             span { (format_count(run.ledger.counts.scheduled)) " messages" }
             @if let Some(shard) = &run.shard { span { "shard " (shard) } }
             @if run.closed_loop { span { "closed loop (--max): the target's own pace decided when messages were sent" } }
+        }
+    }
+}
+
+/// What it was held against (`--fail-if`).
+fn thresholds(run: &RunReport) -> Markup {
+    html! {
+        @if !run.thresholds.is_empty() {
+            section id="thresholds" {
+                h2 { "Thresholds" }
+                div class="scroll" { table class="narrow" { tbody {
+                    @for threshold in &run.thresholds {
+                        tr {
+                            th scope="row" { (threshold.expr) }
+                            td class="text" { @if threshold.crossed { strong { "crossed" } } @else { "not crossed" } }
+                            td class="text" { (threshold.found) }
+                        }
+                    }
+                } } }
+            }
         }
     }
 }

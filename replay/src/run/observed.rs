@@ -13,6 +13,7 @@ use crate::measure::watch::SeriesSummary;
 
 /// All that was observed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ObservedReport {
     /// `--probe`.
     pub probes: Vec<ProbeReport>,
@@ -48,6 +49,7 @@ impl ObservedReport {
 
 /// One probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProbeReport {
     /// As it holds, defaults and all.
     pub spec: String,
@@ -63,6 +65,7 @@ pub struct ProbeReport {
 
 /// How messages and outputs came together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MatchReport {
     /// Messages that were waited for: the denominator.
     pub expected: u64,
@@ -86,6 +89,7 @@ pub struct MatchReport {
 
 /// A consumer group.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GroupReport {
     /// Its lag.
     #[serde(flatten)]
@@ -97,6 +101,7 @@ pub struct GroupReport {
 
 /// A source that was watched.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WatchReport {
     /// Its name: an address without user, password and query, `pid:N` or `name:NAME`.
     pub source: String,
@@ -111,6 +116,7 @@ pub struct WatchReport {
 
 /// Whether a source answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AnswersReport {
     /// How often.
     pub answers: u64,

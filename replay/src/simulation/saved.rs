@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use dejaq_shared::outcome::Outcome as Ended;
+
 use super::soak::saved;
 use super::*;
 use crate::compare::load::load;
@@ -9,7 +11,7 @@ use crate::compare::verdict::Verdict;
 use crate::compare::{Options, compare};
 use crate::fidelity::of_run::{OfRunError, of_run};
 use crate::fidelity::{Fidelity, Part};
-use crate::trust::Verdict as Trusted;
+use crate::trust::{LimitedBy, Verdict as Trusted};
 
 /// 40 s of 500 messages a second into a target that takes `slower` times 2 ms, some messages longer.
 fn run(slower: u64) -> Simulation {
@@ -46,6 +48,29 @@ fn a_run_is_read_back_as_it_was_reported() {
     let ratio = of("p99(response)").ratio.expect("known");
     assert!((ratio - 1.1).abs() < 0.002 && of("p99(response)").verdict == Verdict::Worse, "{ratio}");
     assert_eq!((found.verdict, of("achieved_rate").verdict), (Verdict::Worse, Verdict::Same));
+}
+
+#[test]
+fn a_target_that_blocks_again_and_again_is_a_result_and_a_regression() {
+    let mut blocks = run(100);
+    // Two seconds of messages have room; in the last four of every ten seconds it answers nothing.
+    blocks.capacity = 1_000;
+    blocks.script = Box::new(|sent, _| {
+        let at = sent + 2 * MS;
+        let since = (at - T0) % (10 * S);
+        Some((if since < 6 * S { at } else { at + 10 * S - since }, Fate::Acked))
+    });
+    let ((base, _), (blocked, report)) = (directory(run(100)), directory(blocks));
+    assert_eq!((report.verdict, report.limited_by), (Trusted::Valid, Some(LimitedBy::Target)), "{:?}", report.trust);
+    // Of the two seconds that found no room, the first came more than a second late: one second in ten.
+    assert!((report.delivered.expect("scheduled") - 0.9).abs() < 0.003, "{:?}", report.delivered);
+    assert_eq!(report.outcome(), Ended::Doubtful, "load was not delivered");
+    let loaded = load(&paths(&[&base]), &paths(&[&blocked])).expect("readable");
+    assert_eq!((loaded.invalid.as_slice(), loaded.other_plan.as_slice()), (&[][..], &[][..]), "nothing speaks against comparing them");
+    let found = compare(loaded.base, loaded.new, loaded.axis, &Options::default());
+    let p99 = found.measures.iter().find(|m| m.title() == "p99(response)").expect("known");
+    assert_eq!((found.verdict, p99.verdict), (Verdict::Worse, Verdict::Worse), "{:?}", found.measures);
+    assert!(p99.interval().is_some_and(|(low, _)| low > 100.0), "seconds against milliseconds: {p99:?}");
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub const ENDS_MAX: usize = 512;
 
 /// The lag of one partition, or of a group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Lag {
     /// Messages.
     pub messages: u64,
@@ -35,6 +36,7 @@ pub struct Lag {
 
 /// What is known of a group over a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LagReport {
     /// The group.
     pub group: String,
