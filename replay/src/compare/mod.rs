@@ -9,11 +9,14 @@
 pub mod bins;
 pub(crate) mod blocks;
 mod bootstrap;
+pub mod charts;
 pub mod comparable;
 mod interval;
 pub mod load;
 mod measure;
 pub mod observed;
+pub mod page;
+mod picture;
 pub mod result;
 mod side;
 pub mod signals;
@@ -54,7 +57,7 @@ impl Default for Options {
 
 /// Compares two sides, whose runs have the units of `axis`.
 #[must_use]
-pub fn compare(base: Vec<Observed>, new: Vec<Observed>, axis: Axis, options: &Options) -> Comparison {
+pub fn compare(base: &[Observed], new: &[Observed], axis: Axis, options: &Options) -> Comparison {
     let (base, new) = (Side::new(base), Side::new(new));
     let scheme = Scheme { paired: options.paired, replicates: options.replicates, seed: options.seed };
     let Bootstrapped { measures: replicates, block_units, between_runs } = bootstrap(&base, &new, scheme);
@@ -72,7 +75,7 @@ pub fn compare(base: Vec<Observed>, new: Vec<Observed>, axis: Axis, options: &Op
     }
     measures.extend((0..SHOWN.len()).map(|ix| shown(ix, &base, &new)));
     measures.extend(signals::measures(base.runs(), new.runs()));
-    let names = |side: &Side| side.runs().iter().map(|run| run.name.clone()).collect();
+    let names = |side: &Side<'_>| side.runs().iter().map(|run| run.name.clone()).collect();
     Comparison {
         schema_version: result::SCHEMA_VERSION,
         verdict: of_all(&measures.iter().filter(|m| m.primary).map(|m| m.verdict)),
@@ -93,7 +96,7 @@ pub fn compare(base: Vec<Observed>, new: Vec<Observed>, axis: Axis, options: &Op
 }
 
 /// Why a measure cannot be tested, if so.
-fn untestable(definition: &Definition, base: &Side, new: &Side, options: &Options) -> Option<String> {
+fn untestable(definition: &Definition, base: &Side<'_>, new: &Side<'_>, options: &Options) -> Option<String> {
     if options.closed_loop && matches!(definition.quantity, Quantity::Response(_)) {
         return Some("no schedule with --max, so no response".to_owned());
     }
@@ -107,7 +110,7 @@ fn measured(
     definition: &Definition,
     replicates: &Replicates,
     interval: Option<Interval>,
-    sides: (&Side, &Side),
+    sides: (&Side<'_>, &Side<'_>),
     options: &Options,
 ) -> Measure {
     let (base, new) = sides;
@@ -144,9 +147,9 @@ fn measured(
 }
 
 /// A number that is shown and never tested: the mean over each side's runs, of a maximum the largest.
-fn shown(ix: usize, base: &Side, new: &Side) -> Measure {
+fn shown(ix: usize, base: &Side<'_>, new: &Side<'_>) -> Measure {
     let (name, quantile, unit) = SHOWN[ix];
-    let of = |side: &Side| -> Option<f64> {
+    let of = |side: &Side<'_>| -> Option<f64> {
         let values: Vec<f64> = side.runs().iter().map(|run| run.shown[ix]).collect::<Option<_>>()?;
         if quantile == Some(1.0) { values.into_iter().reduce(f64::max) } else { Some(values.iter().sum::<f64>() / values.len() as f64) }
     };

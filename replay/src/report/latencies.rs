@@ -64,17 +64,3 @@ pub(super) fn read(run: &Path, axis: &TimeAxis, scheduled: &[u64], from_s: u64) 
 fn denominator(measure: usize, scheduled: &[u64]) -> &[u64] {
     if measure == 0 { scheduled } else { &[] }
 }
-
-/// Quantiles from the median to five nines, in millionths: twenty for each nine.
-pub(super) fn curve_quantiles() -> Vec<(f64, u64)> {
-    let steps = 20;
-    let first = 6;
-    (first..=5 * steps)
-        .map(|step| {
-            let nines = f64::from(step) / f64::from(steps);
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a million")]
-            let millionths = ((1.0 - libm::pow(10.0, -nines)) * 1e6).round() as u64;
-            (-libm::log10(1.0 - millionths as f64 / 1e6), millionths)
-        })
-        .collect()
-}

@@ -6,13 +6,15 @@
 //! run that was killed has a report too, of what it had saved. Series that a run does not have are left out.
 //!
 //! `axis` time in bins · `latencies` the interval log · `counts` the two tables beside it · `observed` what was sampled of the system under test ·
-//! `chart`, `model` what is shown · `events` what is marked · `shell` a page with charts · `page`, `markdown` the texts.
+//! `likeness` the fidelity · `curve` percentiles to five nines · `chart`, `model` what is shown · `events` what is marked · `shell` a page with charts · `page`, `markdown` the texts.
 
 pub mod axis;
 pub mod chart;
 mod counts;
+pub mod curve;
 pub mod events;
 mod latencies;
+pub mod likeness;
 mod markdown;
 pub mod model;
 pub mod numbers;

@@ -7,8 +7,10 @@ use serde::Serialize;
 use super::axis::TimeAxis;
 use super::chart::{Across, Chart, Line, Unit};
 use super::counts::{Fates, Rates, fates, rates};
+use super::curve;
 use super::events::{Event, Marks};
-use super::latencies::{Measure, curve_quantiles, read};
+use super::latencies::{Measure, read};
+use super::likeness::{self, Likeness};
 use super::numbers::{Number, numbers};
 use super::observed;
 use crate::cardinality::{CARDINALITY_JSON, CardinalityReport};
@@ -29,6 +31,8 @@ pub struct Report {
     pub events: Vec<Event>,
     /// Where the time axis ends, in seconds.
     pub end_s: f64,
+    /// How like its plan it was, where that is known.
+    pub fidelity: Option<Likeness>,
     /// `cardinality.json`, where the run followed rules.
     pub cardinality: Option<CardinalityReport>,
 }
@@ -53,8 +57,9 @@ impl Report {
             .filter(|c| c.across == Across::Time)
             .filter_map(|c| c.x.last().copied())
             .fold(run.duration_ns as f64 / 1e9, f64::max);
+        let fidelity = likeness::read(run_dir, &run)?;
         let cardinality = read_json(run_dir, CARDINALITY_JSON)?;
-        Ok(Self { numbers: numbers(&run), charts, events: marks.events(&run), end_s, cardinality, run })
+        Ok(Self { numbers: numbers(&run), charts, events: marks.events(&run), end_s, fidelity, cardinality, run })
     }
 }
 
@@ -73,7 +78,7 @@ fn charts(run: &RunReport, rates: &Rates, fates: &Fates, measures: &[Measure; 3]
             &fates.axis,
             headline,
         ),
-        curve(run, fates, measures),
+        percentiles(run, fates, measures),
         over_time(
             "schedule-error",
             "Schedule error",
@@ -86,7 +91,7 @@ fn charts(run: &RunReport, rates: &Rates, fates: &Fates, measures: &[Measure; 3]
 }
 
 fn rate_chart(run: &RunReport, rates: &Rates) -> Chart {
-    let line = |name: &str, values: &[f64]| Line::over(&rates.axis, name, |bin| values.get(bin).copied());
+    let line = |name: &str, values: &[f64]| Line::over(rates.axis.bins, name, |bin| values.get(bin).copied());
     let mut lines = vec![line("sent", &rates.sent), line("acked", &rates.acked)];
     if !run.closed_loop {
         lines.insert(0, line("intended", &rates.planned));
@@ -109,7 +114,7 @@ fn rate_chart(run: &RunReport, rates: &Rates) -> Chart {
 
 fn over_time(id: &str, title: &str, about: String, axis: &TimeAxis, measure: &Measure) -> Chart {
     let line = |name: &str, of: fn(&LatencySummary) -> Option<u64>| {
-        Line::over(axis, name, |bin| measure.bins.get(bin)?.as_ref().and_then(of).map(|ns| ns as f64))
+        Line::over(axis.bins, name, |bin| measure.bins.get(bin)?.as_ref().and_then(of).map(|ns| ns as f64))
     };
     Chart {
         id: id.to_owned(),
@@ -124,44 +129,22 @@ fn over_time(id: &str, title: &str, about: String, axis: &TimeAxis, measure: &Me
 }
 
 /// The percentiles of the measured window, to five nines as far as there are messages for them.
-fn curve(run: &RunReport, fates: &Fates, measures: &[Measure; 3]) -> Chart {
-    let quantiles = curve_quantiles();
+fn percentiles(run: &RunReport, fates: &Fates, measures: &[Measure; 3]) -> Chart {
     let [response, service, schedule_error] = measures;
     // What was answered after its second had to be closed is in the totals of run.json alone.
     let unanswered = run.latency.response.map_or(fates.window.0.saturating_sub(fates.window.1), |r| r.unanswered);
-    let line = |name: &str, measure: &Measure, unanswered: u64| {
-        let count = measure.window.count() + unanswered;
-        let millionths: Vec<u64> = quantiles.iter().map(|(_, q)| *q).collect();
-        let values = measure.window.at_millionths(&millionths, unanswered);
-        // Beyond 1 − 1/n there is only the maximum.
-        let told = |q: u64| u128::from(1_000_000 - q) * u128::from(count) >= 1_000_000;
-        let values = values.into_iter().zip(&millionths).map(|(ns, q)| ns.filter(|_| told(*q)).map(|ns| ns as f64)).collect();
-        Line { name: name.to_owned(), filled: false, values }
-    };
-    let mut lines = vec![line("service", service, 0)];
+    let mut lines = vec![curve::line("service", &service.window, 0)];
     if !run.closed_loop {
-        lines.insert(0, line("response", response, unanswered));
-        lines.push(line("schedule error", schedule_error, 0));
+        lines.insert(0, curve::line("response", &response.window, unanswered));
+        lines.push(curve::line("schedule error", &schedule_error.window, 0));
     }
-    Chart {
-        id: "percentiles".to_owned(),
-        title: "Percentiles".to_owned(),
-        about:
-            "Of the whole measured window; each nine is as wide as the one before. A curve ends where there are no messages to tell more, \
-                or where the unanswered ones begin."
-                .to_owned(),
-        unit: Unit::Ns,
-        across: Across::Percentile,
-        logarithmic: true,
-        x: quantiles.iter().map(|(nines, _)| *nines).collect(),
-        lines,
-    }
+    curve::chart("Of the whole measured window.", lines)
 }
 
 fn unanswered(fates: &Fates) -> Chart {
     let missing = |bin: usize| Some(fates.scheduled.get(bin)?.saturating_sub(*fates.acked.get(bin)?));
     let any = (0..fates.axis.bins).any(|bin| missing(bin).is_some_and(|n| n > 0));
-    let line = Line::over(&fates.axis, "unanswered", |bin| missing(bin).filter(|_| any).map(|n| n as f64));
+    let line = Line::over(fates.axis.bins, "unanswered", |bin| missing(bin).filter(|_| any).map(|n| n as f64));
     Chart {
         id: "unanswered".to_owned(),
         title: "Messages without an answer".to_owned(),

@@ -139,7 +139,7 @@ fn chart(table: &Table, axis: &TimeAxis, name: &str, of: Filling) -> Chart {
     let holds = usize::try_from(HOLDS_S * 1_000 / axis.bin_ms).unwrap_or(0);
     let line = |(name, values): (String, Vec<Option<f64>>)| {
         let held = |bin: usize| values[bin.saturating_sub(holds.saturating_sub(1))..=bin].iter().rev().find_map(|v| *v);
-        Line::over(axis, &name, |bin| values.get(bin).copied().flatten().or_else(|| held(bin)))
+        Line::over(axis.bins, &name, |bin| values.get(bin).copied().flatten().or_else(|| held(bin)))
     };
     Chart {
         id,

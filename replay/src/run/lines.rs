@@ -44,7 +44,8 @@ impl Lines {
 
     /// Goes to the next line; false at the end.
     fn advance(&mut self) -> io::Result<bool> {
-        (self.line.clear(), self.given = 0);
+        self.line.clear();
+        self.given = 0;
         let begin = self.breaks + 1;
         let mut quotes = 0;
         loop {
@@ -180,7 +181,7 @@ mod tests {
     #[test]
     fn a_table_is_read_to_its_last_whole_row_while_it_grows_and_must_be_whole_when_it_is_complete() {
         let text = "a,name,b\n1,\"x,\ny \"\"z\"\"\",2\n3,w,4\n";
-        let whole = vec![vec!["2".to_owned(), "x,\ny \"z\"".to_owned()], vec!["4".to_owned(), "w".to_owned()]];
+        let whole = [vec!["2".to_owned(), "x,\ny \"z\"".to_owned()], vec!["4".to_owned(), "w".to_owned()]];
         let (head, second) = (text.find('1').expect("there"), text.find('3').expect("there"));
         for end in 0..=text.len() {
             let dir = tempfile::tempdir().expect("tmp");

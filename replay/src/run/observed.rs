@@ -6,6 +6,7 @@ use dejaq_shared::units::format_count;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::lag::LagReport;
+use crate::measure::lag::rebalances::Rebalance;
 use crate::measure::latency::LatencySummary;
 use crate::measure::probe::freshness::FreshnessReport;
 use crate::measure::silence::Silent;
@@ -38,6 +39,12 @@ impl ObservedReport {
         {
             notes.extend(answers.silent.iter().map(|silent| format!("{name} {silent}")));
             notes.extend(answers.unwritten.iter().map(|why| format!("not all that {name} said is written: {why}")));
+        }
+        for group in self.lag.iter().filter(|group| !group.rebalances.is_empty()) {
+            let count = group.rebalances.len() as u64 + group.rebalances_more;
+            let first = group.rebalances.iter().take(1).map(Rebalance::to_string).collect::<String>();
+            let more = if count > 1 { format!(", {} times in all", format_count(count)) } else { String::new() };
+            notes.push(format!("{} {first}{more}", group.lag.group));
         }
         for matched in self.probes.iter().filter_map(|probe| probe.matched).filter(|m| m.without_value > 0) {
             let count = format_count(matched.without_value);
@@ -94,6 +101,12 @@ pub struct GroupReport {
     /// Its lag.
     #[serde(flatten)]
     pub lag: LagReport,
+    /// When it rebalanced, the oldest first.
+    #[serde(default)]
+    pub rebalances: Vec<Rebalance>,
+    /// Further rebalances.
+    #[serde(default)]
+    pub rebalances_more: u64,
     /// When it could not be asked.
     #[serde(flatten)]
     pub answers: AnswersReport,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::BrokerError;
-use super::backlog::{Backlog, Depth};
+use super::backlog::{Backlog, Depth, Membership};
 use super::endpoint::Endpoint;
 use super::source::SourceOptions;
 
@@ -36,6 +36,12 @@ impl Backlog for AnyBacklog {
     fn depths(&mut self, timeout: Duration) -> Result<Vec<Depth>, BrokerError> {
         match self {
             Self::Kafka(group) => group.depths(timeout),
+        }
+    }
+
+    fn membership(&mut self, timeout: Duration) -> Result<Option<Membership>, BrokerError> {
+        match self {
+            Self::Kafka(group) => group.membership(timeout),
         }
     }
 }

@@ -17,6 +17,15 @@ pub struct Depth {
     pub end: i64,
 }
 
+/// Who reads as a group, at one time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Membership {
+    /// Whether each knows what it reads; not so while the group rebalances.
+    pub settled: bool,
+    /// The members' ids, as the coordinator gave them: one that leaves and comes back has another.
+    pub members: Vec<String>,
+}
+
 /// The position of a group of consumers. Asking joins no group and commits nothing.
 pub trait Backlog: Send {
     /// Where the group stands in each partition for which it has committed a position, and where the logs end.
@@ -24,4 +33,10 @@ pub trait Backlog: Send {
     /// # Errors
     /// When the cluster does not answer in `timeout`, or refuses.
     fn depths(&mut self, timeout: Duration) -> Result<Vec<Depth>, BrokerError>;
+
+    /// Who is in the group now; `None` where there are no such groups.
+    ///
+    /// # Errors
+    /// When the cluster does not answer in `timeout`, or refuses.
+    fn membership(&mut self, timeout: Duration) -> Result<Option<Membership>, BrokerError>;
 }

@@ -9,6 +9,7 @@
 //! is never below what is uncommitted. Memory is flat: [`PARTITIONS_MAX`] partitions of [`ENDS_MAX`] ends, older ones thinned.
 
 mod ends;
+pub mod rebalances;
 
 use std::collections::BTreeMap;
 
