@@ -191,7 +191,10 @@ where
         let stamping = timestamps.stamping(origin_ns.unwrap_or(t0_unix_ns));
         let observing = observers.begin(Arc::clone(&shared.clock) as Arc<dyn Clock>, t0_ns, dir.clone(), Arc::clone(&shared.live));
         let observing = observing.map_err(RunError::NoThread).inspect_err(|_| shared.ring.close())?;
-        let (to_saver, saving) = spawn_saver(scope, &shared, dir, &identity, classes.clone(), t0_unix_ns, scheduled);
+        let seen = observing.seen();
+        let saver = SaverOptions { dir: dir.clone(), t0_unix_ns, classes: classes.clone(), recent: Arc::clone(&shared.recent), seen };
+        let (to_saver, saving) = spawn_saver(scope, &shared, saver, &identity, scheduled);
+        let last_outputs = to_saver.clone();
         let (accounts, accounting) = spawn_accounts(scope, &shared, &expanded);
         let (rows, to_recorder) = bounded(ROWS_MAX);
         let log = ChannelLog { seconds: rows, buckets: to_saver.clone(), lost: &shared.rows_lost };
@@ -211,12 +214,15 @@ where
         let cardinality = accounts.map(|accounts| cardinality(&accounts, &expanded, &transform));
         let payload_notes = payload_notes(transform.counted().payloads(), &streams);
         let (recorder, client_error) = join(completing, "completion")?;
-        let totals = join(saving, "saving")??;
         let input_error = shared.ring.take_error().map(|e| e.to_string());
-        watching.until_observed(pacer.ledger.total().scheduled);
+        // A run that cannot be saved is not waited for.
+        watching.until_observed(if saving.is_finished() { 0 } else { pacer.ledger.total().scheduled });
         let clock_step_ns = watching.clock_step_ns();
-        let observed = observing.end();
-        let rows_lost = shared.rows_lost.load(Ordering::Relaxed);
+        let (observed, seconds_lost) = observing.end();
+        // All seconds of end to end are closed: the saver takes them and ends.
+        drop(last_outputs);
+        let totals = join(saving, "saving")??;
+        let rows_lost = shared.rows_lost.load(Ordering::Relaxed) + seconds_lost;
         Ok(Ended {
             t0_ns,
             t0_unix_ns,
@@ -336,17 +342,15 @@ type Saving<'s> = ScopedJoinHandle<'s, Result<Totals, SaveError>>;
 fn spawn_saver<'s, 'e, C: Clock + 'static>(
     scope: &'s Scope<'s, 'e>,
     shared: &'e Shared<'e, C>,
-    dir: &RunDir,
+    options: SaverOptions,
     identity: &'e RunIdentity,
-    classes: Vec<String>,
-    t0_unix_ns: i64,
     scheduled: bool,
 ) -> (Sender<ToSave>, Saving<'s>) {
     let (to_saver, incoming) = bounded(ROWS_MAX);
-    let options = SaverOptions { dir: dir.clone(), t0_unix_ns, classes, recent: Arc::clone(&shared.recent) };
     let live = Arc::clone(&shared.live);
     let saving = scope.spawn(move || {
-        let totals = save(&options, &incoming, &|totals| unfinished(identity, &live, totals, t0_unix_ns, scheduled));
+        let so_far = |totals: &Totals| unfinished(identity, &live, totals, options.seen.report(), options.t0_unix_ns, scheduled);
+        let totals = save(&options, &incoming, &so_far);
         if totals.is_err() {
             shared.stop.store(true, Ordering::Relaxed);
         }

@@ -51,7 +51,13 @@ fn second(second: u64, took_ms: &[u64], unanswered: u64) -> Closed {
 fn saved(dir: &Path, seconds: impl Iterator<Item = Closed>, run: &Value) {
     let report: RunReport = serde_json::from_value(run.clone()).expect("a report");
     let (to, incoming) = crossbeam_channel::bounded(16);
-    let options = SaverOptions { dir: RunDir::create(dir).expect("empty"), t0_unix_ns: 0, classes: Vec::new(), recent: Arc::default() };
+    let options = SaverOptions {
+        dir: RunDir::create(dir).expect("empty"),
+        t0_unix_ns: 0,
+        classes: Vec::new(),
+        recent: Arc::default(),
+        seen: Arc::default(),
+    };
     std::thread::scope(|scope| {
         let saving = scope.spawn(|| save(&options, &incoming, &|_| report.clone()).expect("saved"));
         for closed in seconds {

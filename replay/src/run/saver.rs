@@ -18,6 +18,7 @@ use crate::measure::hlog::{Hlog, HlogError};
 use crate::measure::latency::LatencySummary;
 use crate::measure::recent::Recent;
 use crate::measure::recorder::{Closed, ClosedSecond};
+use crate::observers::Seen;
 
 /// How often an unfinished `run.json` is written.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
@@ -46,8 +47,7 @@ pub enum SaveError {
 }
 
 /// What the saving thread needs to know.
-#[derive(Debug, Clone)]
-pub struct SaverOptions {
+pub(crate) struct SaverOptions {
     /// Where.
     pub dir: RunDir,
     /// The start of the run, nanoseconds since 1970.
@@ -56,13 +56,20 @@ pub struct SaverOptions {
     pub classes: Vec<String>,
     /// The last seconds, for those who watch.
     pub recent: Arc<Mutex<Recent>>,
+    /// What is seen of the system under test.
+    pub seen: Arc<Seen>,
 }
 
-/// Writes until nobody sends any more, and returns the totals. `unfinished` makes a report of the totals so far.
+/// Writes until nobody sends any more, and returns the totals. `unfinished` makes a report of the totals so far. Seconds of end to
+/// end are taken as they are closed; the last ones must be closed before the last sender goes.
 ///
 /// # Errors
 /// [`SaveError`]: the run should end, since what it measures cannot be kept.
-pub fn save(options: &SaverOptions, incoming: &Receiver<ToSave>, unfinished: &dyn Fn(&Totals) -> RunReport) -> Result<Totals, SaveError> {
+pub(crate) fn save(
+    options: &SaverOptions,
+    incoming: &Receiver<ToSave>,
+    unfinished: &dyn Fn(&Totals) -> RunReport,
+) -> Result<Totals, SaveError> {
     let open = |name| Rolled::open(&options.dir, name);
     let (latencies, counts, seconds) = (open(LATENCY_HLOG)?, open(COUNTS_CSV)?, open(INTERVALS_CSV)?);
     let mut serializer = V2DeflateSerializer::new();
@@ -98,6 +105,7 @@ pub fn save(options: &SaverOptions, incoming: &Receiver<ToSave>, unfinished: &dy
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
+        write_end_to_end(&mut hlog, &latencies, options)?;
         if saved.is_none_or(|at| at.elapsed() >= SAVE_EVERY) {
             for mut out in [&latencies, &counts, &seconds] {
                 out.flush()?;
@@ -106,11 +114,21 @@ pub fn save(options: &SaverOptions, incoming: &Receiver<ToSave>, unfinished: &dy
             saved = Some(Instant::now());
         }
     }
+    write_end_to_end(&mut hlog, &latencies, options)?;
     drop(hlog);
     for rolled in [latencies, counts, seconds] {
         rolled.complete()?;
     }
     Ok(totals)
+}
+
+/// Writes the seconds of end to end that were closed since.
+fn write_end_to_end<W: Write>(hlog: &mut Hlog<'_, W>, file: &Rolled<'_>, options: &SaverOptions) -> Result<(), SaveError> {
+    for (second, latency) in options.seen.take_end_to_end() {
+        file.reach(second)?;
+        hlog.write_end_to_end(second, &latency)?;
+    }
+    Ok(())
 }
 
 /// The columns of `intervals.csv`. Percentiles are of answered messages, in nanoseconds; empty where there is none.

@@ -33,7 +33,7 @@ pub(super) fn saved(outcome: &mut Outcome) -> tempfile::TempDir {
     }
     drop(to);
     let dir = RunDir::create(tmp.path()).expect("empty");
-    let options = SaverOptions { dir: dir.clone(), t0_unix_ns: 0, classes: vec!["t".into()], recent: Arc::default() };
+    let options = SaverOptions { dir: dir.clone(), t0_unix_ns: 0, classes: vec!["t".into()], recent: Arc::default(), seen: Arc::default() };
     let totals = save(&options, &incoming, &|_| outcome.report.clone()).expect("saved");
     assert_eq!(totals.acked, outcome.report.ledger.counts.acked);
     save_streams(&dir, &["t/0".to_owned()], &outcome.ledger).expect("saved");
