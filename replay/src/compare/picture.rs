@@ -51,7 +51,8 @@ impl Scale {
         let interval = measure.interval();
         // Between infinite ends a dot stands where the ratio is: at the end.
         let ratio = measure.ratio.or_else(|| interval.map(|(low, high)| if low > 1.0 { high } else { low }));
-        let Some(ratio) = ratio else { return html! {} };
+        // A signal can be negative: then there is no factor.
+        let Some(ratio) = ratio.filter(|ratio| *ratio >= 0.0) else { return html! {} };
         let [_, _, _, shown, words, _] = cells(measure);
         let (from, to) = interval.map_or((50.0, 50.0), |(low, high)| (self.place(low), self.place(high)));
         let band = [1.0 - self.margin, 1.0 + self.margin].map(|ratio| self.place(ratio));
@@ -104,6 +105,8 @@ mod tests {
             verdict: Verdict::CannotTell,
             primary: true,
             why: None,
+            of: None,
+            single: false,
         }
     }
 
@@ -126,6 +129,6 @@ mod tests {
         assert!(infinite.contains("beyond high") && infinite.contains("class=\"dot\" style=\"left:100.00%\""), "{infinite}");
         let shown = drawn(&measure(Some(1.2), None));
         assert!(shown.contains("untested") && shown.contains("dot") && !shown.contains("whisker"), "{shown}");
-        assert_eq!(drawn(&measure(None, None)), "");
+        assert_eq!((drawn(&measure(None, None)), drawn(&measure(Some(-1.0), None))), (String::new(), String::new()));
     }
 }
