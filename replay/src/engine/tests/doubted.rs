@@ -180,7 +180,7 @@ fn books_that_do_not_balance_say_where_and_by_how_much() {
 
 /// A client whose broker asks everybody to hold: by the run's clock for ten minutes.
 struct HeldBack {
-    client: ClientSink,
+    client: BesideStuckDisk,
     clock: Arc<TurnedClock>,
 }
 
@@ -197,10 +197,14 @@ impl Sink for HeldBack {
 #[test]
 fn a_backlog_of_ten_minutes_that_goes_at_once_loses_no_measurement() {
     let dir = tempfile::tempdir().expect("tmp");
-    // Ten messages a second: a row each.
+    // Ten messages a second: a row each, and the disk takes none of them before the last is sent.
     let mut case = Case { feed: MemoryFeed::steady(6_000, 100_000_000, 2), ..Case::new() };
     let clock = Arc::clone(&case.clock);
-    let report = case.run_with(dir.path(), |client, completions| (HeldBack { client, clock }, completions)).expect("a report");
+    let report = case.run_with(dir.path(), |client, completions| {
+        let client = BesideStuckDisk { client, disk: Some(StuckDisk::of(dir.path())), until: 6_000 };
+        (HeldBack { client, clock }, completions)
+    });
+    let report = report.expect("a report");
     assert!(report.holds.blocked_ns >= 600_000_000_000 && report.ledger.counts.acked == 6_000, "{report:?}");
     assert!(!reasons(&report).contains(&"measurements lost"), "{:?}", report.trust);
     let counts = std::fs::read_to_string(dir.path().join("counts.csv")).expect("there");
