@@ -1,4 +1,4 @@
-//! Talk: everything for people goes to stderr, a line that rewrites itself on a terminal, plain lines when piped. Stdout
+//! Talk: everything for people goes to stderr, lines that rewrite themselves on a terminal, plain lines when piped. Stdout
 //! is data.
 
 use std::fmt;
@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 /// How often a plain line is written when stderr is no terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
+/// What a whole bar is made of.
+const BAR_STEPS: u64 = 1_000;
 
 /// Writes a line for people.
 pub(crate) fn talk(line: fmt::Arguments<'_>) {
@@ -47,6 +49,33 @@ impl Progress {
             }
             None => {}
         }
+    }
+
+    /// Whether lines are drawn anew, so that there is room for more than one.
+    pub(crate) fn draws(&self) -> bool {
+        self.bar.is_some()
+    }
+
+    /// Shows lines where they are drawn anew, under a bar when the share that is done is known.
+    pub(crate) fn view(&mut self, done: Option<f64>, lines: String) {
+        let Some(bar) = &self.bar else { return };
+        if let Some(done) = done {
+            if bar.length().is_none() {
+                bar.set_length(BAR_STEPS);
+                if let Ok(style) = indicatif::ProgressStyle::with_template("{bar:40.green/dim} {msg}") {
+                    bar.set_style(style.progress_chars("━╸─"));
+                }
+            }
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "from 0 to the steps"
+            )]
+            bar.set_position((done.clamp(0.0, 1.0) * BAR_STEPS as f64) as u64);
+        }
+        bar.set_message(lines);
+        bar.tick();
     }
 
     /// Writes a line that stays, without disturbing the one that moves.

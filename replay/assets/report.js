@@ -4,7 +4,7 @@
   const drawn = JSON.parse(document.getElementById("drawn").textContent);
   const root = document.documentElement;
   const color = (name) => getComputedStyle(root).getPropertyValue(name).trim();
-  const EVENT_COLORS = { warm_up: "--c7", held: "--c1", unanswered: "--c2", profile: "--c3" };
+  const EVENT_COLORS = { warm_up: "--c7", held: "--c1", unanswered: "--c2", profile: "--c3", silent: "--c6", rebalance: "--c5" };
 
   // ---- numbers ------------------------------------------------------------------------------------------------------
   const digits = (x) => {
@@ -77,18 +77,39 @@
     },
   });
 
+  // What runs from left to right.
+  const ACROSS = {
+    time: { label: "at", text: seconds, axis: { space: 70, values: (u, at) => at.map(seconds) } },
+    percentile: {
+      label: "percentile",
+      text: percentile,
+      axis: { splits: () => [Math.log10(2), 1, 2, 3, 4, 5], values: (u, at) => at.map((x) => (x < 0.9 ? "p50" : percentile(x))) },
+    },
+    ns: factors("up to", "ns"),
+    bytes: factors("up to", "bytes"),
+    rank: factors("the first", "count"),
+  };
+  function factors(label, unit) {
+    const format = FORMATS[unit];
+    const scale = { distr: 3, log: 10, range: (u, low, high) => (low > 0 ? [low / 1.1, high * 1.1] : [1, 10]) };
+    return { label, text: format, scale, axis: { splits: decades, values: (u, at) => at.map((x) => (x == null ? "" : format(x))) } };
+  }
+
   // ---- charts -------------------------------------------------------------------------------------------------------
   function options(chart, place) {
     const time = chart.across === "time";
+    const across = ACROSS[chart.across];
     const format = FORMATS[chart.unit];
+    const hue = (ix) => color(`--c${chart.lines[ix].hue ?? ix % 8}`);
     const axis = { stroke: () => color("--quiet"), grid: { stroke: () => color("--grid"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
     const few = chart.x.length < 3;
     const lines = chart.lines.map((line, ix) => ({
       label: line.name,
-      stroke: () => color(`--c${ix % 8}`),
+      stroke: () => hue(ix),
       width: 1.6,
-      fill: line.filled ? () => color(`--c${ix % 8}`) + "2b" : undefined,
-      paths: time ? uPlot.paths.stepped({ align: 1 }) : uPlot.paths.linear(),
+      dash: line.dashed ? [6, 4] : undefined,
+      fill: line.filled ? () => hue(ix) + "2b" : undefined,
+      paths: chart.across === "percentile" ? uPlot.paths.linear() : uPlot.paths.stepped({ align: 1 }),
       points: { show: few },
       spanGaps: false,
       value: (u, x) => (x == null ? "–" : format(x)),
@@ -99,20 +120,18 @@
       plugins: time ? [marks(drawn.charts.indexOf(chart) < 2)] : [],
       cursor: { y: false, sync: time ? { key: "time", scales: ["x", null] } : undefined, points: { size: 6 } },
       scales: {
-        x: { time: false, range: time ? () => [0, drawn.end_s || 1] : undefined },
+        x: { time: false, ...(time ? { range: () => [0, drawn.end_s || 1] } : across.scale) },
         y: chart.logarithmic
           ? { distr: 3, log: 10, range: (u, low, high) => (low > 0 ? [low / 1.5, high * 1.5] : [1, 10]) }
-          : { range: (u, low, high) => [0, high > 0 ? high * 1.12 : 1] },
+          : { range: (u, low, high) => [0, chart.unit === "share" ? 1.02 : high > 0 ? high * 1.12 : 1] },
       },
       axes: [
-        time
-          ? { ...axis, size: 32, space: 70, incrs: STEPS_S, values: (u, at) => at.map(seconds) }
-          : { ...axis, size: 32, splits: () => [Math.log10(2), 1, 2, 3, 4, 5], values: (u, at) => at.map((x) => (x < 0.9 ? "p50" : percentile(x))) },
+        { ...axis, size: 32, ...(time ? { incrs: STEPS_S } : {}), ...across.axis },
         { ...axis, size: 64, values: (u, at) => at.map((y) => (y == null ? "" : format(y))),
           ...(chart.logarithmic ? { splits: decades } : chart.unit === "bytes" ? { incrs: STEPS_BYTES } : {}) },
       ],
-      series: [{ label: time ? "at" : "percentile", value: (u, x) => (x == null ? "–" : time ? seconds(x) : percentile(x)) }, ...lines],
-      legend: { live: true },
+      series: [{ label: across.label, value: (u, x) => (x == null ? "–" : across.text(x)) }, ...lines],
+      legend: { live: true, markers: { dash: (u, ix) => (chart.lines[ix - 1]?.dashed ? "dashed" : "solid") } },
     };
   }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use crate::cardinality::CardinalityReport;
+use crate::fail_if::of_run::RunThreshold;
 use crate::fit::{FitCounts, FitReport};
 use crate::ledger::{Counts, Ledger};
 use crate::measure::collector::{Excluded, Measured, Summaries, Totals};
@@ -39,6 +40,8 @@ pub struct RunIdentity {
     pub class_of_stream: Vec<Option<u32>>,
     /// Which shard of a run it is.
     pub shard: Option<Shard>,
+    /// What it is held against at its end.
+    pub thresholds: Vec<RunThreshold>,
 }
 
 /// What all threads knew at the end.
@@ -87,7 +90,7 @@ pub(crate) fn finished(identity: &RunIdentity, ended: &Ended) -> (RunReport, Led
             ended.totals.incomplete_seconds
         ));
     }
-    let report = RunReport {
+    let mut report = RunReport {
         finished: true,
         verdict: trust.verdict(),
         trust: trust.reasons,
@@ -114,6 +117,7 @@ pub(crate) fn finished(identity: &RunIdentity, ended: &Ended) -> (RunReport, Led
         notes,
         ..blank(identity, ended.t0_unix_ns, ended.scheduled)
     };
+    report.thresholds = identity.thresholds.iter().map(|threshold| threshold.judge(&report)).collect();
     (report, ledger)
 }
 
@@ -158,7 +162,8 @@ fn warm_up(measured: &Measured, scheduled: bool) -> Option<WarmUpReport> {
     Some(WarmUpReport { until_s, scheduled: messages, service: latencies.service, response: scheduled.then_some(latencies.response) })
 }
 
-fn blank(identity: &RunIdentity, t0_unix_ns: i64, scheduled: bool) -> RunReport {
+/// The report of a run of which nothing is known yet.
+pub(crate) fn blank(identity: &RunIdentity, t0_unix_ns: i64, scheduled: bool) -> RunReport {
     RunReport {
         schema_version: SCHEMA_VERSION,
         finished: false,
@@ -185,6 +190,7 @@ fn blank(identity: &RunIdentity, t0_unix_ns: i64, scheduled: bool) -> RunReport 
         fit: FitReport::default(),
         topics: Vec::new(),
         observed: None,
+        thresholds: Vec::new(),
         notes: identity.notes.clone(),
     }
 }

@@ -11,6 +11,8 @@ use dejaq_shared::units::{Ratio, UnitError, format_time_ns};
 
 use crate::clock_choice::ClockOption;
 use crate::copies::Copies;
+use crate::fail_if::FailIfError;
+use crate::fail_if::of_run::RunThreshold;
 use crate::fit::FitOptions;
 use crate::marks::MarkPolicy;
 use crate::pointed::Pointed;
@@ -57,6 +59,9 @@ pub enum ConfigError {
     /// A text of a small grammar that cannot be read.
     #[error("--{0}, {1}")]
     Pointed(&'static str, Pointed),
+    /// A threshold that is none, or of what the run will not measure.
+    #[error(transparent)]
+    FailIf(#[from] FailIfError),
     /// Two options that exclude each other.
     #[error("--{0} and --{1} contradict each other: {2}")]
     Contradiction(&'static str, &'static str, &'static str),
@@ -151,6 +156,8 @@ pub struct Options {
     pub allow_unknown_source: bool,
     /// What is looked at meanwhile.
     pub observe: ObserveOptions,
+    /// What the run is held against at its end.
+    pub thresholds: Vec<RunThreshold>,
     /// Properties of the client.
     pub properties: Vec<(String, String)>,
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// The counts of a stream, or of all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Counts {
     /// Records of the recording that were due in the run, anew in each pass of a loop.
     pub read: u64,

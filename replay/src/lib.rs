@@ -10,7 +10,7 @@
 //! `planner`, `ring` what is sent when · `fit` in whose terms · `pacer`, `ceiling`,
 //! `holds`, `inflight` sending it · `ledger`, `measure`, `warm_up`, `trust` what is known of it · `observers` who looks at the system under
 //! test meanwhile · `run`, `summary` saying so ·
-//! `fidelity` how like the recording it was · `compare` how it stands against another ·
+//! `fidelity` how like the recording it was · `compare` how it stands against another · `fail_if` what makes a command fail ·
 //! `engine` the threads.
 
 mod accounting;
@@ -28,6 +28,7 @@ mod digits;
 pub mod distinct;
 pub mod engine;
 pub mod expanding;
+pub mod fail_if;
 pub mod feed;
 pub mod fidelity;
 pub mod fit;

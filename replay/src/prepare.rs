@@ -184,6 +184,7 @@ pub fn prepare(
         notes,
         class_of_stream,
         shard: options.shard,
+        thresholds: options.thresholds.clone(),
     };
     let largest = recording.record_bytes_max.iter().copied().max().unwrap_or(0);
     let planner = PlannerOptions {

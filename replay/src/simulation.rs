@@ -411,4 +411,5 @@ fn end(recorder: &RefCell<Recorder>, pacer: PacerBooks, streams: usize, schedule
 
 mod saved;
 mod soak;
+mod stalls;
 pub(crate) mod tests;

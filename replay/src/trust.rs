@@ -11,6 +11,7 @@ use crate::measure::collector::Measured;
 
 /// Whose fault a reason is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
     /// dejaq itself, or the machine it runs on.
@@ -23,6 +24,7 @@ pub enum Cause {
 
 /// A reason not to believe a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Reason {
     /// A short stable name.
     pub reason: String,
@@ -34,6 +36,7 @@ pub struct Reason {
 
 /// The verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Verdict {
     /// No reason to doubt.
@@ -44,6 +47,7 @@ pub enum Verdict {
 
 /// What kept the run from its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum LimitedBy {
     /// The target pushed back.

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use dejaq_replay::compare::fail_if::{Crossed, FailIf};
+use dejaq_replay::compare::charts::Sides;
 use dejaq_replay::compare::load::{Loaded, load};
 use dejaq_replay::compare::result::Comparison;
 use dejaq_replay::compare::verdict::Verdict;
-use dejaq_replay::compare::{Options, compare, text};
+use dejaq_replay::compare::{Options, compare, page, text};
+use dejaq_replay::fail_if::of_comparison::{Crossed, RatioThreshold};
+use dejaq_replay::run::dir::write_whole;
 use dejaq_shared::outcome::Outcome;
 use dejaq_shared::units::parse_percent;
 
@@ -25,6 +27,7 @@ comparable; 2 usage.
 Examples:
   dejaq compare run1 run2
   dejaq compare base1,base2,base3 new1,new2,new3 --fail-if 'p99(response) > 1.1x' --markdown
+  dejaq compare run1 run2 --html comparison.html
   dejaq compare run1 run2 --json | jq .verdict")]
 pub(crate) struct Arguments {
     /// The run to compare with, or several: run1,run2,run3
@@ -54,6 +57,9 @@ pub(crate) struct Arguments {
     /// As Markdown, for a pull request
     #[arg(long)]
     markdown: bool,
+    /// Write a page too, with the intervals and both sides as pictures: one file that needs no network
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -61,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     if !(0.0..1.0).contains(&margin) {
         return Err(Usage::error("--margin is a percentage below 100%"));
     }
-    let thresholds = arguments.fail_if.iter().map(|e| FailIf::parse(e)).collect::<Result<Vec<_>, _>>().map_err(Usage::error)?;
+    let thresholds = arguments.fail_if.iter().map(|e| RatioThreshold::parse(e)).collect::<Result<Vec<_>, _>>().map_err(Usage::error)?;
     let loaded = load(&paths("BASE", &arguments.base)?, &paths("NEW", &arguments.new)?)?;
     let objections: Vec<&String> = loaded.invalid.iter().chain(&loaded.other_plan).collect();
     if !objections.is_empty() && !arguments.anyway {
@@ -69,7 +75,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         anyhow::bail!("these runs are not comparable (--anyway compares them all the same):{list}");
     }
     let doubtful = !loaded.invalid.is_empty();
-    let comparison = compared(loaded, Options { margin, seed: arguments.seed, ..Options::default() });
+    let comparison = compared(&loaded, Options { margin, seed: arguments.seed, ..Options::default() });
+    if let Some(file) = &arguments.html {
+        let Loaded { base, new, axis, closed_loop, .. } = &loaded;
+        let sides = Sides { runs: [base, new], axis: *axis, paired: comparison.paired, closed_loop: *closed_loop };
+        write_whole(file, page::html(&comparison, &sides).as_bytes())?;
+        talk(format_args!("the comparison is in {}", file.display()));
+    }
     if arguments.json {
         super::print_json(&comparison)?;
     } else if arguments.markdown {
@@ -85,18 +97,19 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     })
 }
 
-fn compared(loaded: Loaded, options: Options) -> Comparison {
+fn compared(loaded: &Loaded, options: Options) -> Comparison {
     let Loaded { base, new, axis, invalid, other_plan, differences, closed_loop } = loaded;
+    let (axis, closed_loop) = (*axis, *closed_loop);
     // Without a schedule the second of a message is the target's doing: there is nothing to pair.
     let paired = other_plan.is_empty() && !closed_loop;
     let mut comparison = compare(base, new, axis, &Options { paired, closed_loop, ..options });
-    comparison.notes.extend(invalid.into_iter().chain(other_plan).map(|why| format!("compared although {why}")));
-    comparison.notes.extend(differences);
+    comparison.notes.extend(invalid.iter().chain(other_plan).map(|why| format!("compared although {why}")));
+    comparison.notes.extend(differences.iter().cloned());
     comparison
 }
 
 /// Whether something makes the command fail that the verdict does not; each is said.
-fn crossed(comparison: &Comparison, thresholds: &[FailIf], fail_if_unsure: bool) -> anyhow::Result<bool> {
+fn crossed(comparison: &Comparison, thresholds: &[RatioThreshold], fail_if_unsure: bool) -> anyhow::Result<bool> {
     let mut fails = false;
     for threshold in thresholds {
         let found = threshold.judge(comparison).map_err(Usage::error)?;
@@ -105,7 +118,7 @@ fn crossed(comparison: &Comparison, thresholds: &[FailIf], fail_if_unsure: bool)
             Crossed::No => "not crossed",
             Crossed::CannotTell => "cannot tell: it lies within the interval, or there is none",
         };
-        talk(format_args!("--fail-if '{}': {words}", threshold.text()));
+        talk(format_args!("--fail-if '{threshold}': {words}"));
         fails |= found == Crossed::Yes || (fail_if_unsure && found == Crossed::CannotTell);
     }
     let unsure = comparison.measures.iter().filter(|m| m.primary && m.verdict == Verdict::CannotTell).count();

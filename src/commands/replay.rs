@@ -15,6 +15,7 @@ use crate::progress::{Progress, talk};
 use crate::stop;
 
 mod choices;
+mod live;
 mod making;
 mod metrics;
 mod observing;
@@ -22,6 +23,7 @@ mod ready;
 mod snapshot;
 
 use choices::Choices;
+use live::Live;
 use ready::{Ready, TIMEOUT, ready};
 
 #[derive(clap::Args)]
@@ -30,13 +32,14 @@ The time line is the recorded one unless --speed, --rate or --max say otherwise.
 the intended send time. The run directory holds report.html, run.json, latency.hlog and the counts per \
 second and per stream.
 
-Exit codes: 0 done, and to be trusted; 3 INVALID, or load not delivered, or messages lost; 1 failed; \
-2 usage.
+Exit codes: 0 done, and to be trusted; 4 a --fail-if was crossed; 3 INVALID (whatever was crossed), or load \
+not delivered, or messages lost; 1 failed; 2 usage.
 
 Examples:
   dejaq replay rec --to kafka://staging:9092 --run run1 --create-topics
   dejaq replay rec --to kafka://staging:9092 --run run2 --speed 4 --for 10m
-  dejaq replay rec --to kafka://staging:9092 --run run3 --rate 50k/s --map orders=orders-test")]
+  dejaq replay rec --to kafka://staging:9092 --run run3 --rate 50k/s --map orders=orders-test
+  dejaq replay rec --to kafka://staging:9092 --run run4 --fail-if 'p99(response) > 50ms'")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     choices: Choices,
@@ -80,6 +83,7 @@ pub(crate) fn run(arguments: &Arguments, command: Vec<String>) -> anyhow::Result
     let clock = Arc::new(SystemClock::new());
     let mut progress = Progress::new();
     let planned_ns = setup.planned_ns(feed.span());
+    let mut live = Live::new(planned_ns);
     let result = engine::run(setup, &dir, &mut sink, &mut completions, &mut feed, &clock, &stop, &mut |p| {
         if let Some(warning) = &p.warning {
             progress.note(format_args!("warning: {warning}"));
@@ -87,13 +91,19 @@ pub(crate) fn run(arguments: &Arguments, command: Vec<String>) -> anyhow::Result
         if let Some(page) = &page {
             page.update(p, planned_ns);
         }
-        progress.show(format_args!("{}", observing::line(p, planned_ns)));
+        match progress.draws() {
+            true => progress.view(live.share(p), live.lines(p)),
+            false => progress.show(format_args!("{}", live.line(p))),
+        }
     });
     progress.end();
     // What is not answered by now is counted as unknown; the client need not wait for it.
     sink.give_up();
     let report = result?;
     super::print(&summary(&report))?;
+    for threshold in &report.thresholds {
+        talk(format_args!("--fail-if {threshold}"));
+    }
     dejaq_replay::report::write(&arguments.run)?;
     talk(format_args!("the run is in {}: report.html shows it", arguments.run.display()));
     Ok(report.outcome())

@@ -12,8 +12,8 @@ use crate::progress::talk;
 Writes report.html into the run directory: one file that needs no network. replay has written it at \
 its end already. A run that was killed has a report too, of what it had saved.
 
-Exit codes: those of the run: 0 done, and to be trusted; 3 INVALID, unfinished, load not delivered or \
-messages lost; 1 there is nothing to report.
+Exit codes: those of the run: 0 done, and to be trusted; 4 a --fail-if was crossed; 3 INVALID, unfinished, \
+load not delivered or messages lost; 1 there is nothing to report.
 
 Examples:
   dejaq report run1

@@ -1,5 +1,7 @@
 //! `compare` and `fidelity` on runs against the cluster in this process.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use serde_json::{Value, json};
 
 use crate::dejaq::{Ended, dejaq};
@@ -44,6 +46,18 @@ fn a_run_is_the_same_as_itself_and_what_is_not_comparable_is_refused_with_the_re
     assert_eq!(measures[0]["ratio"], 1.0);
     assert!(itself.stderr.contains("--fail-if 'p50(response) > 1.2x': not crossed"), "{}", itself.stderr);
 
+    let page = scratch.path("comparison.html");
+    for _ in 0..2 {
+        let ended = compared(&[&a, &a, "--anyway", "--html", &scratch.arg("comparison.html")]);
+        assert!(ended.stdout.contains("NEW/BASE") && ended.stderr.contains("comparison.html"), "a page besides: {ended:?}");
+        let written = std::fs::read_to_string(&page).expect("a page");
+        let verdict = found["verdict"].as_str().expect("a verdict").to_uppercase();
+        assert!(written.contains(&format!("<h1>{verdict}</h1>")) && written.contains("id=\"chart-latency\""), "{written:.3000}");
+        assert_eq!(std::fs::metadata(&page).expect("there").permissions().mode() & 0o777, 0o600);
+    }
+    let nowhere = compared(&[&a, &a, "--anyway", "--html", &scratch.arg("none/page.html")]).expect(1);
+    assert!(nowhere.stderr.contains("none/page.html"), "{}", nowhere.stderr);
+
     let refused = compared(&[&a, &fast]).expect(1);
     for part in ["not comparable", "--anyway", "speed is \"1\"", "\"4\""] {
         assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
@@ -86,6 +100,9 @@ fn a_run_and_a_recording_are_held_against_what_was_replayed() {
     }
     let scores: Vec<f64> = found["parts"].as_array().expect("parts").iter().filter_map(|p| p["score"].as_f64()).collect();
     assert_eq!(found["score"].as_f64(), scores.iter().copied().reduce(f64::min), "{found:#}");
+
+    let shown = &dejaq(&["report", &run, "--json"]).json()["fidelity"];
+    assert_eq!((&shown["score"], &shown["parts"]), (&found["score"], &found["parts"]), "the report says the same");
 
     let refused = dejaq(&["fidelity", &run, &other]).expect(1);
     assert!(refused.stderr.contains("the run replayed recording"), "{}", refused.stderr);

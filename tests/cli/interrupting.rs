@@ -20,8 +20,13 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn start(scratch: &Scratch, to: &EmbeddedKafka, more: &[&str]) -> Self {
         let recording = scratch.recording("rec", &records(400, 1), Some("elsewhere"));
-        let (url, run) = (to.url(), scratch.arg("run"));
-        let args = [&["replay", &recording, "--to", &url, "--run", &run, "--mark", "off"], more].concat();
+        Self::of(&recording, scratch.arg("run"), to, more)
+    }
+
+    /// Replays a recording of one's own.
+    pub(crate) fn of(recording: &str, run: String, to: &EmbeddedKafka, more: &[&str]) -> Self {
+        let url = to.url();
+        let args = [&["replay", recording, "--to", &url, "--run", &run, "--mark", "off"], more].concat();
         let mut child = command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
         let stderr = BufReader::new(child.stderr.take().expect("piped")).lines();
         Self { child, stderr, said: String::new(), run }
@@ -43,6 +48,11 @@ impl Running {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().expect("kill").success());
         self
+    }
+
+    /// Whether it has not ended yet.
+    pub(crate) fn goes_on(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
     }
 
     /// Its exit code, its report, and the names in its run directory that say that something is unfinished.

@@ -27,6 +27,23 @@ fn one_that_stands_still_for_a_second_was_late() {
 }
 
 #[test]
+fn one_that_gets_a_quarter_of_its_time_was_late() {
+    let (scratch, target) = (Scratch::new(), kafka(&[("t", 1)]));
+    let mut running = Running::start(&scratch, &target, &["--loop", "--for", "3s"]);
+    running.says(" in flight ");
+    // As cpulimit does it: it runs for 20 ms, then stands still for 60 ms. Nothing is waited for.
+    while running.goes_on() {
+        running.signal("-STOP");
+        std::thread::sleep(Duration::from_millis(60));
+        running.signal("-CONT");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (code, report, _) = running.ends();
+    assert_eq!((code, &report["verdict"], &report["limited_by"]), (Some(3), &json!("INVALID"), &json!("generator")), "{report:#}");
+    assert!(reasons(&report).contains(&"late pacer"), "{report:#}");
+}
+
+#[test]
 fn one_whose_queue_holds_too_little_is_not_the_target_s_fault() {
     let (scratch, target) = (Scratch::new(), kafka(&[("t", 1)]));
     target.round_trip_ms(1, 100).expect("a broker");

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::background::Background;
 use crate::dejaq::dejaq;
 use crate::peer::{Peer, clusters, unique};
 
@@ -73,4 +74,48 @@ fn a_group_s_lag_is_what_it_has_not_committed_and_the_group_is_left_alone() {
     let groups = Peer::run(&["offsets", "--bootstrap", &staging]);
     let ours = groups["groups"].as_array().into_iter().flatten().filter(|g| g["group"].as_str().is_some_and(|g| g.starts_with("dejaq-")));
     assert_eq!(ours.count(), 0, "dejaq is no group: {groups:#}");
+}
+
+/// The group when it has come to rest with so many members.
+fn settled(bootstrap: &str, group: &str, members: usize) {
+    // Each look starts a program: they are seconds apart, and two minutes are enough for any rebalance.
+    let at_rest = |_: &usize| {
+        let seen = offsets(bootstrap, group);
+        seen["state"] == "Stable" && seen["members"].as_array().is_some_and(|m| m.len() == members)
+    };
+    assert!((0..120).any(|look| at_rest(&look)), "{group} never had {members} members: {}", offsets(bootstrap, group));
+}
+
+#[test]
+fn a_member_that_joins_while_the_run_goes_on_is_a_rebalance_on_its_time_axis() {
+    let staging = clusters().staging;
+    let scratch = tempfile::tempdir().expect("temporary directory");
+    let (topic, group) = (Peer::create_topic(&staging, "rebalanced", 2, ""), unique("billing"));
+    let consume = ["consume", "--bootstrap", &staging, "--topic", &topic, "--group", &group, "--count", "1000000000"];
+    let _first = Peer::start(&consume);
+    settled(&staging, &group, 1);
+
+    let (recording, run) = (recording(scratch.path(), &topic, 500), scratch.path().join("run"));
+    let (url, run) = (format!("kafka://{staging}"), run.to_str().expect("UTF-8").to_owned());
+    let mut running = Background::start(&["replay", &recording, "--to", &url, "--run", &run, "--lag", &group, "--loop"]);
+    // Progress is said every few seconds: by the second time the group has been looked at.
+    running.wait_for(" in flight ");
+    running.wait_for(" in flight ");
+    let _second = Peer::start(&consume);
+    settled(&staging, &group, 2);
+    running.wait_for(" in flight ");
+    running.wait_for(" in flight ");
+    let ended = running.interrupt();
+    assert!(matches!(ended.code, Some(0 | 3)), "{ended:?}");
+
+    let shown = dejaq(&["report", &run, "--json"]).json();
+    let lag = &shown["run"]["observed"]["lag"][0];
+    let rebalances = lag["rebalances"].as_array().expect("a list");
+    let joined = rebalances.iter().map(|r| r["joined"].as_u64().expect("a number")).sum::<u64>();
+    assert!(!rebalances.is_empty() && joined == 1, "one joined, and nobody before: {lag:#}");
+    assert!(rebalances.iter().all(|r| r["left"] == 0 && r["from_ns"].as_u64() < r["to_ns"].as_u64()), "it is over: {lag:#}");
+    let events = shown["events"].as_array().expect("events");
+    let marks: Vec<&Value> = events.iter().filter(|e| e["kind"] == "rebalance").collect();
+    assert_eq!(marks.len(), rebalances.len(), "{events:#?}");
+    assert!(marks[0]["label"].as_str().is_some_and(|label| label.starts_with(&format!("{group} rebalanced"))), "{marks:#?}");
 }

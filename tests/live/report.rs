@@ -1,4 +1,4 @@
-//! A run's report and its interval log, as others read them: a browser, and HdrHistogram's own Java library.
+//! A run's report, a comparison and the interval log, as others read them: a browser, and HdrHistogram's own Java library.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -57,24 +57,52 @@ fn opened(page: &Path, width: u32, theme: &str) -> (String, String) {
     (String::from_utf8_lossy(&output.stdout).into(), String::from_utf8_lossy(&output.stderr).into())
 }
 
+/// Opens a page as a phone and as a desk do, light and dark: it draws so many charts without a complaint. Gives each text form.
+fn drawn(page: &Path, charts: usize) -> [String; 4] {
+    [(400, "light"), (400, "dark"), (1280, "light"), (1280, "dark")].map(|(width, theme)| {
+        let (dom, said) = opened(page, width, theme);
+        assert!(dom.contains(&format!("data-drawn=\"{charts}\"")), "the script came to its end: {said}\n{dom:.2000}");
+        assert_eq!(dom.matches("<canvas").count(), charts, "{said}");
+        assert!(dom.contains(&format!("data-theme=\"{theme}\"")), "{dom:.2000}");
+        assert!(!said.contains("CONSOLE"), "the page complains: {said}");
+        dom
+    })
+}
+
 #[test]
 fn a_browser_draws_every_chart_at_any_width_in_both_themes_without_an_error() {
     let dir = tempfile::tempdir().expect("tmp");
     let run = demo(dir.path());
     let report = dejaq(&["report", &run, "--json"]).json();
-    let charts = report["charts"].as_array().expect("charts");
-    assert!(charts.len() >= 4, "{report:#}");
-    for (width, theme) in [(400, "light"), (400, "dark"), (1280, "light"), (1280, "dark")] {
-        let (dom, said) = opened(&Path::new(&run).join("report.html"), width, theme);
-        assert!(dom.contains(&format!("data-drawn=\"{}\"", charts.len())), "the script came to its end: {said}\n{dom:.2000}");
-        assert_eq!(dom.matches("<canvas").count(), charts.len(), "{said}");
-        assert!(dom.contains(&format!("data-theme=\"{theme}\"")), "{dom:.2000}");
-        assert!(!said.contains("CONSOLE"), "the page complains: {said}");
+    let [charts, of_fidelity] = [&report["charts"], &report["fidelity"]["charts"]].map(|charts| charts.as_array().expect("charts").len());
+    assert!(charts >= 4 && of_fidelity == 3, "{report:#}");
+    for dom in drawn(&Path::new(&run).join("report.html"), charts + of_fidelity) {
         let verdict = report["run"]["verdict"].as_str().expect("a verdict");
         assert!(dom.contains(&format!("<h1>{verdict}</h1>")), "{dom:.2000}");
         for number in report["numbers"].as_array().expect("numbers") {
             let value = number["value"].as_str().expect("text");
             assert!(dom.contains(&format!("<strong>{}</strong>", value.replace('>', "&gt;"))), "{value} is not shown");
         }
+        let score = format!("{:.4}", report["fidelity"]["score"].as_f64().expect("a score"));
+        assert!(dom.contains(&format!("Fidelity {score}")), "{score} is not shown");
+    }
+}
+
+#[test]
+fn a_browser_draws_a_comparison_at_any_width_in_both_themes_without_an_error() {
+    let dir = tempfile::tempdir().expect("tmp");
+    let [base, new] = ["base", "new"].map(|side| demo(&dir.path().join(side)));
+    let page = dir.path().join("comparison.html");
+    let ended = dejaq(&["compare", &base, &new, "--anyway", "--json", "--html", page.to_str().expect("UTF-8")]);
+    assert!(matches!(ended.code, Some(0 | 3 | 4)), "{ended:?}");
+    let found = ended.json();
+    let tested = found["measures"].as_array().expect("measures").iter().filter(|m| m["tested"] == true).count();
+    let written = std::fs::read_to_string(&page).expect("a page");
+    let charts = written.matches("<figure class=\"chart\"").count();
+    assert!(charts >= 3 && tested > 0, "{found:#}");
+    for dom in drawn(&page, charts) {
+        let verdict = found["verdict"].as_str().expect("a verdict").to_uppercase();
+        assert!(dom.contains(&format!("<h1>{verdict}</h1>")), "{dom:.2000}");
+        assert_eq!(dom.matches("class=\"whisker\"").count(), tested, "an interval each");
     }
 }

@@ -27,7 +27,15 @@ pub struct Bins(Vec<(u16, u32)>);
 impl Bins {
     /// Adds `count` latencies of `ns`.
     pub fn add(&mut self, ns: u64, count: u64) {
-        let (bin, count) = (bin_of(ns), u32::try_from(count).unwrap_or(u32::MAX));
+        self.add_to(bin_of(ns), u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
+    /// Adds all that is in others.
+    pub fn merge(&mut self, others: &Self) {
+        others.0.iter().for_each(|(bin, count)| self.add_to(*bin, *count));
+    }
+
+    fn add_to(&mut self, bin: u16, count: u32) {
         match self.0.binary_search_by_key(&bin, |(bin, _)| *bin) {
             Ok(at) => self.0[at].1 = self.0[at].1.saturating_add(count),
             Err(at) => self.0.insert(at, (bin, count)),
@@ -59,66 +67,111 @@ impl Bins {
     }
 }
 
-/// The counts of many units of time, so that any mixture of them has its quantile after a few sums.
+/// Some of the latencies of a cell.
+#[derive(Debug, Clone, Copy, Default)]
+struct Entry {
+    bin: u16,
+    count: u32,
+    cell: u32,
+}
+
+/// The counts of many cells (the units of all runs of a side), so that any mixture of them has its quantiles after a few sums.
+///
+/// All entries are in order of latency. Before each stretch of them stands how many latencies every cell has up to there: a rank is
+/// sought among the stretches first, then within one.
 #[derive(Debug, Clone)]
 pub(crate) struct Mixture {
-    units: usize,
-    first: u16,
-    /// For each step from `first` on, for each unit: how many latencies lie in it or below.
-    below: Vec<u32>,
+    cells: usize,
+    entries: Vec<Entry>,
+    /// For each stretch, for each cell: how many latencies lie before it.
+    before: Vec<u32>,
+    /// For each stretch: how many lie before it, each cell taken once.
+    plain: Vec<u64>,
 }
 
 impl Mixture {
-    pub(crate) fn new(of_units: &[&Bins]) -> Self {
-        let bounds = of_units.iter().filter_map(|bins| Some((bins.0.first()?.0, bins.0.last()?.0)));
-        let Some((first, last)) = bounds.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else {
-            return Self { units: of_units.len(), first: 0, below: Vec::new() };
-        };
-        let units = of_units.len();
-        let mut below = vec![0; units * (usize::from(last - first) + 1)];
-        for (unit, bins) in of_units.iter().enumerate() {
-            let mut entries = bins.0.iter().peekable();
-            let mut seen = 0u32;
-            for (row, bin) in below.chunks_exact_mut(units).zip(first..) {
-                if let Some((_, count)) = entries.next_if(|(at, _)| *at == bin) {
-                    seen = seen.saturating_add(*count);
-                }
-                row[unit] = seen;
+    pub(crate) fn new(of_cells: &[&Bins]) -> Self {
+        let entries = in_order(of_cells);
+        let cells = of_cells.len();
+        let mut so_far = vec![0u32; cells];
+        let (mut before, mut plain, mut all) = (Vec::new(), Vec::new(), 0);
+        for stretch in entries.chunks(Self::stretch(cells)) {
+            before.extend_from_slice(&so_far);
+            plain.push(all);
+            for Entry { count, cell, .. } in stretch {
+                let of_cell = &mut so_far[*cell as usize];
+                *of_cell = of_cell.saturating_add(*count);
+                all += u64::from(*count);
             }
         }
-        Self { units, first, below }
+        Self { cells, entries, before, plain }
     }
 
-    /// How many lie in the step or below, each unit taken as often as its weight says.
-    fn at_most(&self, bin: u16, weights: &[u32]) -> u64 {
-        let steps = self.below.len() / self.units.max(1);
-        let Some(row) = bin.checked_sub(self.first).filter(|_| steps > 0).map(|row| usize::from(row).min(steps - 1)) else { return 0 };
-        let row = &self.below[row * self.units..][..self.units];
-        row.iter().zip(weights).map(|(count, weight)| u64::from(*count) * u64::from(*weight)).sum()
+    /// How many entries are a stretch: as many as there are cells, so that going through one takes as long as adding up cells.
+    fn stretch(cells: usize) -> usize {
+        cells.max(16)
     }
 
-    /// How many there are, each unit taken as often as its weight says.
-    pub(crate) fn count(&self, weights: &[u32]) -> u64 {
-        self.at_most(self.last(), weights)
-    }
-
-    fn last(&self) -> u16 {
-        let steps = self.below.len() / self.units.max(1);
-        self.first.saturating_add(u16::try_from(steps).unwrap_or(u16::MAX)).saturating_sub(1)
+    /// The latency of a rank (from 1) when each cell is taken as often as its weight says; infinity beyond the last. `near` is
+    /// the rank at which it would be were each taken once: the search begins there.
+    pub(crate) fn at_rank(&self, weights: &[u32], rank: u64, near: u64) -> f64 {
+        let stretches = self.plain.len();
+        let before = |at: usize| -> u64 {
+            let of_cells = &self.before[at * self.cells..][..self.cells];
+            of_cells.iter().zip(weights).map(|(count, weight)| u64::from(*count) * u64::from(*weight)).sum()
+        };
+        // Steps that double, until the rank is between two stretches; then halves.
+        let mut low = self.plain.partition_point(|before| *before < near).saturating_sub(1);
+        let (mut high, mut step, mut seen) = (stretches, 1, 0);
+        while low > 0 {
+            seen = before(low);
+            if seen < rank {
+                break;
+            }
+            (high, low, seen) = (low, low.saturating_sub(step), 0);
+            step *= 2;
+        }
+        step = 1;
+        while low + 1 < high {
+            let next = if high == stretches { (low + step).min(high - 1) } else { usize::midpoint(low, high) };
+            let found = before(next);
+            if found < rank {
+                (low, seen) = (next, found);
+            } else {
+                high = next;
+            }
+            step *= 2;
+        }
+        let found = self.entries.iter().skip(low * Self::stretch(self.cells)).find(|entry| {
+            seen += u64::from(entry.count) * u64::from(weights[entry.cell as usize]);
+            seen >= rank
+        });
+        found.map_or(f64::INFINITY, |entry| value_of(entry.bin))
     }
 }
 
-/// The latency of a rank (from 1) in a mixture of several runs, each with how often it is taken; infinity beyond the last.
-pub(crate) fn at_rank(mixtures: &[(&Mixture, u32)], weights: &[u32], rank: u64) -> f64 {
-    let taken = || mixtures.iter().filter(|(mixture, times)| *times > 0 && !mixture.below.is_empty());
-    let at_most = |bin| taken().map(|(mixture, times)| mixture.at_most(bin, weights) * u64::from(*times)).sum::<u64>();
-    let bounds = taken().map(|(m, _)| m.first).min().zip(taken().map(|(m, _)| m.last()).max());
-    let Some((mut low, mut high)) = bounds.filter(|(_, last)| at_most(*last) >= rank) else { return f64::INFINITY };
-    while low < high {
-        let middle = u16::midpoint(low, high);
-        if at_most(middle) >= rank { high = middle } else { low = middle + 1 }
+/// All entries by step, in one pass for counting them and one for placing them: there are few steps and many entries.
+fn in_order(of_cells: &[&Bins]) -> Vec<Entry> {
+    let mut places: Vec<usize> = Vec::new();
+    for (bin, _) in of_cells.iter().flat_map(|bins| &bins.0) {
+        let next = usize::from(*bin) + 1;
+        if next >= places.len() {
+            places.resize(next + 1, 0);
+        }
+        places[next] += 1;
     }
-    value_of(low)
+    for bin in 1..places.len() {
+        places[bin] += places[bin - 1];
+    }
+    let mut entries = vec![Entry::default(); places.last().copied().unwrap_or(0)];
+    for (bins, cell) in of_cells.iter().zip(0..) {
+        for (bin, count) in &bins.0 {
+            let place = &mut places[usize::from(*bin)];
+            entries[*place] = Entry { bin: *bin, count: *count, cell };
+            *place += 1;
+        }
+    }
+    entries
 }
 
 #[cfg(test)]
@@ -136,27 +189,18 @@ mod tests {
 
         #[test]
         fn a_mixture_has_the_quantiles_of_its_values(
-            units in prop::collection::vec((prop::collection::vec(0u64..5_000_000, 0..20), 0u32..4), 1..8),
-            other in prop::collection::vec(0u64..5_000_000, 0..20),
-            times in 0u32..3,
-            rank in 1u64..100,
+            cells in prop::collection::vec((prop::collection::vec(0u64..5_000_000, 0..60), 0u32..4), 1..20),
+            rank in 1u64..2_000,
+            near in 1u64..2_000,
         ) {
             let fill = |values: &[u64]| { let mut bins = Bins::default(); values.iter().for_each(|v| bins.add(*v, 1)); bins };
-            let bins: Vec<Bins> = units.iter().map(|(values, _)| fill(values)).collect();
-            let weights: Vec<u32> = units.iter().map(|(_, weight)| *weight).collect();
-            let first = Mixture::new(&bins.iter().collect::<Vec<_>>());
-            let others: Vec<Bins> = bins.iter().map(|_| fill(&other)).collect();
-            let second = Mixture::new(&others.iter().collect::<Vec<_>>());
-            let mut all: Vec<u64> = Vec::new();
-            for (values, weight) in &units {
-                for _ in 0..*weight {
-                    all.extend(values);
-                    for _ in 0..times { all.extend(&other); }
-                }
-            }
+            let bins: Vec<Bins> = cells.iter().map(|(values, _)| fill(values)).collect();
+            let weights: Vec<u32> = cells.iter().map(|(_, weight)| *weight).collect();
+            let mixture = Mixture::new(&bins.iter().collect::<Vec<_>>());
+            let mut all: Vec<u64> = cells.iter().flat_map(|(values, weight)| (0..*weight).flat_map(move |_| values)).copied().collect();
             all.sort_unstable();
             let expected = all.get(usize::try_from(rank).expect("small") - 1).map_or(f64::INFINITY, |v| value_of(bin_of(*v)));
-            prop_assert_eq!(at_rank(&[(&first, 1), (&second, times)], &weights, rank), expected);
+            prop_assert_eq!(mixture.at_rank(&weights, rank, near), expected, "wherever the search begins");
         }
     }
 }

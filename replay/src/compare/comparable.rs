@@ -35,8 +35,18 @@ const PLAN: [&str; 18] = [
 ];
 
 /// The options that need not be the same and are not worth a note.
-const INDIFFERENT: [&str; 9] =
-    ["start-at-ns", "origin-ns", "scratch", "measure-topics", "create-topics", "map", "allow-unknown-source", "watch", "metrics"];
+const INDIFFERENT: [&str; 10] = [
+    "start-at-ns",
+    "origin-ns",
+    "scratch",
+    "measure-topics",
+    "create-topics",
+    "map",
+    "allow-unknown-source",
+    "watch",
+    "metrics",
+    "fail-if",
+];
 
 /// What is known of a run, but for its latencies.
 #[derive(Debug, Clone)]

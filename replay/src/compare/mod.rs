@@ -9,12 +9,14 @@
 pub mod bins;
 pub(crate) mod blocks;
 mod bootstrap;
+pub mod charts;
 pub mod comparable;
-pub mod fail_if;
 mod interval;
 pub mod load;
 mod measure;
 pub mod observed;
+pub mod page;
+mod picture;
 pub mod result;
 mod side;
 pub mod text;
@@ -54,7 +56,7 @@ impl Default for Options {
 
 /// Compares two sides, whose runs have the units of `axis`.
 #[must_use]
-pub fn compare(base: Vec<Observed>, new: Vec<Observed>, axis: Axis, options: &Options) -> Comparison {
+pub fn compare(base: &[Observed], new: &[Observed], axis: Axis, options: &Options) -> Comparison {
     let (base, new) = (Side::new(base), Side::new(new));
     let scheme = Scheme { paired: options.paired, replicates: options.replicates, seed: options.seed };
     let Bootstrapped { measures: replicates, block_units, between_runs } = bootstrap(&base, &new, scheme);
@@ -71,7 +73,7 @@ pub fn compare(base: Vec<Observed>, new: Vec<Observed>, axis: Axis, options: &Op
         measures.push(measured(definition, replicates, interval, (&base, &new), options));
     }
     measures.extend((0..SHOWN.len()).map(|ix| shown(ix, &base, &new)));
-    let names = |side: &Side| side.runs().iter().map(|run| run.name.clone()).collect();
+    let names = |side: &Side<'_>| side.runs().iter().map(|run| run.name.clone()).collect();
     Comparison {
         schema_version: result::SCHEMA_VERSION,
         verdict: of_all(&measures.iter().filter(|m| m.primary).map(|m| m.verdict)),
@@ -92,7 +94,7 @@ pub fn compare(base: Vec<Observed>, new: Vec<Observed>, axis: Axis, options: &Op
 }
 
 /// Why a measure cannot be tested, if so.
-fn untestable(definition: &Definition, base: &Side, new: &Side, options: &Options) -> Option<String> {
+fn untestable(definition: &Definition, base: &Side<'_>, new: &Side<'_>, options: &Options) -> Option<String> {
     if options.closed_loop && matches!(definition.quantity, Quantity::Response(_)) {
         return Some("no schedule with --max, so no response".to_owned());
     }
@@ -106,7 +108,7 @@ fn measured(
     definition: &Definition,
     replicates: &Replicates,
     interval: Option<Interval>,
-    sides: (&Side, &Side),
+    sides: (&Side<'_>, &Side<'_>),
     options: &Options,
 ) -> Measure {
     let (base, new) = sides;
@@ -141,9 +143,9 @@ fn measured(
 }
 
 /// A number that is shown and never tested: the mean over each side's runs, of a maximum the largest.
-fn shown(ix: usize, base: &Side, new: &Side) -> Measure {
+fn shown(ix: usize, base: &Side<'_>, new: &Side<'_>) -> Measure {
     let (name, quantile, unit) = SHOWN[ix];
-    let of = |side: &Side| -> Option<f64> {
+    let of = |side: &Side<'_>| -> Option<f64> {
         let values: Vec<f64> = side.runs().iter().map(|run| run.shown[ix]).collect::<Option<_>>()?;
         if quantile == Some(1.0) { values.into_iter().reduce(f64::max) } else { Some(values.iter().sum::<f64>() / values.len() as f64) }
     };

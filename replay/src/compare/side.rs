@@ -1,122 +1,147 @@
 //! One side of a comparison: its runs, and what any resampling of them and of their units measures.
 
-use super::bins::{Mixture, at_rank};
+use super::bins::{Bins, Mixture};
 use super::measure::Quantity;
 use super::observed::{Observed, Unit};
 use crate::measure::latency::{Latency, LatencySummary};
 
 /// The runs of one side, made ready for resampling.
-pub(crate) struct Side {
-    runs: Vec<Observed>,
-    response: Vec<Mixture>,
-    service: Vec<Mixture>,
+pub(crate) struct Side<'a> {
+    runs: &'a [Observed],
+    /// The units of all runs, run by run.
+    cells: Vec<Cell>,
+    response: Mixture,
+    service: Mixture,
+    published: Published,
+    all: Taken,
 }
 
-/// Which units and runs are taken, and how often.
+/// What is counted of a unit of a run.
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    scheduled: u64,
+    answered: u64,
+    confirmed: u64,
+    served: u64,
+    active_s: f64,
+}
+
+/// The values of a side that are published.
+struct Published {
+    response: LatencySummary,
+    service: LatencySummary,
+}
+
+/// Which units of which runs are taken, and what they have together.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Taken {
-    /// By unit.
-    pub(crate) units: Vec<u32>,
-    /// By run.
-    pub(crate) runs: Vec<u32>,
+    /// How often each cell is.
+    weights: Vec<u32>,
+    scheduled: u64,
+    answered: u64,
+    confirmed: u64,
+    /// Latencies of service.
+    served: u64,
+    active_s: f64,
 }
 
-impl Side {
-    pub(crate) fn new(runs: Vec<Observed>) -> Self {
-        let mixtures = |of: fn(&Unit) -> &super::bins::Bins| -> Vec<Mixture> {
-            runs.iter().map(|run| Mixture::new(&run.units.iter().map(of).collect::<Vec<_>>())).collect()
+impl<'a> Side<'a> {
+    pub(crate) fn new(runs: &'a [Observed]) -> Self {
+        let units = || runs.iter().flat_map(|run| &run.units);
+        let mixture = |of: fn(&Unit) -> &Bins| Mixture::new(&units().map(of).collect::<Vec<_>>());
+        let cell = |unit: &Unit| Cell {
+            scheduled: unit.scheduled,
+            answered: unit.answered,
+            confirmed: unit.confirmed,
+            served: unit.service.count(),
+            active_s: unit.active_s,
         };
-        Self { response: mixtures(|u| &u.response), service: mixtures(|u| &u.service), runs }
+        let merged = |of: fn(&Observed) -> &Latency<u64>| {
+            let mut merged = Latency::<u64>::default();
+            runs.iter().for_each(|run| merged.merge(of(run)));
+            merged
+        };
+        let scheduled: u64 = runs.iter().map(Observed::scheduled).sum();
+        let response = merged(|run| &run.response);
+        let published = Published {
+            response: response.summary(scheduled.saturating_sub(response.count())),
+            service: merged(|run| &run.service).summary(0),
+        };
+        let mut side = Self {
+            runs,
+            cells: units().map(cell).collect(),
+            response: mixture(|u| &u.response),
+            service: mixture(|u| &u.service),
+            published,
+            all: Taken::default(),
+        };
+        let mut all = Taken::default();
+        side.take(&vec![1; side.units()], &vec![1; runs.len()], &mut all);
+        side.all = all;
+        side
     }
 
     pub(crate) fn runs(&self) -> &[Observed] {
-        &self.runs
+        self.runs
     }
 
     pub(crate) fn units(&self) -> usize {
         self.runs.first().map_or(0, |run| run.units.len())
     }
 
-    /// Each run and unit once.
-    pub(crate) fn all(&self) -> Taken {
-        Taken { units: vec![1; self.units()], runs: vec![1; self.runs.len()] }
-    }
-
-    /// One run alone.
-    pub(crate) fn only(&self, run: usize) -> Taken {
-        let mut taken = Taken { runs: vec![0; self.runs.len()], ..self.all() };
-        taken.runs[run] = 1;
-        taken
+    /// Takes each unit, and each run, so many times.
+    pub(crate) fn take(&self, units: &[u32], runs: &[u32], taken: &mut Taken) {
+        let mut weights = std::mem::take(&mut taken.weights);
+        weights.clear();
+        runs.iter().for_each(|times| weights.extend(units.iter().map(|weight| weight * times)));
+        *taken = Taken { weights, ..Taken::default() };
+        for (cell, weight) in self.cells.iter().zip(&taken.weights).filter(|(_, weight)| **weight > 0) {
+            let times = u64::from(*weight);
+            taken.scheduled += cell.scheduled * times;
+            taken.answered += cell.answered * times;
+            taken.confirmed += cell.confirmed * times;
+            taken.served += cell.served * times;
+            taken.active_s += cell.active_s * f64::from(*weight);
+        }
     }
 
     /// The value of a quantity in a resampling; infinity for a percentile among the unanswered, no number where there is nothing.
     pub(crate) fn value(&self, quantity: Quantity, taken: &Taken) -> f64 {
+        let percentile = |mixture: &Mixture, of: fn(&Taken) -> u64, thousandths: u64| {
+            let rank = |taken| (of(taken) * thousandths).div_ceil(1_000);
+            if of(taken) == 0 { f64::NAN } else { mixture.at_rank(&taken.weights, rank(taken), rank(&self.all)) }
+        };
         match quantity {
-            Quantity::Response(thousandths) => self.percentile(&self.response, self.sum(taken, |u| u.scheduled), thousandths, taken),
-            Quantity::Service(thousandths) => {
-                let of_run = self.service.iter().zip(&taken.runs);
-                let count = of_run.map(|(mixture, times)| mixture.count(&taken.units) * u64::from(*times)).sum();
-                self.percentile(&self.service, count, thousandths, taken)
-            }
-            Quantity::AchievedRate => {
-                let active: f64 = self.weighted(taken).map(|(unit, weight)| unit.active_s * weight as f64).sum();
-                self.sum(taken, |u| u.confirmed) as f64 / active
-            }
-            Quantity::UnansweredShare => {
-                let scheduled = self.sum(taken, |u| u.scheduled);
-                (scheduled.saturating_sub(self.sum(taken, |u| u.answered))) as f64 / scheduled as f64
-            }
+            Quantity::Response(thousandths) => percentile(&self.response, |t| t.scheduled, thousandths),
+            Quantity::Service(thousandths) => percentile(&self.service, |t| t.served, thousandths),
+            Quantity::AchievedRate => taken.confirmed as f64 / taken.active_s,
+            Quantity::UnansweredShare => taken.scheduled.saturating_sub(taken.answered) as f64 / taken.scheduled as f64,
         }
     }
 
     /// The value that is published: of percentiles with the three digits of the histograms.
     pub(crate) fn published(&self, quantity: Quantity) -> f64 {
-        let percentile = |of: fn(&Observed) -> &Latency<u64>, denominator: Option<u64>, thousandths| {
-            let mut merged = Latency::<u64>::default();
-            self.runs.iter().for_each(|run| merged.merge(of(run)));
-            let count = merged.count();
-            let LatencySummary { p50_ns, p90_ns, p99_ns, p999_ns, .. } = merged.summary(denominator.unwrap_or(count).saturating_sub(count));
+        let percentile = |of: &LatencySummary, thousandths| {
             let found = match thousandths {
-                500 => p50_ns,
-                900 => p90_ns,
-                990 => p99_ns,
-                _ => p999_ns,
+                500 => of.p50_ns,
+                900 => of.p90_ns,
+                990 => of.p99_ns,
+                _ => of.p999_ns,
             };
-            if count == 0 && denominator.unwrap_or(0) == 0 { f64::NAN } else { found.map_or(f64::INFINITY, |ns| ns as f64) }
+            if of.count + of.unanswered == 0 { f64::NAN } else { found.map_or(f64::INFINITY, |ns| ns as f64) }
         };
         match quantity {
-            Quantity::Response(thousandths) => {
-                percentile(|run| &run.response, Some(self.runs.iter().map(Observed::scheduled).sum()), thousandths)
-            }
-            Quantity::Service(thousandths) => percentile(|run| &run.service, None, thousandths),
-            Quantity::AchievedRate | Quantity::UnansweredShare => self.value(quantity, &self.all()),
+            Quantity::Response(thousandths) => percentile(&self.published.response, thousandths),
+            Quantity::Service(thousandths) => percentile(&self.published.service, thousandths),
+            Quantity::AchievedRate | Quantity::UnansweredShare => self.value(quantity, &self.all),
         }
     }
 
     /// How many values a percentile is taken of.
     pub(crate) fn values(&self, quantity: Quantity) -> u64 {
         match quantity {
-            Quantity::Service(_) => self.runs.iter().map(|run| run.service.count()).sum(),
-            _ => self.runs.iter().map(Observed::scheduled).sum(),
+            Quantity::Service(_) => self.published.service.count,
+            _ => self.all.scheduled,
         }
-    }
-
-    fn percentile(&self, mixtures: &[Mixture], count: u64, thousandths: u64, taken: &Taken) -> f64 {
-        if count == 0 {
-            return f64::NAN;
-        }
-        let times: Vec<(&Mixture, u32)> = mixtures.iter().zip(taken.runs.iter().copied()).collect();
-        at_rank(&times, &taken.units, (count * thousandths).div_ceil(1_000))
-    }
-
-    fn weighted<'a>(&'a self, taken: &'a Taken) -> impl Iterator<Item = (&'a Unit, u64)> {
-        let of_run = |(run, times): (&'a Observed, &'a u32)| {
-            run.units.iter().zip(&taken.units).map(move |(unit, weight)| (unit, u64::from(*weight) * u64::from(*times)))
-        };
-        self.runs.iter().zip(&taken.runs).filter(|(_, times)| **times > 0).flat_map(of_run)
-    }
-
-    fn sum(&self, taken: &Taken, of: impl Fn(&Unit) -> u64) -> u64 {
-        self.weighted(taken).map(|(unit, weight)| of(unit) * weight).sum()
     }
 }

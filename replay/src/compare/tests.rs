@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::compare::blocks::Draws;
-use crate::compare::fail_if::{Crossed, FailIf};
 use crate::compare::observed::Unit;
+use crate::fail_if::of_comparison::{Crossed, RatioThreshold};
 
 /// What a simulated run is made of.
 #[derive(Clone, Copy)]
@@ -53,20 +53,21 @@ impl World {
                 let seconds = 0.002 * whole * drift * burst as f64 * libm::exp(slowness + 0.4 * normal(&mut draws));
                 let ns = Duration::from_secs_f64(seconds).subsec_nanos().into();
                 (unit.answered, unit.confirmed) = (unit.answered + 1, unit.confirmed + 1);
-                for (bins, total) in [(&mut unit.response, &mut run.response), (&mut unit.service, &mut run.service)] {
-                    bins.add(ns, 1);
-                    total.record(ns);
-                }
+                unit.response.add(ns, 1);
+                run.response.record(ns);
             }
+            // Nothing is sent late.
+            unit.service = unit.response.clone();
         }
+        run.service = run.response.clone();
         run
     }
 
     /// Compares `runs` runs a side; NEW is `slower` times as slow.
     fn compared(self, seed: u64, runs: u64, slower: f64) -> Comparison {
-        let side = |from: u64, slower| (0..runs).map(|run| self.run(seed * 1_000 + from + run, slower)).collect();
+        let side = |from: u64, slower| -> Vec<Observed> { (0..runs).map(|run| self.run(seed * 1_000 + from + run, slower)).collect() };
         let options = Options { replicates: 120, seed, ..Options::default() };
-        compare(side(0, 1.0), side(500, slower), Axis { from_s: 0, unit_s: 1, units: self.seconds }, &options)
+        compare(&side(0, 1.0), &side(500, slower), Axis { from_s: 0, unit_s: 1, units: self.seconds }, &options)
     }
 
     /// Of 100 comparisons, how many say so.
@@ -116,7 +117,7 @@ fn the_same_run_twice_is_the_same_and_the_seed_decides_all() {
     let world = World { seconds: 60, rate: 200, ..QUIET };
     let compare_them = |seed| {
         let options = Options { replicates: 200, seed, ..Options::default() };
-        compare(vec![world.run(1, 1.0)], vec![world.run(1, 1.0)], Axis { from_s: 0, unit_s: 1, units: 60 }, &options)
+        compare(&[world.run(1, 1.0)], &[world.run(1, 1.0)], Axis { from_s: 0, unit_s: 1, units: 60 }, &options)
     };
     let found = compare_them(0);
     assert_eq!(found.verdict, Verdict::Same);
@@ -131,16 +132,20 @@ fn the_unanswered_rank_as_infinity_and_are_worse_than_none() {
     let lossy = World { unanswered: 20_000, ..world };
     let options = Options { replicates: 300, ..Options::default() };
     let axis = Axis { from_s: 0, unit_s: 1, units: 60 };
-    let found = compare(vec![world.run(1, 1.0)], vec![lossy.run(2, 1.0)], axis, &options);
+    let found = compare(&[world.run(1, 1.0)], &[lossy.run(2, 1.0)], axis, &options);
     assert_eq!(found.verdict, Verdict::Worse);
     let measure = |title: &str| found.measures.iter().find(|m| m.title() == title).expect("known").clone();
     let p99 = measure("p99(response)");
     assert_eq!((p99.new, p99.interval().map(|(low, _)| low), p99.verdict), (None, Some(f64::INFINITY), Verdict::Worse));
     assert_eq!(measure("unanswered_share").verdict, Verdict::Worse);
-    assert_eq!(FailIf::parse("p99(response) > 5x").expect("good").judge(&found), Ok(Crossed::Yes));
-    assert_eq!(FailIf::parse("achieved_rate < 0.5x").expect("good").judge(&found), Ok(Crossed::No));
-    assert_eq!(FailIf::parse("max(response) > 1x").expect("good").judge(&found), Ok(Crossed::CannotTell), "a maximum is never tested");
-    assert!(FailIf::parse("p75(response) > 1x").expect("good").judge(&found).is_err());
+    assert_eq!(RatioThreshold::parse("p99(response) > 5x").expect("good").judge(&found), Ok(Crossed::Yes));
+    assert_eq!(RatioThreshold::parse("achieved_rate < 0.5x").expect("good").judge(&found), Ok(Crossed::No));
+    assert_eq!(
+        RatioThreshold::parse("max(response) > 1x").expect("good").judge(&found),
+        Ok(Crossed::CannotTell),
+        "a maximum is never tested"
+    );
+    assert!(RatioThreshold::parse("p75(response) > 1x").expect("good").judge(&found).is_err());
 }
 
 #[test]

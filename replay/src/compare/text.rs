@@ -85,7 +85,7 @@ pub fn cells(measure: &Measure) -> [String; 6] {
 }
 
 /// What one must know to read the numbers.
-fn lines(comparison: &Comparison) -> Vec<String> {
+pub(crate) fn lines(comparison: &Comparison) -> Vec<String> {
     let Comparison { unit_s, units, block_s, seed, replicates, margin, .. } = comparison;
     let variation = if comparison.within_run_only {
         "within-run variation only: give several runs a side to know what varies from run to run".to_owned()

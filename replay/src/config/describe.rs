@@ -66,6 +66,7 @@ impl Options {
             ("lag", json!(self.observe.lag)),
             ("watch", json!(self.observe.watch.iter().map(ToString::to_string).collect::<Vec<_>>())),
             ("metrics", json!(self.observe.metrics)),
+            ("fail-if", json!(self.thresholds.iter().map(ToString::to_string).collect::<Vec<_>>())),
             ("properties", json!(properties)),
         ];
         pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()

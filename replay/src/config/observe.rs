@@ -8,7 +8,7 @@ use crate::measure::watch::spec::WatchSpec;
 use crate::schedule::Pace;
 
 /// The most probes, groups and sources each.
-const EACH_MAX: usize = 32;
+pub(super) const EACH_MAX: usize = 32;
 
 /// What is looked at during a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +24,11 @@ pub struct ObserveOptions {
 }
 
 impl ObserveOptions {
+    /// Whether a probe matches outputs with what was sent.
+    pub(super) fn end_to_end(&self) -> bool {
+        self.probes.iter().any(|probe| matches!(probe.kind, ProbeKind::EndToEnd(_)))
+    }
+
     /// Reads them.
     ///
     /// # Errors

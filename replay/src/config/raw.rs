@@ -105,6 +105,8 @@ pub struct RawOptions {
     pub watch: Vec<String>,
     /// `--metrics ADDR`: where the run's own figures can be had.
     pub metrics: Option<String>,
+    /// `--fail-if EXPR`, repeated: thresholds that make the run end with 4.
+    pub fail_if: Vec<String>,
     /// `-X key=value`, repeated: properties of the client. In TOML a table.
     #[serde(deserialize_with = "texts")]
     pub properties: BTreeMap<String, String>,
@@ -173,6 +175,7 @@ impl RawOptions {
             lag: list(self.lag, file.lag),
             watch: list(self.watch, file.watch),
             metrics: self.metrics.or(file.metrics),
+            fail_if: list(self.fail_if, file.fail_if),
             properties,
         }
     }

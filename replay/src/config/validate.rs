@@ -6,9 +6,11 @@ use dejaq_shared::broker::sink::ClientProfile;
 use dejaq_shared::segment::timeline::StreamClock;
 use dejaq_shared::units::{self, Ratio, UnitError, duration_ns};
 
+use super::observe::EACH_MAX;
 use super::{ConfigError, DRAIN_NS, ObserveOptions, Options, RawOptions, TOPICS, TOPICS_MAX};
 use crate::clock_choice::ClockOption;
 use crate::copies::{Copies, LoopKeys, SUFFIX, check_suffix};
+use crate::fail_if::of_run::{Measurable, RunThreshold};
 use crate::marks::MarkPolicy;
 use crate::profile::Profile;
 use crate::remap::PartitionMode;
@@ -24,9 +26,11 @@ impl RawOptions {
     pub fn validate(&self) -> Result<Options, ConfigError> {
         let pace = self.pace()?;
         let observe = ObserveOptions::of(self, &pace)?;
+        let thresholds = self.thresholds(&pace, &observe)?;
         let options = Options {
             pace,
             observe,
+            thresholds,
             copies: self.copies()?,
             copy_jitter_ns: parse("copy-jitter", self.copy_jitter.as_deref(), units::parse_duration)?.map(duration_ns),
             max_rate: parse("max-rate", self.max_rate.as_deref(), units::parse_rate)?,
@@ -129,6 +133,19 @@ impl RawOptions {
         let expected = "i/n: the i-th of n machines, such as 2/3; n is 1000 at most";
         let wrong = || ConfigError::Value { option: "shard", found: shard.clone(), expected };
         Shard::parse(shard).ok_or_else(wrong).map(Some)
+    }
+
+    fn thresholds(&self, pace: &Pace, observe: &ObserveOptions) -> Result<Vec<RunThreshold>, ConfigError> {
+        if self.fail_if.len() > EACH_MAX {
+            return Err(ConfigError::Value { option: "fail-if", found: self.fail_if.len().to_string(), expected: "32 times at most" });
+        }
+        let run = Measurable { scheduled: pace.is_scheduled(), end_to_end: observe.end_to_end(), lag: &observe.lag };
+        let read = |text: &String| {
+            let threshold = RunThreshold::parse(text)?;
+            threshold.check(&run)?;
+            Ok(threshold)
+        };
+        self.fail_if.iter().map(read).collect()
     }
 
     fn late_skip(&self) -> Result<Option<u64>, ConfigError> {

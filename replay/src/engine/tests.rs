@@ -80,6 +80,31 @@ impl Completions for ClientCompletions {
     }
 }
 
+/// The clock of this machine, but for what a test makes of it.
+struct TurnedClock {
+    machine: SystemClock,
+    /// Time goes so many times as fast.
+    pace: u64,
+    /// By how much it was turned.
+    turned_ns: AtomicU64,
+}
+
+impl TurnedClock {
+    fn new(pace: u64) -> Arc<Self> {
+        Arc::new(Self { machine: SystemClock::new(), pace, turned_ns: AtomicU64::new(0) })
+    }
+}
+
+impl Clock for TurnedClock {
+    fn now_ns(&self) -> u64 {
+        self.machine.now_ns() * self.pace + self.turned_ns.load(Ordering::SeqCst)
+    }
+
+    fn sleep_until(&self, deadline_ns: u64) {
+        std::thread::sleep(Duration::from_nanos(deadline_ns.saturating_sub(self.now_ns()) / self.pace));
+    }
+}
+
 struct Case {
     feed: MemoryFeed,
     pace: Pace,
@@ -98,6 +123,9 @@ struct Case {
     waits: usize,
     observers: Observers,
     heard: Option<Sender<Said>>,
+    clock: Arc<TurnedClock>,
+    /// By how much the clock is turned after the first look at it; at the second the run is stopped.
+    turn_ns: Option<u64>,
 }
 
 impl Case {
@@ -119,6 +147,8 @@ impl Case {
             waits: 0,
             observers: Observers::default(),
             heard: None,
+            clock: TurnedClock::new(1),
+            turn_ns: None,
         }
     }
 
@@ -127,6 +157,15 @@ impl Case {
     }
 
     fn run_here(&mut self, dir: &Path) -> Result<RunReport, RunError> {
+        self.run_with(dir, |sink, completions| (sink, completions))
+    }
+
+    /// Runs with a client that is made of this one, once the run directory is there.
+    fn run_with<S: Sink, D: Completions>(
+        &mut self,
+        dir: &Path,
+        client: impl FnOnce(ClientSink, ClientCompletions) -> (S, D),
+    ) -> Result<RunReport, RunError> {
         let (to, taken) = bounded(10_000);
         let (pace, repeat, timestamps) = (self.pace.clone(), self.repeat, self.timestamps);
         let planner = PlannerOptions { pace, repeat, timestamps, marks: MarkPolicy::First, ..PlannerOptions::of_streams(2) };
@@ -152,14 +191,21 @@ impl Case {
         if self.remove_dir {
             std::fs::remove_dir(dir).expect("empty");
         }
-        let mut completions = ClientCompletions { taken, answer: self.answer, number: 0, breaks_at: self.breaks_at };
+        let completions = ClientCompletions { taken, answer: self.answer, number: 0, breaks_at: self.breaks_at };
         let stop = AtomicBool::new(false);
-        let clock = Arc::new(SystemClock::new());
-        let mut sink = ClientSink { taken: to, said: Arc::clone(&self.said), blocks: self.blocks, heard: self.heard.take() };
-        let (waits, stop_at, stop_waiting) = (&mut self.waits, self.stop_at, self.stop_waiting);
+        let clock = Arc::clone(&self.clock);
+        let sink = ClientSink { taken: to, said: Arc::clone(&self.said), blocks: self.blocks, heard: self.heard.take() };
+        let (mut sink, mut completions) = client(sink, completions);
+        let (waits, stop_at, stop_waiting, turn_ns) = (&mut self.waits, self.stop_at, self.stop_waiting, self.turn_ns);
+        let mut looks = 0;
         run(setup, &kept, &mut sink, &mut completions, &mut self.feed, &clock, &stop, &mut |progress| {
+            looks += 1;
+            if let Some(ns) = turn_ns.filter(|_| looks == 1) {
+                clock.turned_ns.store(ns, Ordering::SeqCst);
+            }
             *waits += usize::from(progress.starts_in_ns > 0);
-            if progress.sent >= stop_at || (stop_waiting && progress.starts_in_ns > 0) {
+            let over = turn_ns.is_some() && looks > 1;
+            if over || progress.sent >= stop_at || (stop_waiting && progress.starts_in_ns > 0) {
                 stop.store(true, Ordering::Relaxed);
             }
         })
@@ -311,4 +357,5 @@ fn while_its_broker_asks_to_hold_nothing_is_lost_and_the_hold_is_the_target_s() 
     assert!(report.holds.blocked_ns > 0 && report.holds.full_queue_ns == 0, "{:?}", report.holds);
     assert!(reasons(&report).is_empty(), "{:?}", report.trust);
 }
+mod doubted;
 mod observed;

@@ -33,6 +33,30 @@ impl Counted {
         &self.0
     }
 
+    /// The share of values that are no larger; no number without any.
+    #[must_use]
+    pub fn share_up_to(&self, value: u64) -> f64 {
+        let up_to = self.0.iter().take_while(|(v, _)| *v <= value);
+        up_to.map(|(_, count)| count).sum::<u64>() as f64 / self.count() as f64
+    }
+
+    /// Where values are counts of keys: the share of messages that the `rank` most frequent keys have; no number without any.
+    #[must_use]
+    pub fn share_of_ranks(&self, rank: u64) -> f64 {
+        let mut left = rank;
+        let of_rank = self.0.iter().rev().map(|(count, keys)| {
+            let taken = left.min(*keys);
+            left -= taken;
+            count.saturating_mul(taken)
+        });
+        of_rank.sum::<u64>() as f64 / self.messages() as f64
+    }
+
+    /// Where values are counts of keys: all messages.
+    fn messages(&self) -> u64 {
+        self.0.iter().map(|(count, keys)| count.saturating_mul(*keys)).sum()
+    }
+
     /// The distance of Kolmogorov and Smirnov: how far apart the shares of values up to a point are at most. Values that
     /// are no more than `tolerance(value)` apart are not told apart.
     ///
@@ -65,7 +89,7 @@ impl Counted {
 /// shares of the r most frequent, over all r. Each list is runs of equal counts: the count, and how many have it.
 #[must_use]
 pub fn rank_distance(a: &Counted, b: &Counted) -> f64 {
-    let totals = [a, b].map(|c| c.0.iter().map(|(count, keys)| count.saturating_mul(*keys)).sum::<u64>());
+    let totals = [a, b].map(Counted::messages);
     if totals.contains(&0) {
         return if totals[0] == totals[1] { 0.0 } else { 1.0 };
     }
@@ -79,16 +103,7 @@ pub fn rank_distance(a: &Counted, b: &Counted) -> f64 {
             })
             .collect::<Vec<u64>>()
     };
-    let share = |c: &Counted, total: u64, rank: u64| {
-        let mut left = rank;
-        let of_rank = c.0.iter().rev().map(|(count, keys)| {
-            let taken = left.min(*keys);
-            left -= taken;
-            count.saturating_mul(taken)
-        });
-        of_rank.sum::<u64>() as f64 / total as f64
-    };
-    let apart = |rank: &u64| (share(a, totals[0], *rank) - share(b, totals[1], *rank)).abs();
+    let apart = |rank: &u64| (a.share_of_ranks(*rank) - b.share_of_ranks(*rank)).abs();
     ends(a).iter().chain(&ends(b)).map(apart).fold(0.0, f64::max)
 }
 

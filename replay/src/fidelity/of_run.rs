@@ -42,6 +42,23 @@ pub fn of_run(run: &Path, recording: &str) -> Result<Fidelity, OfRunError> {
     if recording != report.recording.id {
         return Err(OfRunError::OtherRecording { of_run: report.recording.id, asked: recording.to_owned() });
     }
+    judge_run(run, &report).map(|judged| judged.fidelity)
+}
+
+/// A run, judged.
+#[derive(Debug)]
+pub struct Judged {
+    /// How like its plan it was.
+    pub fidelity: Fidelity,
+    /// What it was judged by, beside its counts.
+    pub shape: RunShape,
+}
+
+/// Judges a run whose report is this, whatever it replayed: all that is needed stands in its directory.
+///
+/// # Errors
+/// [`OfRunError`].
+pub fn judge_run(run: &Path, report: &RunReport) -> Result<Judged, OfRunError> {
     if report.closed_loop {
         return Err(OfRunError::NoSchedule);
     }
@@ -51,14 +68,15 @@ pub fn of_run(run: &Path, recording: &str) -> Result<Fidelity, OfRunError> {
     let shape: RunShape = read_json(run, SHAPE_JSON)?.ok_or(OfRunError::NoShape)?;
     let mut by_stream = Vec::new();
     streams(run, &mut |planned, sent| by_stream.push((planned, sent)))?;
-    Ok(judge(&Sides {
+    let fidelity = judge(&Sides {
         planned: &shape.planned,
         sent: &shape.sent,
         gap_tolerance_ns: shape.gap_tolerance_ns,
         rate: rate(run)?,
         streams: &by_stream,
         order: OrderKept { violations: report.order_violations, of: report.ledger.counts.sent },
-    }))
+    });
+    Ok(Judged { fidelity, shape })
 }
 
 /// Holds the counts of `planned` (or `allowed`, where there was a ceiling) and `sent` against each other: 16 bytes for each 100 ms.

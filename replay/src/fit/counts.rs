@@ -143,6 +143,7 @@ impl FitCounts {
 
 /// What messages lose on their way to the target.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FitReport {
     /// What the target could have, and must not.
     #[serde(default)]
@@ -154,6 +155,7 @@ pub struct FitReport {
 
 /// One thing that messages lose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Lost {
     /// A short stable name.
     pub what: String,

@@ -146,6 +146,7 @@ fn rank(count: u64, parts: u64, whole: u64) -> u64 {
 
 /// A histogram's percentiles, as in `run.json`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LatencySummary {
     /// How many values there are (answered messages).
     pub count: u64,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use dejaq_shared::broker::backlog::{Backlog, Waiting};
+use dejaq_shared::broker::backlog::{Backlog, Membership, Waiting};
 
 use super::watch::Reading;
 use super::watch::exposition::Page;
@@ -16,12 +16,14 @@ use crate::observers::RunView;
 pub const EVERY_NS: u64 = 1_000_000_000;
 /// How long a broker may take to tell what waits.
 const BACKLOG_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+/// How long it may take to tell who is in the group: less, so that a group whose positions are known is not silent for it.
+const MEMBERS_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// What a source was asked for.
 #[derive(Debug)]
 pub enum Sample {
-    /// What waits for a group, or in a queue.
-    Waiting(Waiting),
+    /// What waits for a group or in a queue, and who is in the group, where that is told.
+    Waiting(Waiting, Option<Membership>),
     /// Values.
     Readings(Vec<Reading>),
 }
@@ -40,10 +42,13 @@ pub struct Answer {
 /// Something that is asked once a second; the time is in nanoseconds on a steady clock.
 pub type Sampler = Box<dyn FnMut(u64) -> Result<Sample, String> + Send>;
 
-/// Asks what waits.
+/// Asks what waits, and who is in the group. That a cluster does not tell the latter is no silence.
 #[must_use]
 pub fn backlog(mut backlog: Box<dyn Backlog>) -> Sampler {
-    Box::new(move |_| backlog.waiting(BACKLOG_TIMEOUT).map(Sample::Waiting).map_err(|error| error.to_string()))
+    Box::new(move |_| {
+        let waiting = backlog.waiting(BACKLOG_TIMEOUT).map_err(|error| error.to_string())?;
+        Ok(Sample::Waiting(waiting, backlog.membership(MEMBERS_TIMEOUT).ok().flatten()))
+    })
 }
 
 /// Looks at what `--watch` names.

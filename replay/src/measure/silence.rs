@@ -10,6 +10,7 @@ pub const SILENCES_MAX: usize = 100;
 
 /// A time without an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Silent {
     /// The last answer before it, nanoseconds after the start; 0: there was none.
     pub from_ns: u64,

@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::RunView;
 use crate::lock::lock;
+use crate::measure::lag::rebalances::Rebalances;
 use crate::measure::lag::{Lag, LagMeter};
 use crate::measure::sampling::{Answer, Sample};
 use crate::measure::silence::Silence;
@@ -35,6 +36,8 @@ struct Source {
     name: String,
     about: About,
     silence: Silence,
+    /// Of a group.
+    rebalances: Rebalances,
 }
 
 /// All that was sampled so far.
@@ -44,11 +47,16 @@ pub(super) struct Sampled(Vec<Source>);
 impl Sampled {
     pub(super) fn backlog(&mut self, name: &str) {
         let about = About::Backlog(Box::new(LagMeter::new(name)), None);
-        self.0.push(Source { name: name.to_owned(), about, silence: Silence::default() });
+        self.0.push(Source { name: name.to_owned(), about, silence: Silence::default(), rebalances: Rebalances::default() });
     }
 
     pub(super) fn source(&mut self, name: &str) {
-        self.0.push(Source { name: name.to_owned(), about: About::Signals(Series::default()), silence: Silence::default() });
+        self.0.push(Source {
+            name: name.to_owned(),
+            about: About::Signals(Series::default()),
+            silence: Silence::default(),
+            rebalances: Rebalances::default(),
+        });
     }
 
     /// Each group's or queue's lag, and who is silent.
@@ -64,11 +72,14 @@ impl Sampled {
     /// What was found; `unwritten` says why not all of it is in the files.
     pub(super) fn report(&self, unwritten: Option<&String>) -> (Vec<GroupReport>, Vec<WatchReport>) {
         let (mut groups, mut sources) = (Vec::new(), Vec::new());
-        for Source { name, about, silence } in &self.0 {
+        for Source { name, about, silence, rebalances } in &self.0 {
             let (silent, silent_more) = silence.found();
             let answers = AnswersReport { answers: silence.samples(), silent: silent.to_vec(), silent_more, unwritten: unwritten.cloned() };
             match about {
-                About::Backlog(meter, _) => groups.push(GroupReport { lag: meter.report().clone(), answers }),
+                About::Backlog(meter, _) => {
+                    let (rebalances, rebalances_more) = rebalances.found();
+                    groups.push(GroupReport { lag: meter.report().clone(), rebalances, rebalances_more, answers });
+                }
                 About::Signals(series) => sources.push(WatchReport {
                     source: name.clone(),
                     metrics: series.summaries(),
@@ -151,9 +162,12 @@ impl Recording {
         source.silence.answered(at_ns);
         let (second, name) = (at_ns / SECOND_NS, csv_text(&source.name));
         let mut rows = String::new();
-        let file = match (&mut source.about, &sample) {
-            (About::Backlog(meter, now), Sample::Waiting(waiting)) => {
-                let (lines, total) = meter.look(waiting, at_ns);
+        let file = match (&mut source.about, sample) {
+            (About::Backlog(meter, now), Sample::Waiting(waiting, membership)) => {
+                if let Some(membership) = membership {
+                    source.rebalances.look(membership, at_ns);
+                }
+                let (lines, total) = meter.look(&waiting, at_ns);
                 for line in &lines {
                     let depth = line.depth;
                     let place = format!("{},{},{},{}", csv_text(&depth.topic), depth.partition, depth.committed, depth.end);
@@ -167,7 +181,7 @@ impl Recording {
             }
             (About::Signals(series), Sample::Readings(readings)) => {
                 for reading in readings {
-                    if series.add(reading) {
+                    if series.add(&reading) {
                         rows.push_str(&format!("{second},{name},{},{}\n", csv_text(&reading.metric), reading.value));
                     }
                 }

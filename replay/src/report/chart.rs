@@ -2,8 +2,6 @@
 
 use serde::Serialize;
 
-use super::axis::TimeAxis;
-
 /// What the values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -32,6 +30,12 @@ pub enum Across {
     Time,
     /// Percentiles: `−log10(1 − q)`, so that each nine is as wide as the one before.
     Percentile,
+    /// Nanoseconds, each step a multiple of the one before; values hold until the next one.
+    Ns,
+    /// Bytes, likewise.
+    Bytes,
+    /// Ranks, likewise.
+    Rank,
 }
 
 /// One line of a chart.
@@ -41,6 +45,10 @@ pub struct Line {
     pub name: String,
     /// Whether the space below it is filled, so that another line can lie upon it.
     pub filled: bool,
+    /// Whether it is dashed, to be told from another without its colour.
+    pub dashed: bool,
+    /// Which of the eight colours it has; `None`: that of its place among the lines.
+    pub hue: Option<u8>,
     /// Its values; `None` where there is none.
     pub values: Vec<Option<f64>>,
 }
@@ -75,11 +83,17 @@ impl Chart {
 }
 
 impl Line {
-    /// A line over the bins of an axis. The last value is said twice: it holds to the end of its bin.
+    /// A line without values.
     #[must_use]
-    pub fn over(axis: &TimeAxis, name: &str, value: impl Fn(usize) -> Option<f64>) -> Self {
-        let mut values: Vec<Option<f64>> = (0..axis.bins).map(&value).collect();
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), filled: false, dashed: false, hue: None, values: Vec::new() }
+    }
+
+    /// A line over so many bins. The last value is said twice: it holds to the end of its bin.
+    #[must_use]
+    pub fn over(bins: usize, name: &str, value: impl Fn(usize) -> Option<f64>) -> Self {
+        let mut values: Vec<Option<f64>> = (0..bins).map(&value).collect();
         values.push(values.last().copied().flatten());
-        Self { name: name.to_owned(), filled: false, values }
+        Self { values, ..Self::named(name) }
     }
 }

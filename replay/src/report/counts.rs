@@ -3,49 +3,34 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
-
 use super::axis::TimeAxis;
-use super::files::{ReportError, rows};
 use crate::measure::counts::{BUCKET_NS, Series};
-use crate::run::dir::{COUNTS_CSV, INTERVALS_CSV};
+use crate::run::dir::RunDirError;
+use crate::run::read::{SecondCounts, counts, seconds};
 
 const BUCKET_MS: u64 = BUCKET_NS / 1_000_000;
 
-#[derive(Deserialize)]
-struct CountRow {
-    series: String,
-    start_ms: u64,
-    count: u64,
-}
-
-/// One second of a run, as far as the report needs it.
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub(super) struct SecondRow {
-    pub(super) second: u64,
-    pub(super) scheduled: u64,
-    pub(super) acked: u64,
-    pub(super) held_max_ns: u64,
-}
-
-/// Messages per second, planned and sent.
+/// Messages per second: planned, sent and confirmed, each filed by its own time.
 #[derive(Debug)]
 pub(super) struct Rates {
     pub(super) axis: TimeAxis,
     pub(super) planned: Vec<f64>,
     pub(super) sent: Vec<f64>,
+    pub(super) acked: Vec<f64>,
 }
 
 /// Reads the rates.
-pub(super) fn rates(run: &Path) -> Result<Rates, ReportError> {
+pub(super) fn rates(run: &Path) -> Result<Rates, RunDirError> {
     let mut end_ms = 0;
-    rows(run, COUNTS_CSV, |row: CountRow| end_ms = end_ms.max(row.start_ms + BUCKET_MS))?;
+    counts(run, &mut |_, start_ms, _| end_ms = end_ms.max(start_ms.saturating_add(BUCKET_MS)))?;
     let axis = TimeAxis::reaching(end_ms, BUCKET_MS);
-    let (mut planned, mut sent) = (vec![0u64; axis.bins], vec![0u64; axis.bins]);
-    rows(run, COUNTS_CSV, |row: CountRow| {
-        let of = if row.series == Series::Planned.name() { &mut planned } else { &mut sent };
-        if let Some(count) = axis.bin(row.start_ms).and_then(|bin| of.get_mut(bin)) {
-            *count += row.count;
+    // What a ceiling allowed is not shown.
+    let shown = [Series::Planned, Series::Sent, Series::Acked].map(Series::name);
+    let mut lines = shown.map(|_| vec![0u64; axis.bins]);
+    counts(run, &mut |series, start_ms, count| {
+        let of = lines.iter_mut().zip(shown).find(|(_, name)| series == *name);
+        if let (Some((line, _)), Some(bin)) = (of, axis.bin(start_ms)) {
+            line.get_mut(bin).into_iter().for_each(|so_far| *so_far += count);
         }
     })?;
     let per_second = |counts: Vec<u64>| {
@@ -56,7 +41,8 @@ pub(super) fn rates(run: &Path) -> Result<Rates, ReportError> {
         };
         counts.into_iter().enumerate().map(rate).collect()
     };
-    Ok(Rates { axis, planned: per_second(planned), sent: per_second(sent) })
+    let [planned, sent, acked] = lines.map(per_second);
+    Ok(Rates { axis, planned, sent, acked })
 }
 
 /// What became of the messages of each second, in bins.
@@ -70,12 +56,12 @@ pub(super) struct Fates {
 }
 
 /// Reads what became of each second; `each` is shown all of them.
-pub(super) fn fates(run: &Path, from_s: u64, mut each: impl FnMut(&SecondRow)) -> Result<Fates, ReportError> {
+pub(super) fn fates(run: &Path, from_s: u64, mut each: impl FnMut(&SecondCounts)) -> Result<Fates, RunDirError> {
     let mut end_s = 0;
-    rows(run, INTERVALS_CSV, |row: SecondRow| end_s = end_s.max(row.second + 1))?;
+    seconds(run, &mut |row| end_s = end_s.max(row.second.saturating_add(1)))?;
     let axis = TimeAxis::reaching(end_s.saturating_mul(1_000), 1_000);
     let mut fates = Fates { axis, scheduled: vec![0; axis.bins], acked: vec![0; axis.bins], window: (0, 0) };
-    rows(run, INTERVALS_CSV, |row: SecondRow| {
+    seconds(run, &mut |row| {
         each(&row);
         if let Some(bin) = axis.bin(row.second.saturating_mul(1_000)) {
             fates.scheduled[bin] += row.scheduled;

@@ -1,11 +1,13 @@
-//! What is marked on the time axis: warm-up, push-back, messages without an answer, the parts of a profile.
+//! What is marked on the time axis: warm-up, push-back, messages without an answer, the parts of a profile, and what was seen of the
+//! system under test: sources that were silent, groups that rebalanced.
 //!
 //! Neighbouring seconds make one mark. There are at most [`EVENTS_MAX`] of a kind: of more, the longest ones.
 
 use serde::Serialize;
 
-use super::counts::SecondRow;
 use crate::profile::Profile;
+use crate::run::observed::ObservedReport;
+use crate::run::read::SecondCounts;
 use crate::run::report::RunReport;
 use dejaq_shared::units::{format_count, format_ns};
 
@@ -26,6 +28,10 @@ pub enum Kind {
     Unanswered,
     /// A part of the profile begins.
     Profile,
+    /// A source that was sampled did not answer.
+    Silent,
+    /// A consumer group rebalanced.
+    Rebalance,
 }
 
 /// A mark on the time axis.
@@ -84,7 +90,7 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    pub(super) fn see(&mut self, row: &SecondRow) {
+    pub(super) fn see(&mut self, row: &SecondCounts) {
         if row.held_max_ns >= HELD_NS_MIN {
             self.held.add(row.second, row.held_max_ns, u64::max);
         }
@@ -108,8 +114,32 @@ impl Marks {
         events.extend(self.held.events(Kind::Held, |ns| format!("{by}, up to {}", format_ns(ns))));
         events.extend(self.unanswered.events(Kind::Unanswered, |count| format!("{} without an answer", format_count(count))));
         events.extend(run.config.get("profile").and_then(|p| p.as_str()).map(profile_parts).unwrap_or_default());
+        events.extend(run.observed.as_ref().map(|observed| observed_events(observed, run.duration_ns)).unwrap_or_default());
         events
     }
+}
+
+/// What was seen of the system under test; what had no end ends with the run.
+fn observed_events(observed: &ObservedReport, end_ns: u64) -> Vec<Event> {
+    let event = |kind, from_ns: u64, to_ns: Option<u64>, label: String| {
+        let to_ns = to_ns.unwrap_or(end_ns).max(from_ns);
+        Event { kind, from_s: from_ns as f64 / 1e9, to_s: to_ns as f64 / 1e9, label }
+    };
+    let groups = observed.lag.iter().map(|group| (&group.lag.group, &group.answers));
+    let sources = groups.chain(observed.watch.iter().map(|watch| (&watch.source, &watch.answers)));
+    let silent = sources.flat_map(|(name, answers)| answers.silent.iter().map(move |silent| (name, silent)));
+    let silent = silent.map(|(name, silent)| event(Kind::Silent, silent.from_ns, silent.to_ns, format!("{name} silent")));
+    let rebalances = observed.lag.iter().flat_map(|group| group.rebalances.iter().map(move |rebalance| (&group.lag.group, rebalance)));
+    let rebalances = rebalances.map(|(name, r)| event(Kind::Rebalance, r.from_ns, r.to_ns, format!("{name} {r}")));
+    [longest(silent.collect()), longest(rebalances.collect())].concat()
+}
+
+/// At most [`EVENTS_MAX`] of them, in order of time.
+fn longest(mut events: Vec<Event>) -> Vec<Event> {
+    events.sort_by(|a, b| (b.to_s - b.from_s).total_cmp(&(a.to_s - a.from_s)));
+    events.truncate(EVENTS_MAX);
+    events.sort_by(|a, b| a.from_s.total_cmp(&b.from_s));
+    events
 }
 
 fn profile_parts(text: &str) -> Vec<Event> {
@@ -124,9 +154,12 @@ fn profile_parts(text: &str) -> Vec<Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
 
-    fn second(second: u64, unanswered: u64, held_max_ns: u64) -> SecondRow {
-        SecondRow { second, scheduled: 10, acked: 10 - unanswered, held_max_ns }
+    const S: u64 = 1_000_000_000;
+
+    fn second(second: u64, unanswered: u64, held_max_ns: u64) -> SecondCounts {
+        SecondCounts { second, scheduled: 10, acked: 10 - unanswered, held_max_ns, ..SecondCounts::default() }
     }
 
     #[test]
@@ -149,6 +182,30 @@ mod tests {
         assert_eq!(events.len(), EVENTS_MAX);
         assert!(events.iter().filter(|e| e.to_s - e.from_s < 10.0).count() <= 1, "{events:?}");
         assert!(events.is_sorted_by(|a, b| a.to_s < b.from_s));
+    }
+
+    #[test]
+    fn silences_and_rebalances_are_marked_and_what_had_no_end_ends_with_the_run() {
+        let silent = |from_s: u64, to_s: Option<u64>| json!({"from_ns": from_s * S, "to_ns": to_s.map(|s| s * S), "why": "refused"});
+        let answers = |silent: Value| json!({"answers": 3, "silent": silent, "silent_more": 0, "unwritten": null});
+        let mut group = answers(json!([]));
+        group.as_object_mut().expect("an object").extend(
+            json!({"group": "billing", "samples": 3, "partitions": 1, "messages_max": null, "time_ns_max": null, "end": null, "left_out": 0,
+                "rebalances": [{"from_ns": 2 * S, "to_ns": 3 * S, "joined": 1, "left": 0}], "rebalances_more": 0})
+            .as_object()
+            .expect("an object")
+            .clone(),
+        );
+        let many: Vec<Value> = (0..60).map(|at| silent(100 + 10 * at, Some(104 + 10 * at))).chain([silent(5, None)]).collect();
+        let mut watch = answers(json!(many));
+        watch["source"] = json!("pid:1");
+        (watch["metrics"], watch["metrics_left_out"]) = (json!({}), json!(0));
+        let observed = serde_json::from_value(json!({"probes": [], "lag": [group], "watch": [watch]})).expect("a report");
+        let events = observed_events(&observed, 900 * S);
+        let of = |kind: Kind| events.iter().filter(|e| e.kind == kind).map(|e| (e.from_s, e.to_s, e.label.as_str())).collect::<Vec<_>>();
+        assert_eq!(of(Kind::Rebalance), [(2.0, 3.0, "billing rebalanced after 2 s: 1 joined")]);
+        let silences = of(Kind::Silent);
+        assert_eq!((silences.len(), silences[0]), (EVENTS_MAX, (5.0, 900.0, "pid:1 silent")), "the longest ones, in order");
     }
 
     #[test]

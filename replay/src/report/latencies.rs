@@ -3,16 +3,12 @@
 
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::Deserializer;
-use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
 use super::axis::TimeAxis;
-use super::files::{ReportError, RunFile, files};
 use crate::measure::latency::{Latency, LatencySummary};
-use crate::run::dir::LATENCY_HLOG;
+use crate::run::dir::RunDirError;
+use crate::run::read::histograms;
 
 /// The measures that are shown, by their tags.
 pub(super) const MEASURES: [&str; 4] = ["response", "service", "schedule_error", "end_to_end"];
@@ -53,22 +49,13 @@ impl Measure {
 
 /// Reads the interval log, by [`MEASURES`]. `scheduled` has the messages of each bin of the axis: the denominator of response;
 /// the measured window begins at `from_s`.
-pub(super) fn read(run: &Path, axis: &TimeAxis, scheduled: &[u64], from_s: u64) -> Result<[Measure; 4], ReportError> {
+pub(super) fn read(run: &Path, axis: &TimeAxis, scheduled: &[u64], from_s: u64) -> Result<[Measure; 4], RunDirError> {
     let mut measures = MEASURES.map(|_| Measure { bins: vec![None; axis.bins], ..Measure::default() });
-    let mut deserializer = Deserializer::new();
-    for file in files(run, LATENCY_HLOG)? {
-        let file = file?;
-        for (number, entry) in IntervalLogIterator::new(&file.bytes).enumerate() {
-            let wrong = |what: &dyn std::fmt::Display| file.malformed(format!("entry {}: {what}", number + 1));
-            let LogEntry::Interval(interval) = entry.map_err(|e| wrong(&format!("{e:?}")))? else { continue };
-            let tag = interval.tag().map(|t| t.as_str().to_owned());
-            let Some(ix) = MEASURES.iter().position(|m| tag.as_deref() == Some(m)) else { continue };
-            let second = interval.start_timestamp().as_secs();
-            let Some(bin) = axis.bin(second.saturating_mul(1_000)) else { continue };
-            let histogram = decode(&mut deserializer, interval.encoded_histogram(), &file)?;
-            measures[ix].add(bin, &histogram, second >= from_s || ix == END_TO_END, denominator(ix, scheduled));
+    histograms(run, &MEASURES, &mut |ix, second, histogram| {
+        if let Some(bin) = axis.bin(second.saturating_mul(1_000)) {
+            measures[ix].add(bin, histogram, second >= from_s || ix == END_TO_END, denominator(ix, scheduled));
         }
-    }
+    })?;
     for (ix, measure) in measures.iter_mut().enumerate() {
         measure.close(denominator(ix, scheduled));
     }
@@ -78,23 +65,4 @@ pub(super) fn read(run: &Path, axis: &TimeAxis, scheduled: &[u64], from_s: u64) 
 /// Only response counts what was not answered.
 fn denominator(measure: usize, scheduled: &[u64]) -> &[u64] {
     if measure == 0 { scheduled } else { &[] }
-}
-
-fn decode(deserializer: &mut Deserializer, text: &str, file: &RunFile) -> Result<Histogram<u64>, ReportError> {
-    let bytes = BASE64_STANDARD.decode(text).map_err(|e| file.malformed(e))?;
-    deserializer.deserialize(&mut &bytes[..]).map_err(|e| file.malformed(format!("a histogram that cannot be read: {e}")))
-}
-
-/// Quantiles from the median to five nines, in millionths: twenty for each nine.
-pub(super) fn curve_quantiles() -> Vec<(f64, u64)> {
-    let steps = 20;
-    let first = 6;
-    (first..=5 * steps)
-        .map(|step| {
-            let nines = f64::from(step) / f64::from(steps);
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a million")]
-            let millionths = ((1.0 - libm::pow(10.0, -nines)) * 1e6).round() as u64;
-            (-libm::log10(1.0 - millionths as f64 / 1e6), millionths)
-        })
-        .collect()
 }

@@ -1,4 +1,4 @@
-//! The report as Markdown, for a pull request: the verdict, the five numbers, the latencies, the command.
+//! The report as Markdown, for a pull request: the verdict, the five numbers, the latencies, the thresholds, the command.
 
 use std::fmt::Write as _;
 
@@ -43,6 +43,13 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
             write!(out, " {} |", percentile(&of, value))?;
         }
         writeln!(out, " {} |", of.unanswered)?;
+    }
+    if !run.thresholds.is_empty() {
+        writeln!(out, "\n| threshold | crossed | |\n|---|---|---|")?;
+    }
+    for threshold in &run.thresholds {
+        let crossed = if threshold.crossed { "**yes**" } else { "no" };
+        writeln!(out, "| {} | {crossed} | {} |", cell(&threshold.expr), cell(&threshold.found))?;
     }
     if !run.command.is_empty() {
         // Indented, so that nothing in it can end it.

@@ -7,14 +7,15 @@ use serde::Serialize;
 use super::axis::TimeAxis;
 use super::chart::{Across, Chart, Line, Unit};
 use super::counts::{Fates, Rates, fates, rates};
+use super::curve;
 use super::events::{Event, Marks};
-use super::files::ReportError;
-use super::latencies::{Measure, curve_quantiles, read};
+use super::latencies::{Measure, read};
+use super::likeness::{self, Likeness};
 use super::numbers::{Number, numbers};
 use super::observed;
 use crate::cardinality::{CARDINALITY_JSON, CardinalityReport};
 use crate::measure::latency::LatencySummary;
-use crate::run::dir::{read_json, read_report};
+use crate::run::dir::{RunDirError, read_json, read_report};
 use crate::run::report::RunReport;
 
 /// A run, ready to be shown.
@@ -30,6 +31,8 @@ pub struct Report {
     pub events: Vec<Event>,
     /// Where the time axis ends, in seconds.
     pub end_s: f64,
+    /// How like its plan it was, where that is known.
+    pub fidelity: Option<Likeness>,
     /// `cardinality.json`, where the run followed rules.
     pub cardinality: Option<CardinalityReport>,
 }
@@ -38,8 +41,8 @@ impl Report {
     /// Reads a run directory, whether the run ended, was killed or still goes on.
     ///
     /// # Errors
-    /// [`ReportError`]: there is no `run.json`, or something is not what it should be.
-    pub fn read(run_dir: &Path) -> Result<Self, ReportError> {
+    /// [`RunDirError`]: there is no `run.json`, or something is not what it should be.
+    pub fn read(run_dir: &Path) -> Result<Self, RunDirError> {
         let run = read_report(run_dir)?;
         let from_s = run.warm_up.map_or(0, |w| w.until_s);
         let mut marks = Marks::default();
@@ -54,8 +57,9 @@ impl Report {
             .filter(|c| c.across == Across::Time)
             .filter_map(|c| c.x.last().copied())
             .fold(run.duration_ns as f64 / 1e9, f64::max);
+        let fidelity = likeness::read(run_dir, &run)?;
         let cardinality = read_json(run_dir, CARDINALITY_JSON)?;
-        Ok(Self { numbers: numbers(&run), charts, events: marks.events(&run), end_s, cardinality, run })
+        Ok(Self { numbers: numbers(&run), charts, events: marks.events(&run), end_s, fidelity, cardinality, run })
     }
 }
 
@@ -74,7 +78,7 @@ fn charts(run: &RunReport, rates: &Rates, fates: &Fates, measures: &[Measure; 4]
             &fates.axis,
             headline,
         ),
-        curve(run, fates, measures),
+        percentiles(run, fates, measures),
         over_time(
             "schedule-error",
             "Schedule error",
@@ -87,8 +91,8 @@ fn charts(run: &RunReport, rates: &Rates, fates: &Fates, measures: &[Measure; 4]
 }
 
 fn rate_chart(run: &RunReport, rates: &Rates) -> Chart {
-    let line = |name: &str, values: &[f64]| Line::over(&rates.axis, name, |bin| values.get(bin).copied());
-    let mut lines = vec![line("sent", &rates.sent)];
+    let line = |name: &str, values: &[f64]| Line::over(rates.axis.bins, name, |bin| values.get(bin).copied());
+    let mut lines = vec![line("sent", &rates.sent), line("acked", &rates.acked)];
     if !run.closed_loop {
         lines.insert(0, line("intended", &rates.planned));
         lines[0].filled = true;
@@ -97,7 +101,7 @@ fn rate_chart(run: &RunReport, rates: &Rates) -> Chart {
         id: "rate".to_owned(),
         title: "Rate".to_owned(),
         about: format!(
-            "Messages per second: as planned, and as they were sent. Each value is the mean of {}.",
+            "Messages per second: as planned, as they were sent, and as they were confirmed. Each value is the mean of {}.",
             length_words(rates.axis.bin_ms)
         ),
         unit: Unit::PerSecond,
@@ -110,7 +114,7 @@ fn rate_chart(run: &RunReport, rates: &Rates) -> Chart {
 
 fn over_time(id: &str, title: &str, about: String, axis: &TimeAxis, measure: &Measure) -> Chart {
     let line = |name: &str, of: fn(&LatencySummary) -> Option<u64>| {
-        Line::over(axis, name, |bin| measure.bins.get(bin)?.as_ref().and_then(of).map(|ns| ns as f64))
+        Line::over(axis.bins, name, |bin| measure.bins.get(bin)?.as_ref().and_then(of).map(|ns| ns as f64))
     };
     Chart {
         id: id.to_owned(),
@@ -125,45 +129,23 @@ fn over_time(id: &str, title: &str, about: String, axis: &TimeAxis, measure: &Me
 }
 
 /// The percentiles of the measured window, to five nines as far as there are messages for them.
-fn curve(run: &RunReport, fates: &Fates, measures: &[Measure; 4]) -> Chart {
-    let quantiles = curve_quantiles();
+fn percentiles(run: &RunReport, fates: &Fates, measures: &[Measure; 4]) -> Chart {
     let [response, service, schedule_error, end_to_end] = measures;
     // What was answered after its second had to be closed is in the totals of run.json alone.
     let unanswered = run.latency.response.map_or(fates.window.0.saturating_sub(fates.window.1), |r| r.unanswered);
-    let line = |name: &str, measure: &Measure, unanswered: u64| {
-        let count = measure.window.count() + unanswered;
-        let millionths: Vec<u64> = quantiles.iter().map(|(_, q)| *q).collect();
-        let values = measure.window.at_millionths(&millionths, unanswered);
-        // Beyond 1 − 1/n there is only the maximum.
-        let told = |q: u64| u128::from(1_000_000 - q) * u128::from(count) >= 1_000_000;
-        let values = values.into_iter().zip(&millionths).map(|(ns, q)| ns.filter(|_| told(*q)).map(|ns| ns as f64)).collect();
-        Line { name: name.to_owned(), filled: false, values }
-    };
-    let mut lines = vec![line("service", service, 0)];
+    let mut lines = vec![curve::line("service", &service.window, 0)];
     if !run.closed_loop {
-        lines.insert(0, line("response", response, unanswered));
-        lines.push(line("schedule error", schedule_error, 0));
+        lines.insert(0, curve::line("response", &response.window, unanswered));
+        lines.push(curve::line("schedule error", &schedule_error.window, 0));
     }
-    lines.extend(run.latency.end_to_end.map(|whole| line("end to end", end_to_end, whole.unanswered)));
-    Chart {
-        id: "percentiles".to_owned(),
-        title: "Percentiles".to_owned(),
-        about:
-            "Of the whole measured window; each nine is as wide as the one before. A curve ends where there are no messages to tell more, \
-                or where the unanswered ones begin. End to end is of the whole run."
-                .to_owned(),
-        unit: Unit::Ns,
-        across: Across::Percentile,
-        logarithmic: true,
-        x: quantiles.iter().map(|(nines, _)| *nines).collect(),
-        lines,
-    }
+    lines.extend(run.latency.end_to_end.map(|whole| curve::line("end to end", &end_to_end.window, whole.unanswered)));
+    curve::chart("Of the whole measured window (end to end: of the whole run).", lines)
 }
 
 fn unanswered(fates: &Fates) -> Chart {
     let missing = |bin: usize| Some(fates.scheduled.get(bin)?.saturating_sub(*fates.acked.get(bin)?));
     let any = (0..fates.axis.bins).any(|bin| missing(bin).is_some_and(|n| n > 0));
-    let line = Line::over(&fates.axis, "unanswered", |bin| missing(bin).filter(|_| any).map(|n| n as f64));
+    let line = Line::over(fates.axis.bins, "unanswered", |bin| missing(bin).filter(|_| any).map(|n| n as f64));
     Chart {
         id: "unanswered".to_owned(),
         title: "Messages without an answer".to_owned(),

@@ -9,7 +9,8 @@ use std::path::Path;
 
 use super::axis::TimeAxis;
 use super::chart::{Across, Chart, Line, Unit};
-use super::files::{ReportError, files};
+use crate::run::dir::RunDirError;
+use crate::run::read;
 
 /// The most charts of one table, and the most lines of a chart.
 const CHARTS_MAX: usize = 8;
@@ -92,7 +93,7 @@ struct Filling {
 }
 
 /// The charts of all tables that are there.
-pub(super) fn charts(run: &Path) -> Result<Vec<Chart>, ReportError> {
+pub(super) fn charts(run: &Path) -> Result<Vec<Chart>, RunDirError> {
     let mut charts = Vec::new();
     for table in &TABLES {
         let mut end_s = 0;
@@ -138,7 +139,7 @@ fn chart(table: &Table, axis: &TimeAxis, name: &str, of: Filling) -> Chart {
     let holds = usize::try_from(HOLDS_S * 1_000 / axis.bin_ms).unwrap_or(0);
     let line = |(name, values): (String, Vec<Option<f64>>)| {
         let held = |bin: usize| values[bin.saturating_sub(holds.saturating_sub(1))..=bin].iter().rev().find_map(|v| *v);
-        Line::over(axis, &name, |bin| values.get(bin).copied().flatten().or_else(|| held(bin)))
+        Line::over(axis.bins, &name, |bin| values.get(bin).copied().flatten().or_else(|| held(bin)))
     };
     Chart {
         id,
@@ -163,40 +164,28 @@ fn unit(metric: &str) -> Unit {
 }
 
 /// Gives each value of a table to `each`: its second, its chart, its line, itself.
-fn samples(run: &Path, table: &Table, mut each: impl FnMut(u64, &str, &str, f64)) -> Result<(), ReportError> {
-    for file in files(run, table.file)? {
-        let file = file?;
-        let mut reader = csv::Reader::from_reader(&file.bytes[..]);
-        let head = reader.headers().map_err(|e| file.malformed(e))?.clone();
-        let place = |name: &str| head.iter().position(|column| column == name).ok_or_else(|| file.malformed(format!("no column {name}")));
-        let second = place("second")?;
-        let values = table.values.iter().map(|name| Ok((*name, place(name)?))).collect::<Result<Vec<_>, ReportError>>()?;
-        let chart_by = table.chart_by.map(place).transpose()?;
-        let line_by = table.line_by.iter().map(|name| place(name)).collect::<Result<Vec<_>, _>>()?;
-        let only_empty = table.only_empty.map(place).transpose()?;
-        for row in reader.records() {
-            let row = row.map_err(|e| file.malformed(e))?;
-            let cell = |place: usize| row.get(place).unwrap_or_default();
-            if only_empty.is_some_and(|place| !cell(place).is_empty()) {
-                continue;
-            }
-            let at: u64 = cell(second).parse().map_err(|e| file.malformed(format!("second {:?}: {e}", cell(second))))?;
-            // A metric with labels shares its chart with those of other labels.
-            let chart = chart_by.map_or("", |place| cell(place).split('{').next().unwrap_or_default());
-            for (name, place) in &values {
-                let Ok(value) = cell(*place).parse::<f64>() else { continue };
-                let line = if line_by.is_empty() { (*name).trim_end_matches("_ns").to_owned() } else { line_name(&row, &line_by, chart) };
-                if value.is_finite() {
-                    each(at, chart, &line, value);
-                }
+fn samples(run: &Path, table: &Table, mut each: impl FnMut(u64, &str, &str, f64)) -> Result<(), RunDirError> {
+    let Table { values, chart_by, line_by, only_empty, .. } = table;
+    let columns: Vec<&str> = [*values, *line_by].concat().into_iter().chain(*chart_by).chain(*only_empty).collect();
+    read::observed(run, table.file, &columns, &mut |second, cells| {
+        let (of_values, rest) = cells.split_at(values.len());
+        let (of_line, mut rest) = rest.split_at(line_by.len());
+        // A metric with labels shares its chart with those of other labels.
+        let chart = chart_by.and_then(|_| rest.split_off_first()).map_or("", |cell| cell.split('{').next().unwrap_or_default());
+        if only_empty.is_some() && rest.first().is_some_and(|cell| !cell.is_empty()) {
+            return;
+        }
+        for (name, value) in values.iter().zip(of_values) {
+            let line = if line_by.is_empty() { (*name).trim_end_matches("_ns").to_owned() } else { line_name(of_line, chart) };
+            if let Some(value) = value.parse::<f64>().ok().filter(|value| value.is_finite()) {
+                each(second, chart, &line, value);
             }
         }
-    }
-    Ok(())
+    })
 }
 
-/// What a line is called: the columns that name it, less what the chart says already.
-fn line_name(row: &csv::StringRecord, places: &[usize], chart: &str) -> String {
-    let words = places.iter().filter_map(|place| row.get(*place)).map(|word| word.strip_prefix(chart).unwrap_or(word));
+/// What a line is called: the cells that name it, less what the chart says already.
+fn line_name(cells: &[&str], chart: &str) -> String {
+    let words = cells.iter().map(|word| word.strip_prefix(chart).unwrap_or(word));
     words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }

@@ -1,12 +1,13 @@
 //! The report as a page: the verdict and the five numbers, the charts, then all that is needed to understand them and to run
 //! it again.
 
-use dejaq_shared::units::{format_count, format_duration_ns, format_percent, format_time_ns};
+use dejaq_shared::units::{format_count, format_duration_ns, format_ns, format_percent, format_time_ns};
 use maud::{Markup, html};
 
+use super::likeness::Likeness;
 use super::model::Report;
 use super::numbers::{headline, limits, percentile};
-use super::shell::{Drawn, figure, page};
+use super::shell::{Drawn, figure, page, top, without_script};
 use crate::cardinality::{CardinalityReport, MetricCardinality};
 use crate::measure::latency::LatencySummary;
 use crate::run::report::RunReport;
@@ -32,10 +33,12 @@ pub fn html(report: &Report) -> String {
                     }
                 }
             }
+            (thresholds(run))
             @if run.warm_up.is_some() { p class="remark" { (warm_up(run)) } }
             @if report.charts.is_empty() { p class="remark" { "No interval was complete when this was written: there is nothing to draw." } }
-            noscript { p class="remark" { "The charts need JavaScript. What they show stands in the files of the run directory." } }
-            div class="charts" { @for chart in &report.charts { (figure(chart)) } }
+            (without_script("the files of the run directory"))
+            div class="charts lead" { @for chart in &report.charts { (figure(chart)) } }
+            @if let Some(likeness) = &report.fidelity { (fidelity(likeness)) }
             @if let Some(cardinality) = &report.cardinality { (cardinalities(cardinality)) }
             (latency_table(run))
             (ledger_table(run))
@@ -44,7 +47,8 @@ pub fn html(report: &Report) -> String {
         }
         footer { p { "dejaq · run " (run.run_id) " · recording " (run.recording.id) " · target cluster " (run.target_cluster) } }
     };
-    page(&title, &body, &Drawn { charts: &report.charts, events: &report.events, end_s: report.end_s })
+    let of_fidelity = report.fidelity.iter().flat_map(|likeness| &likeness.charts);
+    page(&title, &body, &Drawn { charts: report.charts.iter().chain(of_fidelity).collect(), events: &report.events, end_s: report.end_s })
 }
 
 /// The verdict as it is shown: a run that has not ended has none yet.
@@ -67,10 +71,7 @@ fn head(run: &RunReport) -> Markup {
         unfinished => (unfinished, "The run was killed, or still goes on: INVALID until it has ended."),
     };
     html! {
-        div class="top" {
-            span class="brand" { "dejaq" }
-            button id="theme" type="button" title="light or dark" { "light / dark" }
-        }
+        (top())
         div class={ "verdict " (verdict.to_lowercase()) } {
             h1 { (verdict) }
             p { (said) }
@@ -85,6 +86,26 @@ fn head(run: &RunReport) -> Markup {
             span { (format_count(run.ledger.counts.scheduled)) " messages" }
             @if let Some(shard) = &run.shard { span { "shard " (shard) } }
             @if run.closed_loop { span { "closed loop (--max): the target's own pace decided when messages were sent" } }
+        }
+    }
+}
+
+/// What it was held against (`--fail-if`).
+fn thresholds(run: &RunReport) -> Markup {
+    html! {
+        @if !run.thresholds.is_empty() {
+            section id="thresholds" {
+                h2 { "Thresholds" }
+                div class="scroll" { table class="narrow" { tbody {
+                    @for threshold in &run.thresholds {
+                        tr {
+                            th scope="row" { (threshold.expr) }
+                            td class="text" { @if threshold.crossed { strong { "crossed" } } @else { "not crossed" } }
+                            td class="text" { (threshold.found) }
+                        }
+                    }
+                } } }
+            }
         }
     }
 }
@@ -165,10 +186,44 @@ fn ledger_table(run: &RunReport) -> Markup {
     }
 }
 
-/// A number of things beside a bar of its length.
-fn bar(count: u64, longest: u64) -> Markup {
-    let share = if longest == 0 { 0.0 } else { count as f64 / longest as f64 };
-    html! { td class="bar" { span style={ "width:" (format!("{:.1}", share * 100.0)) "%" } {} (format_count(count)) } }
+/// A number beside a bar of its length.
+fn bar(text: &str, number: f64, longest: f64) -> Markup {
+    let share = if longest > 0.0 { number / longest } else { 0.0 };
+    html! { td class="bar" { span style={ "width:" (format!("{:.1}", share * 100.0)) "%" } {} (text) } }
+}
+
+fn count_bar(count: u64, longest: u64) -> Markup {
+    bar(&format_count(count), count as f64, longest as f64)
+}
+
+fn fidelity(likeness: &Likeness) -> Markup {
+    let Likeness { fidelity, dispersion, charts } = likeness;
+    let longest = dispersion.iter().map(|scale| scale.planned.max(scale.sent)).fold(0.0, f64::max);
+    html! {
+        section id="fidelity" {
+            h2 { "Fidelity " (format!("{:.4}", fidelity.score)) }
+            p class="about" { "How like its own plan the run was, each part from 0 to 1. The score is the lowest part: " (fidelity.lowest) "." }
+            div class="scroll" { table { tbody {
+                @for part in &fidelity.parts {
+                    tr {
+                        th scope="row" { (part.name) @if part.name == fidelity.lowest { " " span class="lowest" { "lowest" } } }
+                        @if let Some(score) = part.score { (bar(&format!("{score:.4}"), score, 1.0)) } @else { td { "–" } }
+                        td class="text" { (part.detail) }
+                    }
+                }
+            } } }
+            div class="charts" { @for chart in charts { (figure(chart)) } }
+            h2 { "Burstiness" }
+            p class="about" { "The index of dispersion (variance over mean) of the messages in each span: 1 is pure chance, 0 a clock." }
+            div class="scroll" { table class="narrow" {
+                thead { tr { th scope="col" { "per" } th scope="col" { "planned" } th scope="col" { "sent" } } }
+                tbody { @for scale in dispersion { tr {
+                    th scope="row" { (format_ns(scale.scale_ns)) }
+                    (bar(&format!("{:.2}", scale.planned), scale.planned, longest)) (bar(&format!("{:.2}", scale.sent), scale.sent, longest))
+                } } }
+            } }
+        }
+    }
 }
 
 fn cardinalities(report: &CardinalityReport) -> Markup {
@@ -188,8 +243,8 @@ fn cardinalities(report: &CardinalityReport) -> Markup {
                         tr {
                             th scope="row" { (rule.tag) }
                             td class="text" { (metric.name) @if !metric.estimated.is_empty() { " (estimated within " (format_percent(report.estimate_error_share)) ")" } }
-                            (bar(metric.distinct_before, values)) (bar(metric.distinct_sent, values))
-                            (bar(metric.series_before, series)) (bar(metric.series_sent, series))
+                            (count_bar(metric.distinct_before, values)) (count_bar(metric.distinct_sent, values))
+                            (count_bar(metric.series_before, series)) (count_bar(metric.series_sent, series))
                         }
                     }
                 }

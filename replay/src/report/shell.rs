@@ -22,7 +22,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 #[derive(Debug, Serialize)]
 pub struct Drawn<'a> {
     /// The charts.
-    pub charts: &'a [Chart],
+    pub charts: Vec<&'a Chart>,
     /// What is marked on those over time.
     pub events: &'a [Event],
     /// Where the time axis ends, in seconds.
@@ -52,6 +52,23 @@ pub fn page(title: &str, body: &Markup, drawn: &Drawn<'_>) -> String {
         }
     }
     .into_string()
+}
+
+/// What stands above everything.
+#[must_use]
+pub fn top() -> Markup {
+    html! {
+        div class="top" {
+            span class="brand" { "dejaq" }
+            button id="theme" type="button" title="light or dark" { "light / dark" }
+        }
+    }
+}
+
+/// What is said where there is no JavaScript: charts alone need it.
+#[must_use]
+pub fn without_script(data: &str) -> Markup {
+    html! { noscript { p class="remark" { "The charts need JavaScript. What they show stands in " (data) "." } } }
 }
 
 /// The place of a chart.

@@ -9,7 +9,7 @@ use crate::measure::counts::{BUCKET_NS, BucketRow, SecondRow, Series};
 use crate::measure::latency::Latency;
 use crate::measure::recorder::{Closed, ClosedSecond};
 use crate::run::report::RunReport;
-use crate::run::saver::{SaverOptions, ToSave, save};
+use crate::run::saver::{INTERVALS_HEAD, SaverOptions, ToSave, save};
 
 const MS: u64 = 1_000_000;
 const DAY_S: u64 = 86_400;
@@ -62,9 +62,12 @@ fn saved(dir: &Path, seconds: impl Iterator<Item = Closed>, run: &Value) {
         let saving = scope.spawn(|| save(&options, &incoming, &|_| report.clone()).expect("saved"));
         for closed in seconds {
             if let Closed::Second(second) = &closed {
-                for series in [Series::Planned, Series::Sent] {
+                let (scheduled, acked) = (second.row.scheduled, second.acked);
+                for (series, count) in
+                    [(Series::Planned, scheduled), (Series::Allowed, scheduled), (Series::Sent, scheduled), (Series::Acked, acked)]
+                {
                     let bucket = second.row.second * 1_000_000_000 / BUCKET_NS;
-                    to.send(ToSave::Bucket(BucketRow { series, bucket, count: second.row.scheduled })).expect("open");
+                    to.send(ToSave::Bucket(BucketRow { series, bucket, count })).expect("open");
                 }
             }
             to.send(ToSave::Closed(closed)).expect("open");
@@ -81,6 +84,19 @@ fn chart<'a>(report: &'a Report, id: &str) -> &'a Chart {
 
 fn line<'a>(report: &'a Report, id: &str, name: &str) -> &'a [Option<f64>] {
     &chart(report, id).lines.iter().find(|line| line.name == name).unwrap_or_else(|| panic!("no {name}")).values
+}
+
+#[test]
+fn the_rate_has_each_message_once_in_each_of_its_lines() {
+    let tmp = tempfile::tempdir().expect("tmp");
+    saved(tmp.path(), [second(0, &[1, 2], 2), second(1, &[1; 5], 0)].into_iter(), &run_json(9, 2));
+    let report = write(tmp.path()).expect("a report");
+    let per_second = |name: &str| line(&report, "rate", name).iter().flatten().map(|rate| rate / 10.0).collect::<Vec<_>>();
+    // The last value is there twice: it is drawn up to the end of its bin.
+    let rates = |first: f64, last: f64| [&[first][..], &[0.0; 9], &[last; 2]].concat();
+    assert_eq!(per_second("intended"), rates(4.0, 5.0));
+    assert_eq!(per_second("sent"), rates(4.0, 5.0));
+    assert_eq!(per_second("acked"), rates(2.0, 5.0));
 }
 
 fn near(found: Option<f64>, expected_ms: u64) {
@@ -103,7 +119,7 @@ fn a_day_has_a_report_of_bounded_size_in_which_a_second_s_stall_shows() {
     near(line(&report, "latency", "max")[bin + 1], 3);
     near(line(&report, "latency", "p50")[bin], 2);
     // Six seconds of the three hundred have three messages each.
-    assert_eq!(line(&report, "rate", "intended")[3], Some(0.06));
+    assert_eq!(["intended", "sent"].map(|name| line(&report, "rate", name)[3]), [Some(0.06); 2], "and confirmations are no sending");
     let page = std::fs::read_to_string(tmp.path().join(REPORT_HTML)).expect("written");
     assert!(page.len() < 400_000, "{}", page.len());
 }
@@ -171,9 +187,10 @@ fn a_file_that_was_growing_is_read_up_to_its_last_whole_line() {
     assert_eq!(chart(&report, "latency").x.len(), 3 + 1, "three seconds are whole");
     assert!(html(&report).contains("<h1>UNFINISHED</h1>"));
     // What is torn elsewhere is no run of ours.
-    std::fs::write(tmp.path().join("intervals.csv"), "second,scheduled,acked,held_max_ns\n0,1,x,0\n").expect("written");
+    let bad = format!("{INTERVALS_HEAD}\n0,true,x{}\n", ",0".repeat(17));
+    std::fs::write(tmp.path().join("intervals.csv"), bad).expect("written");
     let error = Report::read(tmp.path()).expect_err("a letter is no number").to_string();
-    assert!(error.contains("intervals.csv") && error.contains("line 2") || error.contains("line: 2"), "{error}");
+    assert!(error.contains("intervals.csv: line 2: scheduled is not a number"), "{error}");
 }
 
 #[test]

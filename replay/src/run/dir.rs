@@ -1,5 +1,6 @@
 //! The directory and its files.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -118,15 +119,7 @@ impl RunDir {
     /// # Errors
     /// [`RunDirError`].
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), RunDirError> {
-        let (temporary, to) = (self.path.join(format!(".{name}.new")), self.path.join(name));
-        let write = || {
-            let mut file = private(&temporary)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&temporary, &to)?;
-            self.sync()
-        };
-        write().map_err(|source| RunDirError::Io { what: "write", path: to.clone(), source })
+        write_whole(&self.path.join(name), bytes)
     }
 
     /// Writes `run.json`.
@@ -149,7 +142,7 @@ impl RunDir {
     }
 
     fn sync(&self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()
+        sync_directory(&self.path)
     }
 }
 
@@ -175,6 +168,28 @@ pub fn read_json<T: serde::de::DeserializeOwned>(run: &Path, name: &str) -> Resu
     }
     let found = serde_json::from_slice(&bytes);
     found.map(Some).map_err(|e| RunDirError::Malformed { path, reason: format!("not a {name} that this build reads: {e}") })
+}
+
+/// Writes a file as a whole, readable by its owner only: beside it under a temporary name, synced, renamed.
+///
+/// # Errors
+/// [`RunDirError`].
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), RunDirError> {
+    let write = || {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let temporary = path.with_file_name([OsStr::new("."), name, OsStr::new(".new")].join(OsStr::new("")));
+        let mut file = private(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        // A name alone is one in the directory where we are.
+        sync_directory(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+    };
+    write().map_err(|source| RunDirError::Io { what: "write", path: path.to_owned(), source })
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 /// What a file that grows is called.

@@ -1,6 +1,6 @@
 //! The run directory: everything that a report or a comparison needs.
 //!
-//! `run.json` the verdict and the totals · `latency.hlog` histograms per interval · `intervals.csv` counts and percentiles
+//! `run.json` the verdict and the totals (`docs/run.schema.json`) · `latency.hlog` histograms per interval · `intervals.csv` counts and percentiles
 //! per second of intended time · `counts.csv` planned and sent per 100 ms · `streams.csv` the ledger of each stream. The files
 //! that grow begin anew every hour ([`rolled`]).
 //!
@@ -9,8 +9,12 @@
 //! knew, and nothing that looks whole.
 
 pub mod dir;
+mod lines;
 pub mod observed;
 pub mod read;
 pub mod report;
 pub mod rolled;
 pub mod saver;
+
+#[cfg(test)]
+mod schema;

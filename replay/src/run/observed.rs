@@ -6,6 +6,7 @@ use dejaq_shared::units::format_count;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::lag::LagReport;
+use crate::measure::lag::rebalances::Rebalance;
 use crate::measure::latency::LatencySummary;
 use crate::measure::probe::freshness::FreshnessReport;
 use crate::measure::silence::Silent;
@@ -13,6 +14,7 @@ use crate::measure::watch::SeriesSummary;
 
 /// All that was observed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ObservedReport {
     /// `--probe`.
     pub probes: Vec<ProbeReport>,
@@ -38,6 +40,12 @@ impl ObservedReport {
             notes.extend(answers.silent.iter().map(|silent| format!("{name} {silent}")));
             notes.extend(answers.unwritten.iter().map(|why| format!("not all that {name} said is written: {why}")));
         }
+        for group in self.lag.iter().filter(|group| !group.rebalances.is_empty()) {
+            let count = group.rebalances.len() as u64 + group.rebalances_more;
+            let first = group.rebalances.iter().take(1).map(Rebalance::to_string).collect::<String>();
+            let more = if count > 1 { format!(", {} times in all", format_count(count)) } else { String::new() };
+            notes.push(format!("{} {first}{more}", group.lag.group));
+        }
         for matched in self.probes.iter().filter_map(|probe| probe.matched).filter(|m| m.without_value > 0) {
             let count = format_count(matched.without_value);
             notes.push(format!("{count} messages have nothing that the probe knows them by: they are not in end to end"));
@@ -48,6 +56,7 @@ impl ObservedReport {
 
 /// One probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProbeReport {
     /// As it holds, defaults and all.
     pub spec: String,
@@ -63,6 +72,7 @@ pub struct ProbeReport {
 
 /// How messages and outputs came together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MatchReport {
     /// Messages that were waited for: the denominator.
     pub expected: u64,
@@ -86,10 +96,17 @@ pub struct MatchReport {
 
 /// A consumer group, or a queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GroupReport {
     /// Its lag.
     #[serde(flatten)]
     pub lag: LagReport,
+    /// When it rebalanced, the oldest first.
+    #[serde(default)]
+    pub rebalances: Vec<Rebalance>,
+    /// Further rebalances.
+    #[serde(default)]
+    pub rebalances_more: u64,
     /// When it could not be asked.
     #[serde(flatten)]
     pub answers: AnswersReport,
@@ -97,6 +114,7 @@ pub struct GroupReport {
 
 /// A source that was watched.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WatchReport {
     /// Its name: an address without user, password and query, `pid:N` or `name:NAME`.
     pub source: String,
@@ -111,6 +129,7 @@ pub struct WatchReport {
 
 /// Whether a source answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AnswersReport {
     /// How often.
     pub answers: u64,

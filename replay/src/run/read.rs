@@ -1,10 +1,10 @@
-//! Reads the growing files of a run directory back: rows per second, counts per 100 ms, histograms per interval.
+//! Reads the growing files of a run directory back: rows per second, counts per 100 ms, histograms per interval, tables of what
+//! was observed.
 //!
-//! All hours of a run come one after the other; memory is that of one line. Nothing is trusted: a line, a histogram and its
-//! bounds have limits, and an error names file and line.
+//! All hours of a run come one after the other, complete or growing ([`super::lines`] says what is read of those); memory is that of one line. Nothing is
+//! trusted: a line, a histogram and its bounds have limits, and an error names file and line.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -15,11 +15,9 @@ use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogHistogram, IntervalLogIterator, LogEntry};
 
 use super::dir::{COUNTS_CSV, INTERVALS_CSV, LATENCY_HLOG, RunDirError, STREAMS_CSV};
-use super::rolled::files;
+use super::lines::{lines, missing, rows};
 use crate::measure::latency::LATENCY_NS_MAX;
 
-/// The longest line.
-const LINE_BYTES_MAX: u64 = 4 << 20;
 /// The longest histogram, unpacked: dejaq's have 0.3 MB at most.
 const HISTOGRAM_BYTES_MAX: u64 = 4 << 20;
 /// The head of a histogram: cookie, length, offset, digits, bounds, ratio.
@@ -42,6 +40,8 @@ pub struct SecondCounts {
     pub failed: u64,
     /// Without an answer.
     pub unknown: u64,
+    /// The longest that an answered message of it was held back, in nanoseconds.
+    pub held_max_ns: u64,
 }
 
 impl SecondCounts {
@@ -57,8 +57,8 @@ impl SecondCounts {
 /// # Errors
 /// [`RunDirError`].
 pub fn seconds(run: &Path, take: &mut dyn FnMut(SecondCounts)) -> Result<(), RunDirError> {
-    let names = ["second", "complete", "scheduled", "skipped", "acked", "failed", "unknown"];
-    rows(run, INTERVALS_CSV, &names, &mut |cells| {
+    let names = ["second", "complete", "scheduled", "skipped", "acked", "failed", "unknown", "held_max_ns"];
+    every_run_has(run, INTERVALS_CSV, &names, &mut |cells| {
         let number = |at: usize| cells[at].parse().map_err(|_| format!("{} is not a number", names[at]));
         take(SecondCounts {
             second: number(0)?,
@@ -68,6 +68,7 @@ pub fn seconds(run: &Path, take: &mut dyn FnMut(SecondCounts)) -> Result<(), Run
             acked: number(4)?,
             failed: number(5)?,
             unknown: number(6)?,
+            held_max_ns: number(7)?,
         });
         Ok(())
     })
@@ -78,8 +79,7 @@ pub fn seconds(run: &Path, take: &mut dyn FnMut(SecondCounts)) -> Result<(), Run
 /// # Errors
 /// [`RunDirError`].
 pub fn counts(run: &Path, take: &mut dyn FnMut(&str, u64, u64)) -> Result<(), RunDirError> {
-    rows(run, COUNTS_CSV, &["series", "start_ms", "count"], &mut |cells| {
-        let number = |text: &str| text.parse().map_err(|_| format!("{text:?} is not a number"));
+    every_run_has(run, COUNTS_CSV, &["series", "start_ms", "count"], &mut |cells| {
         take(cells[0], number(cells[1])?, number(cells[2])?);
         Ok(())
     })
@@ -90,16 +90,31 @@ pub fn counts(run: &Path, take: &mut dyn FnMut(&str, u64, u64)) -> Result<(), Ru
 /// # Errors
 /// [`RunDirError`].
 pub fn streams(run: &Path, take: &mut dyn FnMut(u64, u64)) -> Result<(), RunDirError> {
-    lines(run, STREAMS_CSV, &mut |number, line| {
-        let line = std::str::from_utf8(line).map_err(|_| "not UTF-8".to_owned())?.trim_end();
-        // A name may have commas, and line breaks, in quotes: the counts are the last nine cells of a row.
-        let mut counts = line.rsplitn(10, ',').take(9).map(str::parse::<u64>).collect::<Vec<_>>().into_iter();
-        let (sent, scheduled) = (counts.nth(3), counts.nth(1));
-        if let (Some(Ok(sent)), Some(Ok(scheduled)), true) = (sent, scheduled, number > 1) {
-            take(scheduled, sent);
-        }
+    every_run_has(run, STREAMS_CSV, &["scheduled", "sent"], &mut |cells| {
+        take(number(cells[0])?, number(cells[1])?);
         Ok(())
     })
+}
+
+/// Reads a table of what was observed, such as `lag.csv`: the second, and the cells of the named columns. A run may have none.
+///
+/// # Errors
+/// [`RunDirError`].
+pub fn observed(run: &Path, name: &str, columns: &[&str], take: &mut dyn FnMut(u64, &[&str])) -> Result<(), RunDirError> {
+    let columns = [&["second"], columns].concat();
+    let read = rows(run, name, &columns, &mut |cells| {
+        take(number(cells[0])?, &cells[1..]);
+        Ok(())
+    });
+    read.map(drop)
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("{text:?} is not a number"))
+}
+
+fn every_run_has(run: &Path, name: &str, columns: &[&str], take: &mut dyn FnMut(&[&str]) -> Result<(), String>) -> Result<(), RunDirError> {
+    if rows(run, name, columns, take)? { Ok(()) } else { Err(missing(run, name)) }
 }
 
 /// Reads the histograms of the tags in `tags`, in the order of the log: which tag, the interval's first second, the values.
@@ -108,7 +123,7 @@ pub fn streams(run: &Path, take: &mut dyn FnMut(u64, u64)) -> Result<(), RunDirE
 /// [`RunDirError`].
 pub fn histograms(run: &Path, tags: &[&str], take: &mut dyn FnMut(usize, u64, &Histogram<u64>)) -> Result<(), RunDirError> {
     let mut deserializer = Deserializer::new();
-    lines(run, LATENCY_HLOG, &mut |_, line| {
+    let found = lines(run, LATENCY_HLOG, &mut |line| {
         for entry in IntervalLogIterator::new(line) {
             let LogEntry::Interval(interval) = entry.map_err(|_| "not a line of an interval log".to_owned())? else { continue };
             let tag = interval.tag().and_then(|tag| tags.iter().position(|t| *t == tag.as_str()));
@@ -117,7 +132,8 @@ pub fn histograms(run: &Path, tags: &[&str], take: &mut dyn FnMut(usize, u64, &H
             }
         }
         Ok(())
-    })
+    })?;
+    if found { Ok(()) } else { Err(missing(run, LATENCY_HLOG)) }
 }
 
 fn histogram(interval: &IntervalLogHistogram<'_>, deserializer: &mut Deserializer) -> Result<Histogram<u64>, String> {
@@ -134,49 +150,6 @@ fn histogram(interval: &IntervalLogHistogram<'_>, deserializer: &mut Deserialize
         return Err("not a histogram of nanoseconds up to an hour with three digits".to_owned());
     }
     deserializer.deserialize(&mut bytes.as_slice()).map_err(|e| format!("a histogram: {e}"))
-}
-
-/// Gives the cells of the named columns of each row.
-fn rows(run: &Path, name: &str, columns: &[&str], take: &mut dyn FnMut(&[&str]) -> Result<(), String>) -> Result<(), RunDirError> {
-    let mut places = Vec::new();
-    lines(run, name, &mut |number, line| {
-        let line = std::str::from_utf8(line).map_err(|_| "not UTF-8".to_owned())?.trim_end();
-        let cells: Vec<&str> = line.split(',').collect();
-        if number == 1 {
-            let place = |column: &&str| cells.iter().position(|c| c == column).ok_or_else(|| format!("no column {column}"));
-            places = columns.iter().map(place).collect::<Result<Vec<usize>, String>>()?;
-            return Ok(());
-        }
-        let wanted = places.iter().map(|at| cells.get(*at).copied().ok_or("too few cells"));
-        take(&wanted.collect::<Result<Vec<&str>, _>>()?)
-    })
-}
-
-/// Takes a line by its number, or says what is wrong with it.
-type TakeLine<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<(), String>;
-
-/// Gives each line of all hours, its number in its file first, from 1.
-fn lines(run: &Path, name: &str, take: TakeLine<'_>) -> Result<(), RunDirError> {
-    let found = files(run, name).map_err(|source| RunDirError::Io { what: "read", path: run.to_owned(), source })?;
-    if found.is_empty() {
-        let path = run.join(name);
-        return Err(RunDirError::Io { what: "read", path, source: io::ErrorKind::NotFound.into() });
-    }
-    let mut line = Vec::new();
-    for path in found {
-        let io = |source| RunDirError::Io { what: "read", path: path.clone(), source };
-        let mut reader = BufReader::new(File::open(&path).map_err(io)?);
-        for number in 1.. {
-            line.clear();
-            let read = (&mut reader).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).map_err(io)?;
-            if read == 0 {
-                break;
-            }
-            let checked = if line.ends_with(b"\n") { take(number, &line) } else { Err("the line is cut off, or too long".to_owned()) };
-            checked.map_err(|reason| RunDirError::Malformed { path: path.clone(), reason: format!("line {number}: {reason}") })?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -222,11 +195,12 @@ mod tests {
             let mut found = Vec::new();
             seconds(tmp.path(), &mut |row| found.push(row)).map(|()| found).map_err(|e| e.to_string())
         };
-        write("second,new,complete,scheduled,skipped,acked,failed,unknown\n4,9,false,10,1,5,1,0\n");
-        let expected = SecondCounts { second: 4, complete: false, scheduled: 10, skipped: 1, acked: 5, failed: 1, unknown: 0 };
+        write("second,new,complete,scheduled,skipped,acked,failed,unknown,held_max_ns\n4,9,false,10,1,5,1,0,7\n");
+        let expected =
+            SecondCounts { second: 4, complete: false, scheduled: 10, skipped: 1, acked: 5, failed: 1, unknown: 0, held_max_ns: 7 };
         assert_eq!(read(), Ok(vec![expected]));
         assert_eq!(expected.open(), 3);
-        write("second,complete,scheduled,skipped,acked,failed,unknown\n4,true,x,1,5,1,0\n");
+        write("second,complete,scheduled,skipped,acked,failed,unknown,held_max_ns\n4,true,x,1,5,1,0,7\n");
         let error = read().expect_err("no number");
         assert!(error.contains("intervals.csv") && error.contains("line 2: scheduled is not a number"), "{error}");
         write("second,complete\n");

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dejaq_shared::outcome::Outcome;
 use serde::{Deserialize, Serialize};
 
+use crate::fail_if::of_run::ThresholdReport;
 use crate::fit::FitReport;
 use crate::ledger::{Counts, Reasons};
 use crate::measure::latency::LatencySummary;
@@ -16,8 +17,9 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// A run, summed up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunReport {
-    /// [`SCHEMA_VERSION`].
+    /// The version of this layout; it rises when a field changes its meaning or goes.
     pub schema_version: u32,
     /// False until the run has ended: then verdict and totals are those so far.
     pub finished: bool,
@@ -71,12 +73,16 @@ pub struct RunReport {
     /// What was observed of the system under test; `null`: nothing was looked at.
     #[serde(default)]
     pub observed: Option<ObservedReport>,
+    /// What became of each `--fail-if`; empty until the run has ended.
+    #[serde(default)]
+    pub thresholds: Vec<ThresholdReport>,
     /// The clock of each stream and why, and whatever else was worth a warning.
     pub notes: Vec<String>,
 }
 
 /// The totals of the books.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LedgerReport {
     /// The counts.
     #[serde(flatten)]
@@ -87,6 +93,7 @@ pub struct LedgerReport {
 
 /// The latencies; `null` where there was no schedule.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LatencyReport {
     /// Sent − intended, of messages that were sent.
     pub schedule_error: Option<LatencySummary>,
@@ -104,6 +111,7 @@ pub struct LatencyReport {
 
 /// The warm-up: it is in the books and the files of intervals, and not in [`RunReport::latency`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WarmUpReport {
     /// The first second of the measured window, counted from the start of the run.
     pub until_s: u64,
@@ -117,6 +125,7 @@ pub struct WarmUpReport {
 
 /// Messages per second; `null` where it makes no sense (a single message, `--max`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RateReport {
     /// Scheduled messages over the time from the first to the last intended time.
     pub intended_per_s: Option<f64>,
@@ -126,6 +135,7 @@ pub struct RateReport {
 
 /// What was replayed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RecordingReport {
     /// The recording's id.
     pub id: String,
@@ -135,6 +145,7 @@ pub struct RecordingReport {
 
 /// Time held back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HoldsReport {
     /// By ceilings, in nanoseconds.
     pub ceiling_ns: u64,
@@ -149,6 +160,7 @@ pub struct HoldsReport {
 
 /// One topic's latency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TopicReport {
     /// The target's topic, or `other`.
     pub name: String,
@@ -161,13 +173,21 @@ pub struct TopicReport {
 }
 
 impl RunReport {
-    /// How the run ended, for the exit code: 3 when it is INVALID, its load was not delivered, or messages were lost
-    /// (skipped, failed or without an answer).
+    /// How the run ended, for the exit code. INVALID numbers cross no threshold: 3 when it is INVALID or unfinished; 4 when a
+    /// threshold is crossed; 3 when its load was not delivered, or messages were lost (skipped, failed or without an answer).
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         let counts = &self.ledger.counts;
         let lost = counts.skipped + counts.failed + counts.unknown > 0;
         let undelivered = self.delivered.is_some_and(|share| share < DELIVERED_MIN);
-        if self.verdict == Verdict::Invalid || !self.finished || lost || undelivered { Outcome::Doubtful } else { Outcome::Done }
+        if self.verdict == Verdict::Invalid || !self.finished {
+            Outcome::Doubtful
+        } else if self.thresholds.iter().any(|threshold| threshold.crossed) {
+            Outcome::Threshold
+        } else if lost || undelivered {
+            Outcome::Doubtful
+        } else {
+            Outcome::Done
+        }
     }
 }

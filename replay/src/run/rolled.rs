@@ -101,20 +101,12 @@ fn name_of(name: &str, hour: u64) -> String {
     }
 }
 
-/// The files of a kind (such as `intervals.csv`) in a run directory, by hour. Those of a run that was killed are without the
-/// hour that was not over.
+/// The files of a kind (such as `intervals.csv`) in a run directory, by hour; and, called `….part`, the one that grows, or grew
+/// when the run was killed: its last line may be torn.
 ///
 /// # Errors
 /// When the directory cannot be read.
 pub fn files(run: &Path, name: &str) -> io::Result<Vec<PathBuf>> {
-    Ok(files_so_far(run, name)?.into_iter().filter(|path| path.extension().is_none_or(|e| e != "part")).collect())
-}
-
-/// As [`files`], and the one that was growing when the run was killed, or is still growing: its last line may be torn.
-///
-/// # Errors
-/// When the directory cannot be read.
-pub fn files_so_far(run: &Path, name: &str) -> io::Result<Vec<PathBuf>> {
     let (stem, kind) = name.split_once('.').unwrap_or((name, ""));
     let mut found = Vec::new();
     for entry in std::fs::read_dir(run)? {
@@ -176,9 +168,7 @@ mod tests {
         }
         let found = files(tmp.path(), "counts.csv").expect("there");
         let found: Vec<_> = found.iter().map(|p| p.file_name().expect("a name").to_string_lossy()).collect();
-        assert_eq!(found, ["counts.csv", "counts-0002.csv", "counts-10000.csv"]);
-        let so_far = files_so_far(tmp.path(), "counts.csv").expect("there");
-        assert!(so_far[2].ends_with("counts-0003.csv.part") && so_far.len() == 4, "{so_far:?}");
+        assert_eq!(found, ["counts.csv", "counts-0002.csv", "counts-0003.csv.part", "counts-10000.csv"]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use dejaq_shared::outcome::Outcome as Ended;
+
 use super::soak::saved;
 use super::*;
 use crate::compare::load::load;
@@ -9,7 +11,8 @@ use crate::compare::verdict::Verdict;
 use crate::compare::{Options, compare};
 use crate::fidelity::of_run::{OfRunError, of_run};
 use crate::fidelity::{Fidelity, Part};
-use crate::trust::Verdict as Trusted;
+use crate::report::Report;
+use crate::trust::{LimitedBy, Verdict as Trusted};
 
 /// 40 s of 500 messages a second into a target that takes `slower` times 2 ms, some messages longer.
 fn run(slower: u64) -> Simulation {
@@ -33,7 +36,7 @@ fn a_run_is_read_back_as_it_was_reported() {
     let ((a, report), (b, _)) = (directory(run(100)), directory(run(110)));
     let loaded = load(&paths(&[&a]), &paths(&[&b])).expect("readable");
     assert_eq!((loaded.invalid.as_slice(), loaded.other_plan.as_slice()), (&[][..], &[][..]));
-    let found = compare(loaded.base, loaded.new, loaded.axis, &Options { replicates: 200, ..Options::default() });
+    let found = compare(&loaded.base, &loaded.new, loaded.axis, &Options { replicates: 200, ..Options::default() });
     let of = |title: &str| found.measures.iter().find(|m| m.title() == title).expect("known").clone();
     let response = report.latency.response.expect("scheduled");
     for (title, ns) in [("p50(response)", response.p50_ns), ("p99(response)", response.p99_ns), ("max(response)", response.max_ns)] {
@@ -46,6 +49,29 @@ fn a_run_is_read_back_as_it_was_reported() {
     let ratio = of("p99(response)").ratio.expect("known");
     assert!((ratio - 1.1).abs() < 0.002 && of("p99(response)").verdict == Verdict::Worse, "{ratio}");
     assert_eq!((found.verdict, of("achieved_rate").verdict), (Verdict::Worse, Verdict::Same));
+}
+
+#[test]
+fn a_target_that_blocks_again_and_again_is_a_result_and_a_regression() {
+    let mut blocks = run(100);
+    // Two seconds of messages have room; in the last four of every ten seconds it answers nothing.
+    blocks.capacity = 1_000;
+    blocks.script = Box::new(|sent, _| {
+        let at = sent + 2 * MS;
+        let since = (at - T0) % (10 * S);
+        Some((if since < 6 * S { at } else { at + 10 * S - since }, Fate::Acked))
+    });
+    let ((base, _), (blocked, report)) = (directory(run(100)), directory(blocks));
+    assert_eq!((report.verdict, report.limited_by), (Trusted::Valid, Some(LimitedBy::Target)), "{:?}", report.trust);
+    // Of the two seconds that found no room, the first came more than a second late: one second in ten.
+    assert!((report.delivered.expect("scheduled") - 0.9).abs() < 0.003, "{:?}", report.delivered);
+    assert_eq!(report.outcome(), Ended::Doubtful, "load was not delivered");
+    let loaded = load(&paths(&[&base]), &paths(&[&blocked])).expect("readable");
+    assert_eq!((loaded.invalid.as_slice(), loaded.other_plan.as_slice()), (&[][..], &[][..]), "nothing speaks against comparing them");
+    let found = compare(&loaded.base, &loaded.new, loaded.axis, &Options::default());
+    let p99 = found.measures.iter().find(|m| m.title() == "p99(response)").expect("known");
+    assert_eq!((found.verdict, p99.verdict), (Verdict::Worse, Verdict::Worse), "{:?}", found.measures);
+    assert!(p99.interval().is_some_and(|(low, _)| low > 100.0), "seconds against milliseconds: {p99:?}");
 }
 
 #[test]
@@ -62,7 +88,7 @@ fn answers_that_came_after_their_second_was_closed_are_long_and_not_missing() {
     let loaded = load(&paths(&[&stuck]), &paths(&[&stuck])).expect("readable");
     let late: u64 = loaded.base[0].units.iter().map(|unit| unit.answered).sum();
     assert_eq!(late, 45_000);
-    let found = compare(loaded.base, loaded.new, loaded.axis, &Options { replicates: 50, ..Options::default() });
+    let found = compare(&loaded.base, &loaded.new, loaded.axis, &Options { replicates: 50, ..Options::default() });
     let p99 = found.measures.iter().find(|m| m.title() == "p99(response)").expect("known");
     assert_eq!(p99.base.map(|ns| ns > 47.9e9), Some(true), "{p99:?}");
 }
@@ -139,6 +165,18 @@ fn a_ceiling_is_part_of_the_plan_and_a_stall_is_not() {
 }
 
 #[test]
+fn a_report_shows_the_fidelity_that_is_asked_for_and_none_of_a_run_that_was_killed() {
+    let (dir, mut report) = directory(run(100).refuse_tenths());
+    let shown = Report::read(dir.path()).expect("a report").fidelity.expect("judged");
+    assert_eq!(shown.fidelity, of_run(dir.path(), &report.recording.id).expect("judged"));
+    let charts: Vec<&str> = shown.charts.iter().map(|chart| chart.id.as_str()).collect();
+    assert_eq!((&charts[..], shown.dispersion.len()), (&["fidelity-gaps", "fidelity-sizes", "fidelity-ranks"][..], 3));
+    report.finished = false;
+    std::fs::write(dir.path().join("run.json"), serde_json::to_vec(&report).expect("JSON")).expect("written");
+    assert_eq!(Report::read(dir.path()).expect("a report").fidelity, None);
+}
+
+#[test]
 fn what_was_skipped_is_missing_in_the_mix() {
     let found = fidelity(run(100).refuse_tenths());
     assert!((score(&found, "rate") - (1.0 - 1.0 / 19.0)).abs() < 0.001, "{found:#?}");
@@ -150,6 +188,7 @@ fn a_run_without_a_schedule_or_of_another_recording_has_no_fidelity() {
     flood.pace = Pace::Max;
     flood.capacity = 100;
     let (dir, report) = directory(flood);
+    assert_eq!(Report::read(dir.path()).expect("a report").fidelity, None);
     assert!(matches!(of_run(dir.path(), &report.recording.id), Err(OfRunError::NoSchedule)));
     assert!(matches!(of_run(dir.path(), "another"), Err(OfRunError::OtherRecording { .. })));
 }

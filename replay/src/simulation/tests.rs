@@ -1,3 +1,4 @@
+use super::stalls::stalled;
 use super::*;
 use crate::fit::{FitOptions, RoutingKeySource};
 use crate::measure::counts::Series;
@@ -6,7 +7,7 @@ use crate::trust::{LimitedBy, Verdict};
 use dejaq_shared::broker::sink::TargetKind;
 
 /// A thousand messages a second for this many seconds, over four streams.
-fn steady(seconds: u32) -> Simulation {
+pub(super) fn steady(seconds: u32) -> Simulation {
     Simulation::of(MemoryFeed::steady(seconds * 1_000, i64::try_from(MS).expect("small"), 4), 4)
 }
 
@@ -17,12 +18,12 @@ pub(crate) fn said(feed: MemoryFeed, streams: usize, timestamps: TimestampMode, 
     simulation.run().said
 }
 
-fn near(found: Option<u64>, expected: u64) {
+pub(super) fn near(found: Option<u64>, expected: u64) {
     let found = found.expect("a value");
     assert!(found.abs_diff(expected) <= expected / 500 + 1, "{found} is not {expected}");
 }
 
-fn reasons(outcome: &Outcome) -> Vec<&str> {
+pub(super) fn reasons(outcome: &Outcome) -> Vec<&str> {
     outcome.report.trust.iter().map(|r| r.reason.as_str()).collect()
 }
 
@@ -39,23 +40,6 @@ fn a_good_run_is_valid_and_its_books_balance() {
     assert_eq!(outcome.closed.iter().filter(|c| matches!(c, Closed::Topics(_))).count(), 1);
     assert_eq!(report.topics[0].response.expect("scheduled").count, 10_000);
     assert_eq!(report.order_violations, 0);
-}
-
-#[test]
-fn a_stall_of_two_seconds_shows_in_response_exactly() {
-    // What is sent between 5 s and 7 s is answered at 7 s plus a millisecond: 2000 of 20,000 messages, waiting 2 s down
-    // to 0. The 99th percentile is the 200th largest: the one sent 199 ms into the stall.
-    let mut simulation = steady(20);
-    simulation.script = Box::new(|sent, _| {
-        let end = T0 + 7 * S;
-        Some((if (T0 + 5 * S..end).contains(&sent) { end + MS } else { sent + MS }, Fate::Acked))
-    });
-    let report = simulation.run().report;
-    let response = report.latency.response.expect("scheduled");
-    near(response.p99_ns, 2 * S + MS - 200 * MS);
-    near(response.max_ns, 2 * S + MS);
-    near(response.p50_ns, MS);
-    assert_eq!(report.verdict, Verdict::Valid);
 }
 
 /// A target that answers in 200 ms for its first seconds and in one thereafter.
@@ -81,46 +65,6 @@ fn a_run_that_never_settles_is_warm_up_only_and_one_without_warm_up_has_none() {
     assert_eq!((reasons(&outcome), outcome.report.warm_up), (vec!["warm-up only"], None));
     assert_eq!(outcome.report.latency.service.count, 20_000, "nothing is left out of what cannot be trusted");
     assert_eq!(cold(0).run().report.warm_up, None);
-}
-
-/// A target that takes what fits into its window and answers nothing for two seconds.
-fn stalled(capacity: usize) -> Simulation {
-    let mut simulation = steady(20);
-    simulation.capacity = capacity;
-    simulation.script = Box::new(|sent, _| {
-        let end = T0 + 7 * S;
-        Some((if (T0 + 5 * S..end).contains(&sent) { end + MS } else { sent + MS }, Fate::Acked))
-    });
-    simulation
-}
-
-#[test]
-fn a_full_queue_hides_the_stall_from_service_but_not_from_response() {
-    let report = stalled(10).run().report;
-    let response = report.latency.response.expect("scheduled");
-    // The 200th largest was due 200 ms into the stall, and then waited for those before it, ten a millisecond.
-    near(response.p99_ns, 2 * S + MS - 200 * MS + 20 * MS);
-    near(report.latency.service.p99_ns, MS);
-    assert!(report.holds.full_queue_ns > 19 * S / 10, "{:?}", report.holds);
-    assert!(report.holds.lateness_max_ns <= MS, "the holds explain the delay: {:?}", report.holds);
-    // Ten messages are far less than two seconds of a thousand a second.
-    assert_eq!(report.trust.iter().map(|r| r.reason.as_str()).collect::<Vec<_>>(), ["client queue too small"]);
-}
-
-#[test]
-fn a_queue_of_two_seconds_makes_it_the_target_s_doing() {
-    let mut simulation = stalled(2_000);
-    simulation.script = Box::new(|sent, _| {
-        let end = T0 + 10 * S;
-        Some((if (T0 + 5 * S..end).contains(&sent) { end + MS } else { sent + MS }, Fate::Acked))
-    });
-    let outcome = simulation.run();
-    assert_eq!(reasons(&outcome), [] as [&str; 0]);
-    assert_eq!((outcome.report.verdict, outcome.report.limited_by), (Verdict::Valid, Some(LimitedBy::Target)));
-    // Full from 7 s to 10 s: what is due from 7 s to 9 s is more than a second late.
-    let delivered = outcome.report.delivered.expect("scheduled");
-    assert!((delivered - 0.9).abs() < 0.002, "{delivered}");
-    assert_eq!(outcome.report.outcome(), dejaq_shared::outcome::Outcome::Doubtful);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::BrokerError;
-use super::backlog::{Backlog, Waiting};
+use super::backlog::{Backlog, Membership, Waiting};
 use super::endpoint::Endpoint;
 use super::source::SourceOptions;
 
@@ -48,6 +48,15 @@ impl Backlog for AnyBacklog {
             Self::Kafka(group) => group.waiting(timeout),
             #[cfg(feature = "amqp")]
             Self::Amqp(queue) => queue.waiting(timeout),
+        }
+    }
+
+    fn membership(&mut self, timeout: Duration) -> Result<Option<Membership>, BrokerError> {
+        match self {
+            #[cfg(feature = "kafka")]
+            Self::Kafka(group) => group.membership(timeout),
+            #[cfg(feature = "amqp")]
+            Self::Amqp(queue) => queue.membership(timeout),
         }
     }
 }

@@ -36,6 +36,15 @@ pub enum Waiting {
     Queue(QueueDepth),
 }
 
+/// Who reads as a group, at one time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Membership {
+    /// Whether each knows what it reads; not so while the group rebalances.
+    pub settled: bool,
+    /// The members' ids, as the coordinator gave them: one that leaves and comes back has another.
+    pub members: Vec<String>,
+}
+
 /// A consumer group of Kafka, or a queue of RabbitMQ. Asking joins no group, commits nothing, and consumes nothing.
 pub trait Backlog: Send {
     /// What waits now.
@@ -43,4 +52,10 @@ pub trait Backlog: Send {
     /// # Errors
     /// When the cluster does not answer in `timeout`, or refuses.
     fn waiting(&mut self, timeout: Duration) -> Result<Waiting, BrokerError>;
+
+    /// Who is in the group now; `None` where there are no such groups.
+    ///
+    /// # Errors
+    /// When the cluster does not answer in `timeout`, or refuses.
+    fn membership(&mut self, timeout: Duration) -> Result<Option<Membership>, BrokerError>;
 }

@@ -142,6 +142,10 @@ pub(crate) struct Choices {
     allow_unknown_source: bool,
     #[command(flatten)]
     observe: super::observing::Flags,
+    /// Exit with 4 if the run is beyond this: 'p99(response) > 50ms', 'achieved_rate < 9k/s', 'unanswered_share > 0.1%'; may be given
+    /// several times (docs/MEASUREMENT.md, section 5)
+    #[arg(long, value_name = "EXPR")]
+    fail_if: Vec<String>,
     /// Settings as TOML, by the flags' names; flags override
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -194,6 +198,7 @@ impl Choices {
             measure_topics: self.measure_topics,
             scratch: self.scratch.clone(),
             allow_unknown_source: self.allow_unknown_source,
+            fail_if: self.fail_if.clone(),
             ..RawOptions::default()
         };
         self.observe.onto(&mut flags);

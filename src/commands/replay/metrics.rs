@@ -221,6 +221,7 @@ fn lock(figures: &Mutex<Figures>) -> std::sync::MutexGuard<'_, Figures> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dejaq_replay::measure::lag::Lag;
     use std::io::{Read as _, Write as _};
 
     fn get(page: &Page, path: &str) -> String {
@@ -257,6 +258,32 @@ mod tests {
         page.update(&progress, None);
         assert!(!get(&page, "/metrics").contains("dejaq_silent{"), "it answers again");
         assert!(get(&page, "/").starts_with("HTTP/1.1 404"));
+    }
+
+    #[test]
+    fn the_dashboard_asks_for_what_the_page_has() {
+        let page = Page::serve(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+        let mut progress = Progress { distinct: vec![("host".to_owned(), 7)], ..Progress::default() };
+        progress.observed.end_to_end = Some(LatencySummary::default());
+        progress.observed.lag = vec![("billing".to_owned(), Some(Lag::default()))];
+        page.update(&progress, None);
+        let answer = get(&page, "/metrics");
+        let dashboard = include_str!("../../../examples/grafana-dashboard.json");
+        let dashboard: serde_json::Value = serde_json::from_str(dashboard).expect("JSON");
+        let mut selectors = 0;
+        for target in dashboard["panels"].as_array().expect("panels").iter().filter_map(|panel| panel["targets"].as_array()).flatten() {
+            let query = target["expr"].as_str().expect("a query");
+            let (name, labels) = query[query.find("dejaq_").expect("a metric")..].split_once('{').expect("labels");
+            let labels = labels.split_once('}').expect("an end").0.split(',').filter(|label| !label.starts_with("job"));
+            let labels: Vec<&str> = labels.collect();
+            let found = |line: &str| {
+                let rest = line.strip_prefix(name).filter(|rest| rest.starts_with([' ', '{']));
+                rest.is_some_and(|rest| labels.iter().all(|label| rest.contains(label)))
+            };
+            assert!(answer.lines().any(found), "{query} finds nothing in\n{answer}");
+            selectors += 1;
+        }
+        assert!(selectors > 15, "all panels were looked at: {selectors}");
     }
 
     #[test]

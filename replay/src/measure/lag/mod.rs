@@ -12,6 +12,7 @@
 //! is never below what is uncommitted. Memory is flat: [`PARTITIONS_MAX`] partitions of [`ENDS_MAX`] ends, older ones thinned.
 
 mod ends;
+pub mod rebalances;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ pub const ENDS_MAX: usize = 512;
 
 /// The lag of one partition, of a group, or of a queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Lag {
     /// Messages.
     pub messages: u64,
@@ -38,6 +40,7 @@ pub struct Lag {
 
 /// What is known of a group or a queue over a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LagReport {
     /// The group; RabbitMQ: the queue.
     pub group: String,

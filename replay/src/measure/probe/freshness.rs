@@ -33,6 +33,7 @@ impl EventTimes {
 
 /// What a freshness probe found over a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FreshnessReport {
     /// Outputs that bear an event time.
     pub covering: u64,

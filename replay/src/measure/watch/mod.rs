@@ -25,6 +25,7 @@ pub struct Reading {
 
 /// What one metric of a source came to.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SeriesSummary {
     /// How many values there were.
     pub samples: u64,

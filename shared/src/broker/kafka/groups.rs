@@ -1,5 +1,5 @@
-//! How far a consumer group has come. Guarantees: the group is asked about by its coordinator's own answer (`OffsetFetch`, with
-//! a client that is no member of any group), so that no rebalance is caused and nothing is committed.
+//! How far a consumer group has come, and who is in it. Guarantees: the group is asked about by its coordinator's own answers
+//! (`OffsetFetch`, `DescribeGroups`, with a client that is no member of any group), so that no rebalance is caused and nothing is committed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::connect::{Connected, connect};
 use super::ffi::groups::GroupOffset;
 use super::ffi::{Code, Role};
 use crate::broker::BrokerError;
-use crate::broker::backlog::{Backlog, Depth, Waiting};
+use crate::broker::backlog::{Backlog, Depth, Membership, Waiting};
 use crate::broker::endpoint::KafkaEndpoint;
 use crate::broker::source::SourceOptions;
 
@@ -52,5 +52,9 @@ impl Backlog for KafkaGroup {
             end: *end,
         };
         Ok(Waiting::Log(known.map(depth).collect()))
+    }
+
+    fn membership(&mut self, timeout: Duration) -> Result<Option<Membership>, BrokerError> {
+        self.connected.client.group_members(&self.group, timeout)
     }
 }

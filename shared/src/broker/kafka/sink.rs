@@ -88,14 +88,6 @@ impl Sink for KafkaSink {
 }
 
 impl KafkaCompletions {
-    fn hand_over(&mut self, handler: &mut dyn FnMut(&[Completion])) {
-        if !self.batch.is_empty() {
-            handler(&self.batch);
-            self.completed.fetch_add(self.batch.len(), Ordering::AcqRel);
-            self.batch.clear();
-        }
-    }
-
     /// Why the client gives up.
     fn fatal(&self, text: String) -> BrokerError {
         match self.client.fatal_error() {
@@ -120,6 +112,7 @@ impl Completions for KafkaCompletions {
     fn poll(&mut self, timeout: Duration, handler: &mut dyn FnMut(&[Completion])) -> Result<(), BrokerError> {
         let mut next = self.events.poll(timeout);
         while let Some(event) = next {
+            let mut answered = 0;
             match event.told() {
                 Told::DeliveryReports => {
                     let mut reports = event.delivery_reports();
@@ -130,7 +123,9 @@ impl Completions for KafkaCompletions {
                         if self.batch.is_empty() {
                             break;
                         }
-                        self.hand_over(handler);
+                        handler(&self.batch);
+                        answered += self.batch.len();
+                        self.batch.clear();
                     }
                     if let Some(topic) = reports.refused_topic {
                         let lacks = self.who.lacks(Right::Write, &[&topic], Right::Write);
@@ -142,6 +137,9 @@ impl Completions for KafkaCompletions {
                 Told::Log { level, facility, text } if level <= LEVEL_WARNING => self.warn(&facility, text),
                 _ => {}
             }
+            // Messages lie in the client's queue until their event is gone: counted out before, a full queue would look empty.
+            drop(event);
+            self.completed.fetch_add(answered, Ordering::AcqRel);
             next = self.events.poll(Duration::ZERO);
         }
         Ok(())

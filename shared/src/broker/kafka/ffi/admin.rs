@@ -232,7 +232,7 @@ impl Client {
                 return Ok(Err(Code(code as i32)));
             }
             // Any broker can answer most questions, so one is asked that is known to be there; only the controller makes topics,
-            // and only a group's coordinator knows its offsets. (The client's own choice, the controller for all others, is one
+            // and only a group's coordinator knows its offsets and members. (The client's own choice, the controller for all others, is one
             // that the embedded cluster does not have.)
             let broker = self.answered_by.load(Ordering::Relaxed);
             if broker >= 0 && any_broker_answers(operation) {
@@ -251,8 +251,11 @@ impl Client {
 }
 
 fn any_broker_answers(operation: rd::rd_kafka_admin_op_t) -> bool {
-    use rd::rd_kafka_admin_op_t::{RD_KAFKA_ADMIN_OP_CREATETOPICS, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS};
-    !matches!(operation, RD_KAFKA_ADMIN_OP_CREATETOPICS | RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS)
+    use rd::rd_kafka_admin_op_t as op;
+    !matches!(
+        operation,
+        op::RD_KAFKA_ADMIN_OP_CREATETOPICS | op::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS | op::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS
+    )
 }
 
 /// # Safety

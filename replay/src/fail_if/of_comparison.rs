@@ -1,0 +1,99 @@
+//! `compare --fail-if 'p99(response) > 1.1x'`: a threshold for a ratio NEW / BASE. It is crossed only when the whole interval
+//! is beyond it, so that chance alone does not fail a build.
+
+use std::fmt;
+
+use super::{Expression, FailIfError};
+use crate::compare::result::{Comparison, Measure};
+
+/// A threshold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RatioThreshold {
+    expression: Expression,
+    ratio: f64,
+}
+
+/// What a comparison says of a threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crossed {
+    /// The whole interval lies beyond it.
+    Yes,
+    /// The whole interval lies on this side of it.
+    No,
+    /// It lies within the interval, or there is none.
+    CannotTell,
+}
+
+const EXAMPLE: &str = "--fail-if 'p99(response) > 1.1x' or --fail-if 'achieved_rate < 0.9x'";
+
+fn refuse(text: &str, reason: impl Into<String>) -> FailIfError {
+    FailIfError { text: text.to_owned(), reason: reason.into(), example: EXAMPLE }
+}
+
+impl RatioThreshold {
+    /// Reads MEASURE, a relation, NUMBER `x`.
+    ///
+    /// # Errors
+    /// [`FailIfError`].
+    pub fn parse(text: &str) -> Result<Self, FailIfError> {
+        let expression = Expression::parse(text).map_err(|reason| refuse(text, reason))?;
+        let number = expression.bound.strip_suffix('x').ok_or_else(|| refuse(text, "a ratio ends with x"))?;
+        let ratio: f64 = number.trim_end().parse().map_err(|_| refuse(text, "not a number before the x"))?;
+        if !(ratio.is_finite() && ratio > 0.0) {
+            return Err(refuse(text, "a ratio is more than 0"));
+        }
+        Ok(Self { expression, ratio })
+    }
+
+    /// Holds it against a comparison.
+    ///
+    /// # Errors
+    /// [`FailIfError`] when there is no such measure.
+    pub fn judge(&self, comparison: &Comparison) -> Result<Crossed, FailIfError> {
+        let title = self.expression.measure();
+        let Some(measure) = comparison.measures.iter().find(|m| m.title() == title) else {
+            let known: Vec<String> = comparison.measures.iter().map(Measure::title).collect();
+            return Err(refuse(&self.to_string(), format!("no measure {title}; there are {}", known.join(", "))));
+        };
+        let Some((low, high)) = measure.interval() else { return Ok(Crossed::CannotTell) };
+        let relation = self.expression.relation;
+        // The end that must be beyond for all to be, and the one that must not be for none to be.
+        let (nearest, farthest) = if relation.is_upward() { (low, high) } else { (high, low) };
+        Ok(if relation.holds(nearest, self.ratio) {
+            Crossed::Yes
+        } else if !relation.holds(farthest, self.ratio) {
+            Crossed::No
+        } else {
+            Crossed::CannotTell
+        })
+    }
+}
+
+impl fmt::Display for RatioThreshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.expression.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fail_if::Relation;
+
+    #[test]
+    fn expressions_are_read_or_refused_with_the_reason() {
+        let read = RatioThreshold::parse(" p99 ( response ) >1.1 x").expect("good");
+        assert_eq!((read.expression.measure().as_str(), read.expression.relation, read.ratio), ("p99(response)", Relation::Above, 1.1));
+        assert_eq!(RatioThreshold::parse("achieved_rate<=0.9x").expect("good").expression.relation, Relation::AtMost);
+        for (bad, why) in [
+            ("p99", "no < or >"),
+            ("p99 > 1.1", "ends with x"),
+            ("p99 > ax", "not a number"),
+            ("p99 < -1x", "more than 0"),
+            ("p99 > infx", "more than 0"),
+        ] {
+            let error = RatioThreshold::parse(bad).expect_err("bad").to_string();
+            assert!(error.contains(why) && error.contains("for example"), "{error}");
+        }
+    }
+}

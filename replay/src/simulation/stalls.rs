@@ -1,0 +1,92 @@
+//! Targets that answer nothing for a while: what that does to each latency is computed, and who is said to have limited the run.
+
+use super::tests::{near, reasons, steady};
+use super::*;
+use crate::trust::{LimitedBy, Verdict};
+
+#[test]
+fn a_stall_of_two_seconds_shows_in_response_exactly() {
+    // What is sent between 5 s and 7 s is answered at 7 s plus a millisecond: 2000 of 20,000 messages, waiting 2 s down
+    // to 0. The 99th percentile is the 200th largest: the one sent 199 ms into the stall.
+    let mut simulation = steady(20);
+    simulation.script = Box::new(|sent, _| {
+        let end = T0 + 7 * S;
+        Some((if (T0 + 5 * S..end).contains(&sent) { end + MS } else { sent + MS }, Fate::Acked))
+    });
+    let report = simulation.run().report;
+    let response = report.latency.response.expect("scheduled");
+    near(response.p99_ns, 2 * S + MS - 200 * MS);
+    near(response.max_ns, 2 * S + MS);
+    near(response.p50_ns, MS);
+    assert_eq!(report.verdict, Verdict::Valid);
+}
+
+/// A target that takes what fits into its window and answers nothing for two seconds.
+pub(super) fn stalled(capacity: usize) -> Simulation {
+    let mut simulation = steady(20);
+    simulation.capacity = capacity;
+    simulation.script = Box::new(|sent, _| {
+        let end = T0 + 7 * S;
+        Some((if (T0 + 5 * S..end).contains(&sent) { end + MS } else { sent + MS }, Fate::Acked))
+    });
+    simulation
+}
+
+#[test]
+fn a_full_queue_hides_the_stall_from_service_but_not_from_response() {
+    let report = stalled(10).run().report;
+    let response = report.latency.response.expect("scheduled");
+    // The 200th largest was due 200 ms into the stall, and then waited for those before it, ten a millisecond.
+    near(response.p99_ns, 2 * S + MS - 200 * MS + 20 * MS);
+    near(report.latency.service.p99_ns, MS);
+    assert!(report.holds.full_queue_ns > 19 * S / 10, "{:?}", report.holds);
+    assert!(report.holds.lateness_max_ns <= MS, "the holds explain the delay: {:?}", report.holds);
+    // Ten messages are far less than two seconds of a thousand a second.
+    assert_eq!(report.trust.iter().map(|r| r.reason.as_str()).collect::<Vec<_>>(), ["client queue too small"]);
+}
+
+#[test]
+fn every_percentile_of_a_stall_is_the_one_that_the_answers_have_and_service_shows_none_of_it() {
+    let outcome = stalled(10).run();
+    let answered = |sent: u64| if (T0 + 5 * S..T0 + 7 * S).contains(&sent) { T0 + 7 * S + MS } else { sent + MS };
+    let sorted = |of: &dyn Fn(u64, u64) -> u64| -> Vec<u64> {
+        let mut all: Vec<u64> = (0..).zip(&outcome.sent_at).map(|(number, sent)| answered(*sent) - of(T0 + number * MS, *sent)).collect();
+        all.sort_unstable();
+        all
+    };
+    let (response, service) = (sorted(&|intended, _| intended), sorted(&|_, sent| sent));
+    assert_eq!((response.len(), service.len()), (20_000, 20_000));
+    let latency = outcome.report.latency;
+    for (exact, found) in [(&response, latency.response.expect("scheduled")), (&service, latency.service)] {
+        // By rank ⌈q · n⌉, within the 0.1 % of the histogram; the maximum is kept exactly.
+        for (thousandths, found) in [(500_usize, found.p50_ns), (900, found.p90_ns), (990, found.p99_ns), (999, found.p999_ns)] {
+            let (exact, found) = (exact[(20_000 * thousandths).div_ceil(1_000) - 1], found.expect("answered"));
+            assert!(found.abs_diff(exact) <= exact / 1_000, "{thousandths}: {found} is not {exact}");
+        }
+        assert_eq!(found.max_ns, exact.last().copied());
+    }
+    // Of service only the ten that were in flight know of the two seconds: to p99.9 there was no stall.
+    assert_eq!((service[19_989], service[19_990] > S), (MS, true));
+    assert!(
+        response[17_900] > MS && response[19_800] > 3 * S / 2,
+        "a tenth of the messages waited: {} {}",
+        response[17_900],
+        response[19_800]
+    );
+}
+
+#[test]
+fn a_queue_of_two_seconds_makes_it_the_target_s_doing() {
+    let mut simulation = stalled(2_000);
+    simulation.script = Box::new(|sent, _| {
+        let end = T0 + 10 * S;
+        Some((if (T0 + 5 * S..end).contains(&sent) { end + MS } else { sent + MS }, Fate::Acked))
+    });
+    let outcome = simulation.run();
+    assert_eq!(reasons(&outcome), [] as [&str; 0]);
+    assert_eq!((outcome.report.verdict, outcome.report.limited_by), (Verdict::Valid, Some(LimitedBy::Target)));
+    // Full from 7 s to 10 s: what is due from 7 s to 9 s is more than a second late.
+    let delivered = outcome.report.delivered.expect("scheduled");
+    assert!((delivered - 0.9).abs() < 0.002, "{delivered}");
+    assert_eq!(outcome.report.outcome(), dejaq_shared::outcome::Outcome::Doubtful);
+}
