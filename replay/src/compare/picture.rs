@@ -93,6 +93,7 @@ mod tests {
         let (low, high) = interval.unwrap_or_default();
         Measure {
             name: "response".to_owned(),
+            of: None,
             quantile: Some(0.5),
             unit: "ns".to_owned(),
             base: Some(1.0),
@@ -101,6 +102,7 @@ mod tests {
             low,
             high,
             tested: interval.is_some(),
+            single: false,
             verdict: Verdict::CannotTell,
             primary: true,
             why: None,
