@@ -122,16 +122,27 @@ pub(crate) fn finished(identity: &RunIdentity, ended: &Ended) -> (RunReport, Led
 }
 
 /// The report of a run that is still going on: what is known if it is killed.
-pub(crate) fn unfinished(identity: &RunIdentity, live: &Live, totals: &Totals, t0_unix_ns: i64, scheduled: bool) -> RunReport {
-    let detail = "the run had not ended when this was written: counts are those so far, latencies those of closed seconds".to_owned();
+pub(crate) fn unfinished(
+    identity: &RunIdentity,
+    live: &Live,
+    totals: &Totals,
+    observed: Option<ObservedReport>,
+    t0_unix_ns: i64,
+    scheduled: bool,
+) -> RunReport {
+    let detail = "the run had not ended when this was written: counts are those so far, latencies those of closed seconds, and outputs those whose fate was known".to_owned();
     let measured = totals.measured(totals.scheduled);
     let sent = live.sent.load(Ordering::Relaxed);
     let counts = Counts { scheduled: live.scheduled.load(Ordering::Relaxed), sent, acked: totals.acked, ..Counts::default() };
     RunReport {
         trust: vec![Reason { reason: "unfinished".to_owned(), cause: Cause::Run, detail }],
         ledger: LedgerReport { counts, ..LedgerReport::default() },
-        latency: latencies(&measured.window, scheduled),
+        latency: LatencyReport {
+            end_to_end: observed.as_ref().and_then(ObservedReport::end_to_end),
+            ..latencies(&measured.window, scheduled)
+        },
         warm_up: warm_up(&measured, scheduled),
+        observed,
         ..blank(identity, t0_unix_ns, scheduled)
     }
 }

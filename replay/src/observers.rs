@@ -14,15 +14,16 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 use dejaq_shared::broker::backlog::Backlog;
-use dejaq_shared::broker::source::Source;
+use dejaq_shared::broker::tap::Tap;
 use dejaq_shared::clock::Clock;
 
 use crate::batch::Batch;
 use crate::lock::lock;
+use crate::measure::end_to_end::END_TO_END_BYTES_MAX;
 use crate::measure::lag::Lag;
-use crate::measure::latency::LatencySummary;
+use crate::measure::latency::{Latency, LatencySummary};
 use crate::measure::probe::expecting::Expecting;
-use crate::measure::probe::reader::{ProbeError, ProbeReader, ProbeState};
+use crate::measure::probe::reader::{ProbeReader, ProbeState};
 use crate::measure::probe::spec::{Matching, ProbeKind, ProbeSpec};
 use crate::measure::probe::table::{EXPECTED_BYTES_MAX, Table};
 use crate::measure::sampling::{self, Sampler};
@@ -94,28 +95,28 @@ impl std::fmt::Debug for Observers {
 }
 
 impl Observers {
-    /// Adds a probe, which begins to read at the end of its topic.
+    /// Adds a probe that reads from `tap`, which has begun unless there will be no run.
     ///
     /// # Errors
-    /// [`ProbeError`] when the topic is not there or must not be read, or nobody answered in `timeout`.
-    pub fn probe<S: Source + 'static>(&mut self, spec: &ProbeSpec, source: S, timeout: Duration) -> Result<(), ProbeError> {
+    /// When what is looked for makes no sense, in words.
+    pub fn probe<T: Tap + 'static>(&mut self, spec: &ProbeSpec, tap: T) -> Result<(), String> {
         let state = Arc::<Mutex<ProbeState>>::default();
         let mut table = None;
         if let ProbeKind::EndToEnd(Matching { from, deadline_ns, sample, .. }) = &spec.kind {
             let made = Arc::new(Mutex::new(Table::new(*deadline_ns)));
-            let reader = from.reader().map_err(ProbeError::Field)?;
-            self.expecting.push(Expecting::new(reader, *sample, Arc::clone(&made)));
+            let reader = from.reader()?;
+            self.expecting.push(Expecting::new(reader, spec.broker(), *sample, Arc::clone(&made)));
             table = Some(made);
         }
-        let reader = ProbeReader::begin(source, spec, table.clone(), Arc::clone(&state), timeout)?;
+        let reader = ProbeReader::new(tap, spec, table.clone(), Arc::clone(&state))?;
         let read = Box::new(move |view: &RunView| reader.run(view));
         self.probes.push(Probe { spec: spec.clone(), table, state, read });
         Ok(())
     }
 
-    /// Adds a consumer group.
-    pub fn lag(&mut self, group: &str, backlog: Box<dyn Backlog>) {
-        self.sampled.group(group);
+    /// Adds a consumer group, or a queue.
+    pub fn lag(&mut self, name: &str, backlog: Box<dyn Backlog>) {
+        self.sampled.backlog(name);
         self.samplers.push(sampling::backlog(backlog));
     }
 
@@ -128,7 +129,7 @@ impl Observers {
     /// The most memory that they take for what they wait for, in bytes.
     #[must_use]
     pub fn bytes_max(&self) -> u64 {
-        self.probes.iter().filter(|probe| probe.table.is_some()).map(|_| EXPECTED_BYTES_MAX).sum()
+        self.probes.iter().filter(|probe| probe.table.is_some()).map(|_| EXPECTED_BYTES_MAX + END_TO_END_BYTES_MAX).sum()
     }
 
     /// What must see each batch before it is sent.
@@ -165,7 +166,7 @@ impl Observers {
             let thread = Recording { view: Arc::clone(&view), incoming, sampled: Arc::clone(&sampled) };
             recording = Some(std::thread::Builder::new().name("observing".into()).spawn(move || thread.run())?);
         }
-        Ok(Observing { view, probes, sampled, recording, run: Some(run), readers })
+        Ok(Observing { view, seen: Arc::new(Seen { probes, sampled }), recording, run: Some(run), readers })
     }
 }
 
@@ -183,17 +184,23 @@ pub struct ObservedNow {
     pub end_to_end: Option<LatencySummary>,
     /// Messages whose output is waited for.
     pub outputs_open: u64,
-    /// Each group's lag; `None`: not known yet.
+    /// The lag of each group or queue; `None`: not known yet.
     pub lag: Vec<(String, Option<Lag>)>,
     /// Sources that do not answer.
     pub silent: Vec<String>,
 }
 
+/// What has been seen so far, for whoever asks.
+#[derive(Default)]
+pub(crate) struct Seen {
+    probes: Vec<Following>,
+    sampled: Arc<Mutex<Sampled>>,
+}
+
 /// Those who look, at work.
 pub(crate) struct Observing {
     view: Arc<RunView>,
-    probes: Vec<Following>,
-    sampled: Arc<Mutex<Sampled>>,
+    seen: Arc<Seen>,
     recording: Option<JoinHandle<Result<(), String>>>,
     /// Dropped when the run is over.
     run: Option<Sender<Infallible>>,
@@ -201,9 +208,9 @@ pub(crate) struct Observing {
     readers: Receiver<Infallible>,
 }
 
-impl Observing {
+impl Seen {
     /// What is known just now.
-    pub(crate) fn now(&self) -> ObservedNow {
+    fn now(&self) -> ObservedNow {
         let matching = self.probes.iter().find_map(|probe| Some((probe.table.as_ref()?, &probe.state)));
         let (lag, silent) = lock(&self.sampled).now();
         ObservedNow {
@@ -214,16 +221,50 @@ impl Observing {
         }
     }
 
+    /// The seconds of end to end that were closed since the last call.
+    pub(crate) fn take_end_to_end(&self) -> impl Iterator<Item = (u64, Latency<u32>)> {
+        self.probes.iter().flat_map(|probe| lock(&probe.state).by_second.take_closed())
+    }
+
+    /// Seconds of end to end that nobody took in time.
+    fn end_to_end_lost(&self) -> u64 {
+        self.probes.iter().map(|probe| lock(&probe.state).by_second.lost()).sum()
+    }
+
+    /// What was found so far; `None`: nothing is looked at. What is still waited for is in no figure.
+    pub(crate) fn report(&self) -> Option<ObservedReport> {
+        self.report_as(false, None)
+    }
+
+    /// `ended`: nothing more will come. `unwritten` says why not all that was sampled is in the files.
+    fn report_as(&self, ended: bool, unwritten: Option<&String>) -> Option<ObservedReport> {
+        let (lag, watch) = lock(&self.sampled).report(unwritten);
+        let report = ObservedReport { probes: self.probes.iter().map(|probe| probe.report(ended)).collect(), lag, watch };
+        (report != ObservedReport::default()).then_some(report)
+    }
+}
+
+impl Observing {
+    /// What has been seen so far.
+    pub(crate) fn seen(&self) -> Arc<Seen> {
+        Arc::clone(&self.seen)
+    }
+
+    /// What is known just now.
+    pub(crate) fn now(&self) -> ObservedNow {
+        self.seen.now()
+    }
+
     /// Nothing more is sent: what was planned beyond `scheduled` messages is not waited for.
     pub(crate) fn sending_ended(&self, scheduled: u64) {
-        for table in self.probes.iter().filter_map(|probe| probe.table.as_ref()) {
+        for table in self.seen.probes.iter().filter_map(|probe| probe.table.as_ref()) {
             lock(table).end(scheduled, self.view.run_ns());
         }
     }
 
     /// Whether an output may still come that a probe waits for.
     pub(crate) fn waits(&self) -> bool {
-        self.probes.iter().any(|probe| {
+        self.seen.probes.iter().any(|probe| {
             let open = probe.table.as_ref().is_some_and(|table| lock(table).open() > 0);
             open && lock(&probe.state).failed.is_none()
         })
@@ -232,39 +273,44 @@ impl Observing {
     /// The longest that a probe waits for an output, in nanoseconds.
     pub(crate) fn deadline_ns(&self) -> u64 {
         let deadline = |probe: &Following| if let ProbeKind::EndToEnd(matching) = &probe.spec.kind { matching.deadline_ns } else { 0 };
-        self.probes.iter().map(deadline).max().unwrap_or(0)
+        self.seen.probes.iter().map(deadline).max().unwrap_or(0)
     }
 
-    /// Ends all looking, and says what was found; `None`: nothing was looked at.
-    pub(crate) fn end(mut self) -> Option<ObservedReport> {
+    /// Ends all looking, and says what was found (`None`: nothing was looked at), and how many seconds of end to end nobody took in time to
+    /// write them.
+    pub(crate) fn end(mut self) -> (Option<ObservedReport>, u64) {
         drop(self.run.take());
         if self.readers.recv_timeout(END_WITHIN) == Err(RecvTimeoutError::Timeout) {
-            for probe in &self.probes {
+            for probe in &self.seen.probes {
                 lock(&probe.state).failed.get_or_insert_with(|| "its reader did not end with the run".to_owned());
             }
         }
+        self.seen.probes.iter().for_each(|probe| lock(&probe.state).by_second.finish());
         let written = self.recording.take().map(|thread| thread.join().unwrap_or_else(|_| Err("its thread ended unexpectedly".to_owned())));
-        let mut report = ObservedReport { probes: self.probes.iter().map(Following::report).collect(), ..ObservedReport::default() };
-        (report.lag, report.watch) = lock(&self.sampled).report(written.and_then(Result::err).as_ref());
-        (report != ObservedReport::default()).then_some(report)
+        (self.seen.report_as(true, written.and_then(Result::err).as_ref()), self.seen.end_to_end_lost())
     }
 }
 
 impl Following {
-    fn report(&self) -> ProbeReport {
+    /// What it found; `ended`: what has not come by now is lost.
+    fn report(&self, ended: bool) -> ProbeReport {
         let state = lock(&self.state);
         let matched = self.table.as_ref().map(|table| {
-            let counts = lock(table).counts();
+            let (counts, open) = {
+                let table = lock(table);
+                (table.counts(), table.open())
+            };
+            let expected = if ended { counts.expected } else { counts.expected.saturating_sub(open) };
             MatchReport {
-                expected: counts.expected,
+                expected,
                 answered: counts.answered,
-                lost: counts.expected.saturating_sub(counts.answered + counts.crowded_out),
+                lost: expected.saturating_sub(counts.answered + counts.crowded_out),
                 crowded_out: counts.crowded_out,
                 without_value: counts.without_value,
                 duplicates: counts.duplicates,
                 unmatched: counts.unmatched,
                 outputs_without_value: state.without_value,
-                latency: state.latency.summary(counts.expected.saturating_sub(state.latency.count())),
+                latency: state.latency.summary(expected.saturating_sub(state.latency.count())),
             }
         });
         let freshness = self.table.is_none().then(|| state.freshness.report());

@@ -141,7 +141,8 @@ fn write_observed(out: &mut String, report: &RunReport) -> std::fmt::Result {
         let most = lag.messages_max.map_or("not known".to_owned(), |n| format!("{} messages at most", format_count(n)));
         let time = lag.time_ns_max.map_or(String::new(), |ns| format!(", {}", format_ns(ns)));
         let end = lag.end.map_or(String::new(), |lag| format!(", {} at the end", format_count(lag.messages)));
-        writeln!(out, "lag        {}: {most}{time}{end}", lag.group)?;
+        let held = lag.unacknowledged_max.map_or(String::new(), |n| format!("; its consumers held {} at most", format_count(n)));
+        writeln!(out, "lag        {}: {most}{time}{end}{held}", lag.group)?;
     }
     for source in &observed.watch {
         for (metric, series) in &source.metrics {

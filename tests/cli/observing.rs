@@ -34,6 +34,28 @@ fn what_was_sent_is_seen_at_the_output() {
 }
 
 #[test]
+fn a_run_that_is_killed_has_what_was_seen_of_its_outputs() {
+    let (scratch, target) = (Scratch::new(), kafka(&[("t", 1)]));
+    let recording = scratch.recording("rec", &records(400, 1), Some("elsewhere"));
+    let (url, run) = (target.url(), scratch.arg("run"));
+    let args = ["replay", &recording, "--to", &url, "--run", &run, "--loop", "--probe", "topic=t,match=key,deadline=20s"];
+    let mut child = command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the command starts");
+    let so_far = || std::fs::read(format!("{run}/run.json")).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+    let answered = |report: &Value| report["latency"]["end_to_end"]["count"].as_u64();
+    // Each line of progress is a reason to look again; the limit is that of the command itself.
+    let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
+    lines.find(|_| so_far().is_some_and(|report| answered(&report) > Some(400))).expect("outputs are seen while it runs");
+    child.kill().expect("running");
+    child.wait().expect("killed");
+    let report = run_json(&run);
+    assert_eq!((&report["finished"], &report["latency"]["end_to_end"]["unanswered"]), (&json!(false), &json!(0)), "{report:#}");
+    let matched = &report["observed"]["probes"][0]["matched"];
+    assert_eq!((&matched["expected"], &matched["lost"]), (&matched["answered"], &json!(0)), "what may still come is in no figure");
+    let log = std::fs::read_to_string(format!("{run}/latency.hlog.part")).expect("it grew");
+    assert!(log.lines().any(|line| line.starts_with("Tag=end_to_end,0.000,1.000,")), "{log:.500}");
+}
+
+#[test]
 fn an_output_that_never_comes_is_lost_and_a_result() {
     let (scratch, target) = (Scratch::new(), kafka(&[("t", 1), ("out", 1)]));
     let recording = scratch.recording("rec", &records(200, 1), Some("elsewhere"));

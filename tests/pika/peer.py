@@ -14,6 +14,7 @@ import world
 from consume import Consumer, say
 from messages import Messages, lines_of
 from publish import Publisher
+from serve import System
 
 
 def parameters(url):
@@ -103,6 +104,13 @@ def consume(args):
     return summary
 
 
+def serve(args):
+    system = System(parameters(args.url), args.queue, args.exchange, hold_s=args.hold, drop=args.drop, twice=args.twice)
+    if not system.run(args.timeout):
+        raise TimeoutError(f"nobody ended it: {system.books}")
+    return system.books
+
+
 def given_offset(offset):
     return int(offset) if offset and offset.isdigit() else offset
 
@@ -170,6 +178,14 @@ def arguments():
     took.add_argument("--timeout", type=float, default=150.0, help="fails when the count has not come within so many seconds")
     took.add_argument("--prefetch", type=int, default=1000)
     took.add_argument("--offset", help="of a stream: first, last, next, or a number")
+
+    served = command(serve, "is a system under test: publishes an output for each message of a queue; SIGINT ends it")
+    served.add_argument("--queue", required=True)
+    served.add_argument("--exchange", required=True, help="where outputs go, with the routing key that their messages had")
+    served.add_argument("--hold", type=float, default=0.0, help="so many seconds after the message came")
+    served.add_argument("--drop", type=int, default=0, help="every so many messages have no output")
+    served.add_argument("--twice", type=int, default=0, help="every so many outputs come twice")
+    served.add_argument("--timeout", type=float, default=150.0, help="fails when it is not ended within so many seconds")
 
     looked = command(depth, "says how many messages and consumers a queue has")
     looked.add_argument("--queue", required=True)

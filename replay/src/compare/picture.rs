@@ -104,6 +104,7 @@ mod tests {
             tested: interval.is_some(),
             single: false,
             verdict: Verdict::CannotTell,
+            single: false,
             primary: true,
             why: None,
         }

@@ -14,7 +14,7 @@ pub fn text(comparison: &Comparison) -> String {
     let width = comparison.measures.iter().map(|m| m.title().chars().count()).max().unwrap_or(0).max(22);
     let row = |cells: &[String; 6]| {
         let [measure, base, new, ratio, interval, verdict] = cells;
-        format!("{measure:<width$}{base:>12}{new:>12}{ratio:>10}  {interval:<18}{verdict}\n")
+        format!("{measure:<width$}{base:>12}{new:>12}{ratio:>10}  {interval:<18} {verdict}\n")
     };
     let head = ["", "BASE", "NEW", "NEW/BASE", "95 % interval", ""].map(str::to_owned);
     out.push_str(&row(&head));
@@ -53,14 +53,21 @@ pub fn markdown(comparison: &Comparison) -> String {
 /// What it comes down to, in a line.
 #[must_use]
 pub fn headline(comparison: &Comparison) -> String {
+    format!("{}: {}", word(comparison.verdict), against(comparison))
+}
+
+/// The verdict, as it stands above everything.
+pub(crate) fn word(verdict: Verdict) -> String {
+    verdict.to_string().to_uppercase()
+}
+
+/// What was compared, and which measures made the verdict.
+pub(crate) fn against(comparison: &Comparison) -> String {
     let sides = format!("{} against {}", comparison.new.join(", "), comparison.base.join(", "));
-    let of = |verdict| {
-        comparison.measures.iter().filter(move |m| m.primary && m.verdict == verdict).map(Measure::title).collect::<Vec<_>>().join(", ")
-    };
+    let of_verdict = comparison.measures.iter().filter(|m| m.primary && m.verdict == comparison.verdict);
     match comparison.verdict {
-        Verdict::Same => format!("SAME: {sides}"),
-        Verdict::CannotTell => format!("CANNOT TELL: {sides} ({})", of(Verdict::CannotTell)),
-        verdict => format!("{}: {sides} ({})", verdict.to_string().to_uppercase(), of(verdict)),
+        Verdict::Same => sides,
+        _ => format!("{sides} ({})", of_verdict.map(Measure::title).collect::<Vec<_>>().join(", ")),
     }
 }
 
@@ -72,7 +79,11 @@ pub fn cells(measure: &Measure) -> [String; 6] {
         None => "-".to_owned(),
         Some(value) => in_unit(value, &measure.unit),
     };
-    let ratio = |ratio: f64| if ratio.is_finite() { format!("{ratio:.3}") } else { "inf".to_owned() };
+    let ratio = |ratio: f64| match ratio {
+        _ if !ratio.is_finite() => "inf".to_owned(),
+        _ if ratio >= 100.0 => format!("{ratio:.0}"),
+        _ => format!("{ratio:.3}"),
+    };
     let interval = measure.interval().map_or(String::new(), |(low, high)| format!("{} .. {}", ratio(low), ratio(high)));
     let verdict = match (&measure.why, measure.primary || measure.tested) {
         (Some(why), true) => format!("{} ({why})", measure.verdict),

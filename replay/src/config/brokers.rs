@@ -72,8 +72,6 @@ impl RawOptions {
             ("expiration", self.expiration.is_some()),
             ("dead-lettered", self.dead_lettered.is_some()),
             ("strip-reply-to", self.strip_reply_to),
-            ("probe", !self.probe.is_empty()),
-            ("lag", !self.lag.is_empty()),
         ];
         all.into_iter().filter(|(_, given)| *given).map(|(option, _)| option).collect()
     }
@@ -93,6 +91,9 @@ impl Options {
             if let Some(why) = why {
                 return Err(ConfigError::NotFor { option, why });
             }
+        }
+        if let Some(why) = self.observe.probes.iter().find(|probe| probe.broker() != target).map(|_| output_of(target)) {
+            return Err(ConfigError::NotFor { option: "probe", why });
         }
         if self.fit.expiration == ExpirationMode::Scale && !matches!(self.pace, Pace::Recorded { .. }) {
             return Err(ConfigError::NotFor {
@@ -118,6 +119,16 @@ impl Options {
     }
 }
 
+/// How an output at this broker is named.
+fn output_of(target: TargetKind) -> &'static str {
+    match target {
+        TargetKind::Kafka => "the target is Kafka, where an output is a topic (topic=NAME)",
+        TargetKind::RabbitMq => {
+            "the target is RabbitMQ, where an output is an exchange (exchange=NAME) or a queue that nobody consumes (queue=NAME)"
+        }
+    }
+}
+
 fn no_use_for_rabbit(option: &str, from_kafka: bool, from_rabbit: bool) -> Option<&'static str> {
     match option {
         "partitions" | "create-topics" => {
@@ -126,8 +137,6 @@ fn no_use_for_rabbit(option: &str, from_kafka: bool, from_rabbit: bool) -> Optio
         "key" => Some("the target is RabbitMQ, whose messages have no keys (--routing-key, --map-key)"),
         "timestamps" => Some("the target is RabbitMQ: the time stamp is a property of the message, and stays as it was published"),
         "client" => Some("the target is RabbitMQ, whose client has no batches: each message leaves at once"),
-        "probe" => Some("the target is RabbitMQ, and only topics of Kafka can be looked at for outputs yet"),
-        "lag" => Some("the target is RabbitMQ, which has no consumer groups, and the depth of its queues is not followed yet"),
         "routing-key" if !from_kafka => {
             Some("the recording is RabbitMQ's, and its messages keep their routing keys (--map-key renames them)")
         }
@@ -157,8 +166,8 @@ mod tests {
             ("key = \"none\"", true, TargetKind::RabbitMq, "no keys"),
             ("routing-key = \"topic\"", true, TargetKind::RabbitMq, "--map-key"),
             ("expiration = \"keep\"", false, TargetKind::RabbitMq, "Kafka's"),
-            ("probe = [\"topic=out,match=key\"]", false, TargetKind::RabbitMq, "only topics of Kafka"),
-            ("lag = [\"billing\"]", false, TargetKind::RabbitMq, "no consumer groups"),
+            ("probe = [\"topic=out,match=key\"]", false, TargetKind::RabbitMq, "exchange=NAME"),
+            ("probe = [\"queue=out,match=key\"]", true, TargetKind::Kafka, "topic=NAME"),
             ("connections = 2", true, TargetKind::Kafka, "Kafka"),
             ("create-topology = true", true, TargetKind::Kafka, "exchanges"),
             ("map-key = [\"a=b\"]", true, TargetKind::Kafka, "--key"),
@@ -178,7 +187,11 @@ mod tests {
                 true,
                 TargetKind::RabbitMq,
             ),
-            ("routing-key = \"topic\"\ncreate-topology = true", false, TargetKind::RabbitMq),
+            (
+                "routing-key = \"topic\"\ncreate-topology = true\nlag = [\"billing\"]\nprobe = [\"exchange=out,match=key\"]",
+                false,
+                TargetKind::RabbitMq,
+            ),
             ("key = \"header:id\"\npartitions = \"rekey\"\ncreate-topics = true\ndead-lettered = \"skip\"", true, TargetKind::Kafka),
             ("partitions = \"modulo\"\ntimestamps = \"shift\"\nclient = \"prod-like\"\nlag = [\"billing\"]", false, TargetKind::Kafka),
         ];

@@ -15,7 +15,7 @@ pub(super) const EACH_MAX: usize = 32;
 pub struct ObserveOptions {
     /// `--probe`.
     pub probes: Vec<ProbeSpec>,
-    /// `--lag`: consumer groups.
+    /// `--lag`: consumer groups; RabbitMQ: queues.
     pub lag: Vec<String>,
     /// `--watch`.
     pub watch: Vec<WatchSpec>,
@@ -50,7 +50,11 @@ impl ObserveOptions {
             return Err(ConfigError::Contradiction("max", "probe", "end to end counts from the intended time, and a flood has none"));
         }
         if let Some(group) = raw.lag.iter().find(|group| group.is_empty()) {
-            return Err(ConfigError::Value { option: "lag", found: group.clone(), expected: "the name of a consumer group" });
+            return Err(ConfigError::Value {
+                option: "lag",
+                found: group.clone(),
+                expected: "the name of a consumer group, or of a queue",
+            });
         }
         let watch = |text: &String| WatchSpec::parse(text).map_err(|wrong| ConfigError::Pointed("watch", wrong));
         Ok(Self {

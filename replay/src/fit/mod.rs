@@ -27,6 +27,7 @@ pub use choices::{DeadLettered, ExpirationMode, FitOptions, KeySource, RoutingKe
 pub use counts::{FitCounts, FitReport, Lost};
 use counts::{Loss, Losses};
 use strip::Stripping;
+pub(crate) use to_kafka::{Carried, carried};
 
 /// The most bytes of AMQP's short strings, routing keys and names of headers among them.
 pub const SHORT_BYTES_MAX: usize = 255;

@@ -76,16 +76,20 @@ pub(super) fn headers<'r>(
     headers.as_headers()
 }
 
-/// The form of a value in Kafka.
-enum Carried<'a> {
+/// The form of a header's value as plain bytes.
+pub(crate) enum Carried<'a> {
+    /// These.
     Bytes(&'a [u8]),
     /// What was written.
     Text,
+    /// None, which is a value.
     Null,
+    /// A table or a list has no such form.
     Not,
 }
 
-fn carried<'a>(value: Value<'a>, text: &mut Vec<u8>) -> Carried<'a> {
+/// A header's value as bytes; its text is written into `text`.
+pub(crate) fn carried<'a>(value: Value<'a>, text: &mut Vec<u8>) -> Carried<'a> {
     text.clear();
     // Writing into memory does not fail.
     let _ = match value {

@@ -1,8 +1,8 @@
 //! The interval log: HdrHistogram V2, compressed, one line per interval and measure, as the standard tools read it.
 //!
-//! Values are nanoseconds. Tags: `schedule_error`, `service`, `response` per second of intended time, and
-//! `topic:NAME:service`, `topic:NAME:response` per ten seconds. It holds answered messages only: failed, unknown and
-//! skipped ones have no latency, and values over an hour have no place; `intervals.csv` counts them.
+//! Values are nanoseconds. Tags: `schedule_error`, `service`, `response`, `end_to_end` per second of intended time, and
+//! `topic:NAME:service`, `topic:NAME:response` per ten seconds. It holds answered messages only: failed, unknown, skipped and
+//! lost ones have no latency, and values over an hour have no place; `intervals.csv` and `probe.csv` count them.
 
 use std::io::Write;
 use std::time::Duration;
@@ -72,6 +72,14 @@ impl<'a, W: Write> Hlog<'a, W> {
             // They belong to intervals that are written already: the totals have them.
             Closed::Stragglers(..) => Ok(()),
         }
+    }
+
+    /// Writes a second of observed − intended. It comes when its outputs have, so behind later seconds of the others.
+    ///
+    /// # Errors
+    /// [`HlogError`].
+    pub fn write_end_to_end(&mut self, second: u64, latency: &Latency<u32>) -> Result<(), HlogError> {
+        self.line("end_to_end", second, 1, latency)
     }
 
     fn write_topics(&mut self, topics: &ClosedTopics) -> Result<(), HlogError> {

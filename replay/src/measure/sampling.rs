@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use dejaq_shared::broker::backlog::{Backlog, Depth, Membership};
+use dejaq_shared::broker::backlog::{Backlog, Membership, Waiting};
 
 use super::watch::Reading;
 use super::watch::exposition::Page;
@@ -14,7 +14,7 @@ use crate::observers::RunView;
 
 /// The time from one look to the next.
 pub const EVERY_NS: u64 = 1_000_000_000;
-/// How long a broker may take to tell a group's positions.
+/// How long a broker may take to tell what waits.
 const BACKLOG_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 /// How long it may take to tell who is in the group: less, so that a group whose positions are known is not silent for it.
 const MEMBERS_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(500);
@@ -22,8 +22,8 @@ const MEMBERS_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(50
 /// What a source was asked for.
 #[derive(Debug)]
 pub enum Sample {
-    /// A group's positions, and who is in it, where that is told.
-    Depths(Vec<Depth>, Option<Membership>),
+    /// What waits for a group, or in a queue; and who is in the group, where that is told.
+    Waiting(Waiting, Option<Membership>),
     /// Values.
     Readings(Vec<Reading>),
 }
@@ -42,12 +42,12 @@ pub struct Answer {
 /// Something that is asked once a second; the time is in nanoseconds on a steady clock.
 pub type Sampler = Box<dyn FnMut(u64) -> Result<Sample, String> + Send>;
 
-/// Asks for a group's positions, and who is in it. That a cluster does not tell the latter is no silence.
+/// Asks what waits, and who is in the group that it waits for. That a cluster does not tell the latter is no silence.
 #[must_use]
 pub fn backlog(mut backlog: Box<dyn Backlog>) -> Sampler {
     Box::new(move |_| {
-        let depths = backlog.depths(BACKLOG_TIMEOUT).map_err(|error| error.to_string())?;
-        Ok(Sample::Depths(depths, backlog.membership(MEMBERS_TIMEOUT).ok().flatten()))
+        let waiting = backlog.waiting(BACKLOG_TIMEOUT).map_err(|error| error.to_string())?;
+        Ok(Sample::Waiting(waiting, backlog.membership(MEMBERS_TIMEOUT).ok().flatten()))
     })
 }
 

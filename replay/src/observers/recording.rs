@@ -16,7 +16,7 @@ use crate::measure::watch::Series;
 use crate::run::dir::{LAG_CSV, WATCH_CSV};
 use crate::run::observed::{AnswersReport, GroupReport, WatchReport};
 use crate::run::rolled::Rolled;
-use crate::run::saver::csv_text;
+use crate::run::saver::{csv_cell, csv_text};
 
 /// Answers on their way to be written.
 pub(super) const ANSWERS_MAX: usize = 256;
@@ -27,7 +27,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 /// What a source is about.
 #[derive(Debug)]
 enum About {
-    Group(Box<LagMeter>, Option<Lag>),
+    Backlog(Box<LagMeter>, Option<Lag>),
     Signals(Series),
 }
 
@@ -45,8 +45,8 @@ struct Source {
 pub(super) struct Sampled(Vec<Source>);
 
 impl Sampled {
-    pub(super) fn group(&mut self, name: &str) {
-        let about = About::Group(Box::new(LagMeter::new(name)), None);
+    pub(super) fn backlog(&mut self, name: &str) {
+        let about = About::Backlog(Box::new(LagMeter::new(name)), None);
         self.0.push(Source { name: name.to_owned(), about, silence: Silence::default(), rebalances: Rebalances::default() });
     }
 
@@ -59,10 +59,10 @@ impl Sampled {
         });
     }
 
-    /// Each group's lag, and who is silent.
+    /// Each group's or queue's lag, and who is silent.
     pub(super) fn now(&self) -> (Vec<(String, Option<Lag>)>, Vec<String>) {
         let lag = self.0.iter().filter_map(|source| match &source.about {
-            About::Group(_, lag) => Some((source.name.clone(), *lag)),
+            About::Backlog(_, lag) => Some((source.name.clone(), *lag)),
             About::Signals(_) => None,
         });
         let silent = self.0.iter().filter(|source| source.silence.is_silent()).map(|source| source.name.clone());
@@ -76,7 +76,7 @@ impl Sampled {
             let (silent, silent_more) = silence.found();
             let answers = AnswersReport { answers: silence.samples(), silent: silent.to_vec(), silent_more, unwritten: unwritten.cloned() };
             match about {
-                About::Group(meter, _) => {
+                About::Backlog(meter, _) => {
                     let (rebalances, rebalances_more) = rebalances.found();
                     groups.push(GroupReport { lag: meter.report().clone(), rebalances, rebalances_more, answers });
                 }
@@ -134,7 +134,8 @@ impl Recording {
 
     fn open(&self) -> Result<Files<'_>, String> {
         let sampled = lock(&self.sampled);
-        let (groups, signals): (Vec<&Source>, Vec<&Source>) = sampled.0.iter().partition(|source| matches!(source.about, About::Group(..)));
+        let (groups, signals): (Vec<&Source>, Vec<&Source>) =
+            sampled.0.iter().partition(|source| matches!(source.about, About::Backlog(..)));
         let open = |sources: &[&Source], name, head: &str| -> Result<Option<Rolled<'_>>, String> {
             if sources.is_empty() {
                 return Ok(None);
@@ -162,18 +163,18 @@ impl Recording {
         let (second, name) = (at_ns / SECOND_NS, csv_text(&source.name));
         let mut rows = String::new();
         let file = match (&mut source.about, sample) {
-            (About::Group(meter, now), Sample::Depths(depths, membership)) => {
+            (About::Backlog(meter, now), Sample::Waiting(waiting, membership)) => {
                 if let Some(membership) = membership {
                     source.rebalances.look(membership, at_ns);
                 }
-                let (lines, total) = meter.look(&depths, at_ns);
+                let (lines, total) = meter.look(&waiting, at_ns);
                 for line in &lines {
-                    let (depth, lag) = (line.depth, line.lag);
+                    let depth = line.depth;
                     let place = format!("{},{},{},{}", csv_text(&depth.topic), depth.partition, depth.committed, depth.end);
-                    rows.push_str(&format!("{second},{name},{place},{},{},{}\n", lag.messages, lag.time_ns, lag.at_least));
+                    rows.push_str(&format!("{second},{name},{place},{}\n", lag_cells(&line.lag)));
                 }
-                if !lines.is_empty() {
-                    rows.push_str(&format!("{second},{name},,,,,{},{},{}\n", total.messages, total.time_ns, total.at_least));
+                if let Some(total) = total {
+                    rows.push_str(&format!("{second},{name},,,,,{}\n", lag_cells(&total)));
                     *now = Some(total);
                 }
                 &files.lag
@@ -194,4 +195,10 @@ impl Recording {
         let mut out = file;
         out.write_all(rows.as_bytes()).map_err(|e| format!("cannot write to the run directory: {e}"))
     }
+}
+
+/// Messages, time, and whether that is the least; no time, nothing said of it.
+fn lag_cells(lag: &Lag) -> String {
+    let at_least = lag.time_ns.map_or(String::new(), |_| lag.at_least.to_string());
+    format!("{},{},{at_least}", lag.messages, csv_cell(lag.time_ns))
 }

@@ -11,14 +11,16 @@ use crate::run::dir::RunDirError;
 use crate::run::read::histograms;
 
 /// The measures that are shown, by their tags.
-pub(super) const MEASURES: [&str; 3] = ["response", "service", "schedule_error"];
+pub(super) const MEASURES: [&str; 4] = ["response", "service", "schedule_error", "end_to_end"];
+/// The one whose percentiles are of the whole run.
+const END_TO_END: usize = 3;
 
 /// One measure of a run.
 #[derive(Debug, Default)]
 pub(super) struct Measure {
     /// The percentiles of each bin; `None` where nothing was answered.
     pub(super) bins: Vec<Option<LatencySummary>>,
-    /// The whole measured window.
+    /// The whole measured window; of end to end the whole run.
     pub(super) window: Latency<u64>,
     open: Option<(usize, Latency<u64>)>,
 }
@@ -47,11 +49,11 @@ impl Measure {
 
 /// Reads the interval log, by [`MEASURES`]. `scheduled` has the messages of each bin of the axis: the denominator of response;
 /// the measured window begins at `from_s`.
-pub(super) fn read(run: &Path, axis: &TimeAxis, scheduled: &[u64], from_s: u64) -> Result<[Measure; 3], RunDirError> {
+pub(super) fn read(run: &Path, axis: &TimeAxis, scheduled: &[u64], from_s: u64) -> Result<[Measure; 4], RunDirError> {
     let mut measures = MEASURES.map(|_| Measure { bins: vec![None; axis.bins], ..Measure::default() });
     histograms(run, &MEASURES, &mut |ix, second, histogram| {
         if let Some(bin) = axis.bin(second.saturating_mul(1_000)) {
-            measures[ix].add(bin, histogram, second >= from_s, denominator(ix, scheduled));
+            measures[ix].add(bin, histogram, second >= from_s || ix == END_TO_END, denominator(ix, scheduled));
         }
     })?;
     for (ix, measure) in measures.iter_mut().enumerate() {

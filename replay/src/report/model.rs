@@ -63,8 +63,8 @@ impl Report {
     }
 }
 
-fn charts(run: &RunReport, rates: &Rates, fates: &Fates, measures: &[Measure; 3]) -> Vec<Chart> {
-    let [response, service, schedule_error] = measures;
+fn charts(run: &RunReport, rates: &Rates, fates: &Fates, measures: &[Measure; 4]) -> Vec<Chart> {
+    let [response, service, schedule_error, _] = measures;
     let (name, headline) = if run.closed_loop { ("Service", service) } else { ("Response", response) };
     let bin = length_words(fates.axis.bin_ms);
     vec![
@@ -129,8 +129,8 @@ fn over_time(id: &str, title: &str, about: String, axis: &TimeAxis, measure: &Me
 }
 
 /// The percentiles of the measured window, to five nines as far as there are messages for them.
-fn percentiles(run: &RunReport, fates: &Fates, measures: &[Measure; 3]) -> Chart {
-    let [response, service, schedule_error] = measures;
+fn percentiles(run: &RunReport, fates: &Fates, measures: &[Measure; 4]) -> Chart {
+    let [response, service, schedule_error, end_to_end] = measures;
     // What was answered after its second had to be closed is in the totals of run.json alone.
     let unanswered = run.latency.response.map_or(fates.window.0.saturating_sub(fates.window.1), |r| r.unanswered);
     let mut lines = vec![curve::line("service", &service.window, 0)];
@@ -138,7 +138,8 @@ fn percentiles(run: &RunReport, fates: &Fates, measures: &[Measure; 3]) -> Chart
         lines.insert(0, curve::line("response", &response.window, unanswered));
         lines.push(curve::line("schedule error", &schedule_error.window, 0));
     }
-    curve::chart("Of the whole measured window.", lines)
+    lines.extend(run.latency.end_to_end.map(|whole| curve::line("end to end", &end_to_end.window, whole.unanswered)));
+    curve::chart("Of the whole measured window; end to end is of the whole run.", lines)
 }
 
 fn unanswered(fates: &Fates) -> Chart {

@@ -60,7 +60,7 @@ const TABLES: [Table; 5] = [
         line_by: &["group"],
         only_empty: Some("partition"),
         title: "Consumer lag",
-        about: "Messages that the group had not committed, over all partitions.",
+        about: "Messages that the group had not committed, over all partitions; of a queue, those that no consumer was given yet.",
     },
     Table {
         file: "lag.csv",

@@ -94,7 +94,7 @@ pub struct MatchReport {
     pub latency: LatencySummary,
 }
 
-/// A consumer group.
+/// A consumer group, or a queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GroupReport {

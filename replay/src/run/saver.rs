@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, never, select};
 use hdrhistogram::serialization::V2DeflateSerializer;
 
 use super::dir::{COUNTS_CSV, INTERVALS_CSV, LATENCY_HLOG, RunDir, RunDirError, STREAMS_CSV};
@@ -18,6 +18,7 @@ use crate::measure::hlog::{Hlog, HlogError};
 use crate::measure::latency::LatencySummary;
 use crate::measure::recent::Recent;
 use crate::measure::recorder::{Closed, ClosedSecond};
+use crate::observers::Seen;
 
 /// How often an unfinished `run.json` is written.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
@@ -29,6 +30,41 @@ pub enum ToSave {
     Closed(Closed),
     /// A closed bucket.
     Bucket(BucketRow),
+}
+
+/// Where rows come from: the completing thread, and the pacer. They do not share room, since what the pacer sends when a backlog goes
+/// at once would leave none for closed intervals.
+#[derive(Debug)]
+pub struct Incoming {
+    /// `None`: it has ended.
+    completing: Option<Receiver<ToSave>>,
+    pacing: Option<Receiver<BucketRow>>,
+}
+
+impl Incoming {
+    /// From both.
+    #[must_use]
+    pub fn new(completing: Receiver<ToSave>, pacing: Receiver<BucketRow>) -> Self {
+        Self { completing: Some(completing), pacing: Some(pacing) }
+    }
+
+    /// The next row of either, if one comes before it is time to save; disconnected when both have ended.
+    fn next(&mut self) -> Result<ToSave, RecvTimeoutError> {
+        while self.completing.is_some() || self.pacing.is_some() {
+            select! {
+                recv(self.completing.as_ref().unwrap_or(&never())) -> row => match row {
+                    Ok(row) => return Ok(row),
+                    Err(_) => self.completing = None,
+                },
+                recv(self.pacing.as_ref().unwrap_or(&never())) -> row => match row {
+                    Ok(row) => return Ok(ToSave::Bucket(row)),
+                    Err(_) => self.pacing = None,
+                },
+                default(SAVE_EVERY) => return Err(RecvTimeoutError::Timeout),
+            }
+        }
+        Err(RecvTimeoutError::Disconnected)
+    }
 }
 
 /// Why a run could not be saved.
@@ -46,8 +82,7 @@ pub enum SaveError {
 }
 
 /// What the saving thread needs to know.
-#[derive(Debug, Clone)]
-pub struct SaverOptions {
+pub(crate) struct SaverOptions {
     /// Where.
     pub dir: RunDir,
     /// The start of the run, nanoseconds since 1970.
@@ -56,13 +91,16 @@ pub struct SaverOptions {
     pub classes: Vec<String>,
     /// The last seconds, for those who watch.
     pub recent: Arc<Mutex<Recent>>,
+    /// What is seen of the system under test.
+    pub seen: Arc<Seen>,
 }
 
-/// Writes until nobody sends any more, and returns the totals. `unfinished` makes a report of the totals so far.
+/// Writes until nobody sends any more, and returns the totals. `unfinished` makes a report of the totals so far. Seconds of end to
+/// end are taken as they are closed; the last ones must be closed before the last sender goes.
 ///
 /// # Errors
 /// [`SaveError`]: the run should end, since what it measures cannot be kept.
-pub fn save(options: &SaverOptions, incoming: &Receiver<ToSave>, unfinished: &dyn Fn(&Totals) -> RunReport) -> Result<Totals, SaveError> {
+pub(crate) fn save(options: &SaverOptions, mut incoming: Incoming, unfinished: &dyn Fn(&Totals) -> RunReport) -> Result<Totals, SaveError> {
     let open = |name| Rolled::open(&options.dir, name);
     let (latencies, counts, seconds) = (open(LATENCY_HLOG)?, open(COUNTS_CSV)?, open(INTERVALS_CSV)?);
     let mut serializer = V2DeflateSerializer::new();
@@ -74,7 +112,7 @@ pub fn save(options: &SaverOptions, incoming: &Receiver<ToSave>, unfinished: &dy
     let mut planned = false;
     let mut saved: Option<Instant> = None;
     loop {
-        match incoming.recv_timeout(SAVE_EVERY) {
+        match incoming.next() {
             Ok(ToSave::Closed(closed)) => {
                 totals.add(&closed);
                 lock(&options.recent).add(&closed);
@@ -98,6 +136,7 @@ pub fn save(options: &SaverOptions, incoming: &Receiver<ToSave>, unfinished: &dy
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
+        write_end_to_end(&mut hlog, &latencies, options)?;
         if saved.is_none_or(|at| at.elapsed() >= SAVE_EVERY) {
             for mut out in [&latencies, &counts, &seconds] {
                 out.flush()?;
@@ -106,11 +145,21 @@ pub fn save(options: &SaverOptions, incoming: &Receiver<ToSave>, unfinished: &dy
             saved = Some(Instant::now());
         }
     }
+    write_end_to_end(&mut hlog, &latencies, options)?;
     drop(hlog);
     for rolled in [latencies, counts, seconds] {
         rolled.complete()?;
     }
     Ok(totals)
+}
+
+/// Writes the seconds of end to end that were closed since.
+fn write_end_to_end<W: Write>(hlog: &mut Hlog<'_, W>, file: &Rolled<'_>, options: &SaverOptions) -> Result<(), SaveError> {
+    for (second, latency) in options.seen.take_end_to_end() {
+        file.reach(second)?;
+        hlog.write_end_to_end(second, &latency)?;
+    }
+    Ok(())
 }
 
 /// The columns of `intervals.csv`. Percentiles are of answered messages, in nanoseconds; empty where there is none.

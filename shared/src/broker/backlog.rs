@@ -1,4 +1,4 @@
-//! How far behind the consumers of a broker are: asked for, never joined.
+//! How much waits for the consumers of a broker: asked for, never joined.
 
 use std::time::Duration;
 
@@ -26,17 +26,38 @@ pub struct Membership {
     pub members: Vec<String>,
 }
 
-/// The position of a group of consumers. Asking joins no group and commits nothing.
+/// What a queue holds. There are no positions in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueDepth {
+    /// Messages that no consumer has been given, as of now.
+    pub ready: u64,
+    /// Messages that consumers were given and have not acknowledged, by the broker's statistics, which are some seconds old;
+    /// `None`: it does not tell.
+    pub unacknowledged: Option<u64>,
+}
+
+/// What waits for consumers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Waiting {
+    /// For a group that reads logs: where it stands in each partition for which it has committed a position, and where these end.
+    Log(Vec<Depth>),
+    /// In a queue.
+    Queue(QueueDepth),
+}
+
+/// A consumer group of Kafka, or a queue of RabbitMQ. Asking joins no group, commits nothing, and consumes nothing.
 pub trait Backlog: Send {
-    /// Where the group stands in each partition for which it has committed a position, and where the logs end.
+    /// What waits now.
     ///
     /// # Errors
     /// When the cluster does not answer in `timeout`, or refuses.
-    fn depths(&mut self, timeout: Duration) -> Result<Vec<Depth>, BrokerError>;
+    fn waiting(&mut self, timeout: Duration) -> Result<Waiting, BrokerError>;
 
     /// Who is in the group now; `None` where there are no such groups.
     ///
     /// # Errors
     /// When the cluster does not answer in `timeout`, or refuses.
-    fn membership(&mut self, timeout: Duration) -> Result<Option<Membership>, BrokerError>;
+    fn membership(&mut self, _timeout: Duration) -> Result<Option<Membership>, BrokerError> {
+        Ok(None)
+    }
 }

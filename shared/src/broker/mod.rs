@@ -18,7 +18,7 @@ mod shell;
 mod warnings;
 
 // Without any broker there is nothing to choose from.
-#[cfg(all(feature = "source", feature = "kafka"))]
+#[cfg(all(feature = "source", any(feature = "kafka", feature = "amqp")))]
 mod any_backlog;
 #[cfg(feature = "source")]
 #[cfg_attr(not(feature = "amqp"), expect(unused_variables, reason = "without a broker that is mirrored nothing is asked of one"))]
@@ -27,16 +27,20 @@ mod any_mirror;
 mod any_sink;
 #[cfg(all(feature = "source", any(feature = "kafka", feature = "amqp")))]
 mod any_source;
+#[cfg(all(feature = "source", any(feature = "kafka", feature = "amqp")))]
+mod any_tap;
 #[cfg(feature = "source")]
 pub mod mirror;
 #[cfg(feature = "sink")]
 pub mod sink;
 #[cfg(feature = "source")]
 pub mod source;
+#[cfg(feature = "source")]
+pub mod tap;
 #[cfg(feature = "sink")]
 pub mod topic_settings;
 
-#[cfg(all(feature = "source", feature = "kafka"))]
+#[cfg(all(feature = "source", any(feature = "kafka", feature = "amqp")))]
 pub use any_backlog::AnyBacklog;
 #[cfg(feature = "source")]
 pub use any_mirror::AnyMirror;
@@ -44,6 +48,8 @@ pub use any_mirror::AnyMirror;
 pub use any_sink::{AnyCompletions, AnySink, AnyTarget};
 #[cfg(all(feature = "source", any(feature = "kafka", feature = "amqp")))]
 pub use any_source::AnySource;
+#[cfg(all(feature = "source", any(feature = "kafka", feature = "amqp")))]
+pub use any_tap::AnyTap;
 
 /// Why a broker could not do what it was asked for. The text names the address and what to do.
 #[derive(Debug, thiserror::Error)]

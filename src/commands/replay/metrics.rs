@@ -89,7 +89,11 @@ impl Figures {
         registry.register_with_unit("left", "Time until the last intended time, where that is known", Unit::Seconds, self.left.clone());
         registry.register("outputs_open", "Messages whose output is waited for", self.outputs_open.clone());
         registry.register("distinct_values", "Different values of a tag that were sent", self.distinct.clone());
-        registry.register("lag_messages", "Messages that a consumer group is behind", self.lag_messages.clone());
+        registry.register(
+            "lag_messages",
+            "Messages that a consumer group is behind, or that are ready in a queue",
+            self.lag_messages.clone(),
+        );
         registry.register_with_unit("lag", "Time that a consumer group is behind", Unit::Seconds, self.lag_time.clone());
         registry.register("silent", "Sources of signals that do not answer", self.silent.clone());
     }
@@ -116,7 +120,9 @@ impl Figures {
             let Some(lag) = lag else { continue };
             let labels = vec![("group", group.clone())];
             self.lag_messages.get_or_create(&labels).set(number(lag.messages));
-            self.lag_time.get_or_create(&labels).set(seconds(lag.time_ns));
+            if let Some(time_ns) = lag.time_ns {
+                self.lag_time.get_or_create(&labels).set(seconds(time_ns));
+            }
         }
         self.silent.clear();
         for source in &p.observed.silent {
@@ -259,7 +265,7 @@ mod tests {
         let page = Page::serve(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
         let mut progress = Progress { distinct: vec![("host".to_owned(), 7)], ..Progress::default() };
         progress.observed.end_to_end = Some(LatencySummary::default());
-        progress.observed.lag = vec![("billing".to_owned(), Some(Lag::default()))];
+        progress.observed.lag = vec![("billing".to_owned(), Some(Lag { time_ns: Some(0), ..Lag::default() }))];
         page.update(&progress, None);
         let answer = get(&page, "/metrics");
         let dashboard = include_str!("../../../examples/grafana-dashboard.json");

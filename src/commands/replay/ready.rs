@@ -103,7 +103,7 @@ pub(super) fn ready(choices: &Choices, create: bool, scratch: &Path) -> anyhow::
         rules.count(&mut setup, &mut feed)?;
     }
     // Last: what comes out of the system before the run is not to pile up.
-    setup.observers = observing::observers(&options, &endpoint, TIMEOUT)?;
+    setup.observers = observing::observers(&options, &endpoint, create, TIMEOUT)?;
     Ok(Ready { target, topics: plan, at_target: at_target.topics, setup, feed, partitioners })
 }
 

@@ -8,6 +8,7 @@ mod bad;
 mod capture;
 mod crash;
 mod held;
+mod observing;
 mod peer;
 mod replay;
 mod stream;

@@ -138,8 +138,17 @@ impl Pika {
     /// Consumes queues beside the test, from before this returns.
     pub(super) fn consuming(url: &str, queues: &[&str], more: &[&str]) -> PikaRunning {
         let queues: Vec<&str> = queues.iter().flat_map(|&queue| ["--queue", queue]).collect();
-        let running = Self::start(&[&["consume", "--url", url], &queues[..], more].concat());
-        let first = running.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no consumer of {queues:?}"));
+        Self::ready(&[&["consume", "--url", url], &queues[..], more].concat())
+    }
+
+    /// A system under test beside the test, from before this returns: consumes `queue`, and publishes outputs to `exchange`.
+    pub(super) fn serving(url: &str, queue: &str, exchange: &str, more: &[&str]) -> PikaRunning {
+        Self::ready(&[&["serve", "--url", url, "--queue", queue, "--exchange", exchange], more].concat())
+    }
+
+    fn ready(args: &[&str]) -> PikaRunning {
+        let running = Self::start(args);
+        let first = running.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("never ready: {args:?}"));
         assert_eq!(first, json!({"ready": true}));
         running
     }

@@ -1,13 +1,16 @@
 //! A run with a system under test behind it, whose outputs a probe reads.
 
 use dejaq_shared::broker::source::{Notice, ReadFrom, Source, SourceHandler, StartAt, TopicInfo, TopicSelection, TopicSettings};
+use dejaq_shared::broker::tap::{LogTap, Tap as _};
 use dejaq_shared::record::{BrokerTime, Lane, Record, StreamIx};
 
 use super::*;
+use crate::measure::latency::Latency;
 use crate::measure::probe::spec::ProbeSpec;
 use crate::measure::watch::spec::WatchSpec;
 use crate::observers::Observers;
 use crate::run::dir::PROBE_CSV;
+use crate::run::read::histograms;
 
 /// A system that answers what it hears, as often as it likes, and breaks when it has heard so much.
 struct System {
@@ -95,7 +98,9 @@ fn observed(probe: &str, answers: fn(usize) -> usize, breaks_at: usize, dir: &Pa
     let (heard, hears) = crossbeam_channel::unbounded();
     let mut observers = Observers::default();
     let system = System { hears, answers, number: 0, breaks_at };
-    observers.probe(&ProbeSpec::parse(probe).expect("a probe"), system, Duration::ZERO).expect("a topic");
+    let mut tap = LogTap::new(system, "out", Duration::ZERO).expect("a topic");
+    tap.begin(Duration::ZERO).expect("an end");
+    observers.probe(&ProbeSpec::parse(probe).expect("a probe"), tap).expect("a field");
     Case { observers, heard: Some(heard), ..Case::new() }.run(dir).expect("a report")
 }
 
@@ -120,6 +125,21 @@ fn each_output_is_matched_and_what_is_lost_or_comes_twice_is_counted() {
     let rows = std::fs::read_to_string(dir.path().join(PROBE_CSV)).expect("there");
     let answered: u64 = rows.lines().skip(1).map(|row| row.split(',').nth(1).expect("a cell").parse::<u64>().expect("a number")).sum();
     assert_eq!(answered, 1_800, "{rows}");
+    let mut logged = Latency::<u64>::default();
+    let mut seconds = Vec::new();
+    histograms(dir.path(), &["end_to_end"], &mut |_, second, histogram| {
+        seconds.push(second);
+        logged.add(histogram);
+    })
+    .expect("a log");
+    assert!(seconds.is_sorted() && seconds.windows(2).all(|w| w[0] < w[1]), "a second is in it once: {seconds:?}");
+    assert_eq!((logged.count(), logged.summary(200).p50_ns), (1_800, end_to_end.p50_ns), "as in run.json");
+    // The page draws its curve up to where the lost ones begin.
+    let page = crate::report::Report::read(dir.path()).expect("a report");
+    let curve = page.charts.iter().find(|chart| chart.id == "percentiles").expect("drawn");
+    let line = curve.lines.iter().find(|line| line.name == "end to end").expect("a line");
+    let last = line.values.iter().zip(&curve.x).rfind(|(value, _)| value.is_some()).map(|(_, nines)| *nines);
+    assert!(last.is_some_and(|nines| nines > 0.9 && nines <= 1.0 + 1e-9), "a tenth has no output: {last:?}");
 }
 
 #[test]

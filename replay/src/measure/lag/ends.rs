@@ -32,7 +32,7 @@ impl Ends {
             _ => self.0.push_back(End { position: depth.end, from_ns: now_ns, until_ns: now_ns }),
         }
         let messages = u64::try_from(depth.end.saturating_sub(depth.committed)).unwrap_or(0);
-        let lag = if messages == 0 { Lag::default() } else { self.lag(depth.committed, messages, now_ns) };
+        let lag = if messages == 0 { known(0, 0) } else { self.lag(depth.committed, messages, now_ns) };
         if self.0.len() > ENDS_MAX {
             self.thin();
         }
@@ -43,14 +43,14 @@ impl Ends {
         let after = self.0.partition_point(|end| end.position <= committed);
         let Some(before) = after.checked_sub(1).and_then(|ix| self.0.get(ix)).copied() else {
             let first_ns = self.0.front().map_or(now_ns, |end| end.from_ns);
-            return Lag { messages, time_ns: now_ns.saturating_sub(first_ns), at_least: true };
+            return Lag { at_least: true, ..known(messages, now_ns.saturating_sub(first_ns)) };
         };
-        let Some(after) = self.0.get(after).copied() else { return Lag { messages, ..Lag::default() } };
+        let Some(after) = self.0.get(after).copied() else { return known(messages, 0) };
         // In 128 bits: positions and times of any size.
         let time_ns = i128::from(after.from_ns.saturating_sub(before.until_ns));
         let share = i128::from(committed - before.position) * time_ns / i128::from(after.position - before.position);
         let reached_ns = before.until_ns + u64::try_from(share).unwrap_or(0);
-        Lag { messages, time_ns: now_ns.saturating_sub(reached_ns), at_least: false }
+        known(messages, now_ns.saturating_sub(reached_ns))
     }
 
     /// Forgets every second one of the older half, and keeps the very first.
@@ -62,4 +62,8 @@ impl Ends {
             ix > half || ix % 2 == 1
         });
     }
+}
+
+fn known(messages: u64, time_ns: u64) -> Lag {
+    Lag { messages, time_ns: Some(time_ns), at_least: false }
 }

@@ -2,6 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use dejaq_shared::amqp::Properties;
+use dejaq_shared::broker::sink::TargetKind;
+use dejaq_shared::record::Headers;
+
 use super::field::{FieldReader, Parts};
 use super::table::Table;
 use crate::batch::Batch;
@@ -11,6 +15,8 @@ use crate::lock::lock;
 #[derive(Debug)]
 pub struct Expecting {
     reader: FieldReader,
+    /// Whose messages they are.
+    kind: TargetKind,
     sample: u64,
     table: Arc<Mutex<Table>>,
     /// Messages planned so far.
@@ -20,17 +26,21 @@ pub struct Expecting {
 }
 
 impl Expecting {
-    /// Enters values that `reader` finds, one in `sample`.
+    /// Enters values that `reader` finds in messages for a target of this kind, one in `sample`.
     #[must_use]
-    pub fn new(reader: FieldReader, sample: u64, table: Arc<Mutex<Table>>) -> Self {
-        Self { reader, sample, table, items: 0, found: Vec::new() }
+    pub fn new(reader: FieldReader, kind: TargetKind, sample: u64, table: Arc<Mutex<Table>>) -> Self {
+        Self { reader, kind, sample, table, items: 0, found: Vec::new() }
     }
 
     /// A batch will be sent.
     pub fn enter(&mut self, batch: &Batch) {
         let mut without_value = 0;
         for item in &batch.items {
-            let parts = Parts { key: batch.key(item), value: batch.value(item), headers: batch.headers(item) };
+            let (headers, properties) = match self.kind {
+                TargetKind::Kafka => (batch.headers(item), Properties::EMPTY),
+                TargetKind::RabbitMq => (Headers::EMPTY, batch.properties(item)),
+            };
+            let parts = Parts { key: batch.key(item), value: batch.value(item), headers, properties };
             match self.reader.read(&parts) {
                 Some(value) if is_sampled(value, self.sample) => self.found.push((value, item.due_ns, self.items)),
                 Some(_) => {}

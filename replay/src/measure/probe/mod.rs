@@ -4,11 +4,11 @@
 //! `spec` what was typed → `field` what a message is known by → `expecting` enters what is planned → `table` matches it with
 //! what `reader` sees at the output.
 //!
-//! Guarantees: the reader has an identity of its own, joins no group, commits nothing, and begins at the end of the topic
-//! before the run does. Sent and observed are on one clock, this machine's monotonic one, so no clocks are compared; the way
+//! Guarantees: the reader has an identity of its own, and begins before the run does. Of Kafka it reads a topic from its end, joins
+//! no group and commits nothing; of RabbitMQ it gets a copy from an exchange, or empties a queue that nobody consumes. Sent and observed are on one clock, this machine's monotonic one, so no clocks are compared; the way
 //! from the broker to the reader is in the figure. A reader that fails, or a table that was too small, makes the run INVALID.
 //!
-//! Not there yet: outputs at RabbitMQ, and outputs at another cluster than the target.
+//! Not there yet: outputs at another cluster than the target.
 
 pub mod expecting;
 pub mod field;

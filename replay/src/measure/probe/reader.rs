@@ -1,16 +1,13 @@
 //! The thread that reads a system's output. It obeys [`Table`] and [`Freshness`], which decide.
 //!
-//! What it knows lies in [`ProbeState`], which others read whenever they like: nobody waits for this thread. Topics are read
-//! with the partitions that they have at the start.
+//! What it knows lies in [`ProbeState`], which others read whenever they like: nobody waits for this thread.
 
 use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dejaq_shared::broker::BrokerError;
-use dejaq_shared::broker::source::{Notice, ReadFrom, Source, SourceHandler, StartAt, TopicSelection};
+use dejaq_shared::broker::tap::{Output, Tap};
 use dejaq_shared::clock::wall_now_ns;
-use dejaq_shared::record::{Record, StreamIx};
 
 use super::expecting::is_sampled;
 use super::field::{FieldReader, Parts};
@@ -18,6 +15,7 @@ use super::freshness::{EventTimes, Freshness};
 use super::spec::{Matching, ProbeKind, ProbeSpec};
 use super::table::{Seen, Table, TableCounts};
 use crate::lock::lock;
+use crate::measure::end_to_end::EndToEnd;
 use crate::measure::latency::{Latency, LatencySummary};
 use crate::observers::RunView;
 use crate::run::dir::{FRESHNESS_CSV, PROBE_CSV, RunDirError};
@@ -30,17 +28,6 @@ const POLL: Duration = Duration::from_millis(50);
 const OUTPUTS_MAX: usize = 4_096;
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// Why a probe cannot begin.
-#[derive(Debug, thiserror::Error)]
-pub enum ProbeError {
-    /// The broker.
-    #[error(transparent)]
-    Broker(#[from] BrokerError),
-    /// What is looked for.
-    #[error("{0}")]
-    Field(String),
-}
-
 /// What a probe knows.
 #[derive(Debug, Default)]
 pub struct ProbeState {
@@ -52,17 +39,18 @@ pub struct ProbeState {
     pub latency: Latency<u64>,
     /// The same of the last whole second.
     pub last_second: LatencySummary,
+    /// The same by the second of the intended time.
+    pub by_second: EndToEnd,
     /// What is known of freshness.
     pub freshness: Freshness,
     /// Why it does not read any more.
     pub failed: Option<String>,
 }
 
-/// A probe that is ready to begin: its topic's end is known.
+/// A probe's reader.
 #[derive(Debug)]
-pub struct ProbeReader<S> {
-    source: S,
-    lanes: Vec<ReadFrom>,
+pub struct ProbeReader<T> {
+    tap: T,
     looking: Looking,
     table: Option<Arc<Mutex<Table>>>,
     state: Arc<Mutex<ProbeState>>,
@@ -75,38 +63,17 @@ enum Looking {
     EventTimes(EventTimes),
 }
 
-impl<S: Source> ProbeReader<S> {
-    /// Finds the topic's partitions and their ends, and begins to read there. `table` is that of an end-to-end probe.
+impl<T: Tap> ProbeReader<T> {
+    /// Reads from `tap`, which has begun. `table` is that of an end-to-end probe.
     ///
     /// # Errors
-    /// [`ProbeError`] when the topic is not there or must not be read, or nobody answered in `timeout`.
-    pub fn begin(
-        mut source: S,
-        spec: &ProbeSpec,
-        table: Option<Arc<Mutex<Table>>>,
-        state: Arc<Mutex<ProbeState>>,
-        timeout: Duration,
-    ) -> Result<Self, ProbeError> {
+    /// When what is looked for makes no sense, in words.
+    pub fn new(tap: T, spec: &ProbeSpec, table: Option<Arc<Mutex<Table>>>, state: Arc<Mutex<ProbeState>>) -> Result<Self, String> {
         let looking = match &spec.kind {
-            ProbeKind::EndToEnd(Matching { matched, sample, .. }) => Looking::Value(matched.reader().map_err(ProbeError::Field)?, *sample),
-            ProbeKind::Freshness(field) => Looking::EventTimes(EventTimes::new(field).map_err(|e| ProbeError::Field(e.to_string()))?),
+            ProbeKind::EndToEnd(Matching { matched, sample, .. }) => Looking::Value(matched.reader()?, *sample),
+            ProbeKind::Freshness(field) => Looking::EventTimes(EventTimes::new(field).map_err(|e| e.to_string())?),
         };
-        let selection = TopicSelection::parse([spec.topic.as_str()]).map_err(|e| ProbeError::Field(e.to_string()))?;
-        let partitions: Vec<(String, i32)> = source
-            .topics(&selection, timeout)?
-            .into_iter()
-            .flat_map(|topic| topic.lanes.into_iter().map(move |lane| (topic.name.clone(), lane.partition())))
-            .collect();
-        source.check_rights(std::slice::from_ref(&spec.topic), timeout)?;
-        let ends = source.positions(&partitions, StartAt::End, timeout)?;
-        let lanes: Vec<ReadFrom> = partitions
-            .into_iter()
-            .zip(ends)
-            .zip(0..)
-            .map(|(((topic, partition), position), stream)| ReadFrom { stream, topic, partition, position, leader_epoch: -1 })
-            .collect();
-        source.start(&lanes)?;
-        Ok(Self { source, lanes, looking, table, state })
+        Ok(Self { tap, looking, table, state })
     }
 
     /// Reads until the run is over.
@@ -127,10 +94,9 @@ impl<S: Source> ProbeReader<S> {
         loop {
             let over = view.is_over();
             outputs.clear();
-            let Self { source, looking, .. } = self;
-            let taken = source.poll(OUTPUTS_MAX, POLL, &mut || view.run_ns().cast_signed(), &mut outputs.looking(looking));
+            let Self { tap, looking, .. } = self;
+            let taken = tap.poll(OUTPUTS_MAX, POLL, &mut || view.run_ns().cast_signed(), &mut |output| outputs.take(output, looking));
             taken.map_err(|error| error.to_string())?;
-            self.restart(&mut outputs)?;
             let now_ns = view.run_ns();
             if now_ns == 0 && !over {
                 // What came out before the run is of no message of it.
@@ -160,19 +126,6 @@ impl<S: Source> ProbeReader<S> {
         }
     }
 
-    /// Goes on where the log begins, if it was cut off under the reader.
-    fn restart(&mut self, outputs: &mut Outputs) -> Result<(), String> {
-        if let Some(why) = outputs.failed.take() {
-            return Err(why);
-        }
-        for (stream, high) in outputs.out_of_range.drain(..) {
-            if let Some(lane) = self.lanes.get(stream as usize) {
-                self.source.start(&[ReadFrom { position: high, ..lane.clone() }]).map_err(|error| error.to_string())?;
-            }
-        }
-        Ok(())
-    }
-
     fn enter(&self, outputs: &Outputs, second: &mut Second, view: &RunView, now_ns: u64) {
         let mut state = lock(&self.state);
         state.outputs += outputs.count;
@@ -185,11 +138,13 @@ impl<S: Source> ProbeReader<S> {
         for (value, at_ns) in &outputs.values {
             if let Seen::Answer(took_ns) = table.seen(*value, *at_ns) {
                 state.latency.record(took_ns);
+                state.by_second.answered(at_ns - took_ns, took_ns);
                 second.latency.record(took_ns);
             }
         }
         table.handed_over(view.dealt_with(), now_ns);
         table.expire(now_ns);
+        state.by_second.settled(table.settled_ns());
         (second.now, second.open) = (table.counts(), table.open());
     }
 
@@ -227,8 +182,6 @@ struct Outputs {
     /// Hashes with the time of observation.
     values: Vec<(u64, u64)>,
     event_times: Vec<Option<i64>>,
-    out_of_range: Vec<(StreamIx, i64)>,
-    failed: Option<String>,
 }
 
 impl Outputs {
@@ -238,39 +191,23 @@ impl Outputs {
         self.event_times.clear();
     }
 
-    fn looking<'a>(&'a mut self, looking: &'a mut Looking) -> OutputTaker<'a> {
-        OutputTaker { outputs: self, looking }
-    }
-}
-
-struct OutputTaker<'a> {
-    outputs: &'a mut Outputs,
-    looking: &'a mut Looking,
-}
-
-impl SourceHandler for OutputTaker<'_> {
-    fn record(&mut self, record: &Record<'_>) {
-        let Self { outputs, looking } = self;
-        outputs.count += 1;
+    fn take(&mut self, output: Output<'_>, looking: &mut Looking) {
+        let Output::Message(record) = output else {
+            self.without_value += 1;
+            return;
+        };
+        self.count += 1;
         match looking {
             Looking::Value(reader, sample) => {
-                let parts = Parts { key: record.key, value: record.value, headers: record.headers };
+                let key = record.key.or(record.routing_key);
+                let parts = Parts { key, value: record.value, headers: record.headers, properties: record.properties };
                 match reader.read(&parts) {
-                    Some(value) if is_sampled(value, *sample) => outputs.values.push((value, record.arrival_ns.unsigned_abs())),
+                    Some(value) if is_sampled(value, *sample) => self.values.push((value, record.arrival_ns.unsigned_abs())),
                     Some(_) => {}
-                    None => outputs.without_value += 1,
+                    None => self.without_value += 1,
                 }
             }
-            Looking::EventTimes(times) => outputs.event_times.push(times.newest(record.value)),
-        }
-    }
-
-    fn notice(&mut self, notice: Notice) {
-        match notice {
-            Notice::OutOfRange { stream, high, .. } => self.outputs.out_of_range.push((stream, high)),
-            Notice::Gone { detail, .. } | Notice::Truncated { detail, .. } => self.outputs.failed = Some(detail),
-            Notice::Unparseable { .. } => self.outputs.without_value += 1,
-            Notice::End { .. } | Notice::Warning(_) => {}
+            Looking::EventTimes(times) => self.event_times.push(times.newest(record.value)),
         }
     }
 }

@@ -2,18 +2,23 @@
 //!
 //! ```text
 //! probe = item { "," item }
-//! item  = "topic=" NAME                  the output of the system under test
+//! item  = "topic=" NAME                  the output of the system under test: a topic of Kafka
+//!       | "queue=" NAME                  … a queue of RabbitMQ that nobody consumes: it is emptied
+//!       | "exchange=" NAME               … an exchange of RabbitMQ, from which a queue of ours gets a copy
+//!       | "binding=" KEY                 what that queue is bound with (default: what takes everything)
 //!       | "match=" FIELD                 what a message is known by in the output
 //!       | "from=" FIELD                  what it is known by where it was sent; without it the same field
 //!       | "deadline=" DUR                how long an output is waited for (default 30s)
 //!       | "sample=" N                    only one value in N, chosen by its hash
 //!       | "freshness=json:" PATH         in place of match: the event times that an output covers
 //!       | "unit=" s|ms|us|ns|rfc3339     what these count (default ms)
-//! FIELD = key, header:NAME, json:$.PATH, regex:PATTERN
+//! FIELD = key, header:NAME, property:NAME, json:$.PATH, regex:PATTERN
 //! ```
 //!
 //! What has a comma in it stands between single quotes, a quote in it twice: `match='regex:id=(\d{1,9})'`.
 
+use dejaq_shared::broker::sink::TargetKind;
+use dejaq_shared::broker::tap::Outlet;
 use dejaq_shared::units::{duration_ns, parse_duration};
 
 use super::field::Field;
@@ -23,13 +28,14 @@ use crate::transform::formats::{FormatKind, StampField, StampUnit, Wanted, open}
 const DEADLINE_NS: u64 = 30_000_000_000;
 /// The longest deadline: an hour, which is as long as the histograms reach.
 const DEADLINE_NS_MAX: u64 = 3_600_000_000_000;
-const ITEMS: &str = "topic=NAME, match=FIELD, from=FIELD, deadline=DUR, sample=N, freshness=json:$.PATH or unit=UNIT";
+const ITEMS: &str = "topic=NAME, queue=NAME, exchange=NAME, binding=KEY, match=FIELD, from=FIELD, deadline=DUR, sample=N, \
+                     freshness=json:$.PATH or unit=UNIT";
 
 /// One `--probe`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeSpec {
-    /// The topic that is read.
-    pub topic: String,
+    /// What is read.
+    pub outlet: Outlet,
     /// What is looked for in it.
     pub kind: ProbeKind,
 }
@@ -57,6 +63,15 @@ pub struct Matching {
 }
 
 impl ProbeSpec {
+    /// Whose output it is.
+    #[must_use]
+    pub fn broker(&self) -> TargetKind {
+        match self.outlet {
+            Outlet::Topic(_) => TargetKind::Kafka,
+            Outlet::Queue(_) | Outlet::Exchange { .. } => TargetKind::RabbitMq,
+        }
+    }
+
     /// Reads a probe.
     ///
     /// # Errors
@@ -119,7 +134,8 @@ fn value(text: &str, at: usize) -> Result<(String, usize), Pointed> {
 /// What was read so far, each with its place.
 #[derive(Default)]
 struct Given {
-    topic: Option<(usize, String)>,
+    outlet: Option<(usize, Outlet)>,
+    binding: Option<(usize, String)>,
     matched: Option<(usize, Field)>,
     from: Option<(usize, Field)>,
     deadline_ns: Option<(usize, u64)>,
@@ -132,30 +148,50 @@ impl Given {
     fn take(&mut self, text: &str, item: &Item) -> Result<(), Pointed> {
         let Item { at, name, value_at, value } = item;
         let wrong = |what: String| Pointed::new(text, *value_at, what);
+        let given = format!("{name}=");
         match name.as_str() {
-            "topic" if value.is_empty() => Err(wrong("expected the name of a topic".to_owned())),
-            "topic" => once(text, *at, name, &mut self.topic, value.clone()),
-            "match" => once(text, *at, name, &mut self.matched, Field::parse(value).map_err(wrong)?),
-            "from" => once(text, *at, name, &mut self.from, Field::parse(value).map_err(wrong)?),
-            "deadline" => once(text, *at, name, &mut self.deadline_ns, deadline(value).map_err(wrong)?),
+            "topic" | "queue" | "exchange" if value.is_empty() => Err(wrong("expected a name".to_owned())),
+            "topic" => once(text, *at, OUTLET, &mut self.outlet, Outlet::Topic(value.clone())),
+            "queue" => once(text, *at, OUTLET, &mut self.outlet, Outlet::Queue(value.clone())),
+            "exchange" => once(text, *at, OUTLET, &mut self.outlet, Outlet::Exchange { name: value.clone(), binding: None }),
+            "binding" => once(text, *at, &given, &mut self.binding, value.clone()),
+            "match" => once(text, *at, &given, &mut self.matched, Field::parse(value).map_err(wrong)?),
+            "from" => once(text, *at, &given, &mut self.from, Field::parse(value).map_err(wrong)?),
+            "deadline" => once(text, *at, &given, &mut self.deadline_ns, deadline(value).map_err(wrong)?),
             "sample" => {
                 let number = value.parse::<u64>().ok().filter(|n| *n > 0);
-                once(text, *at, name, &mut self.sample, number.ok_or_else(|| wrong("expected a number from 1 on".to_owned()))?)
+                once(text, *at, &given, &mut self.sample, number.ok_or_else(|| wrong("expected a number from 1 on".to_owned()))?)
             }
             "freshness" => {
                 let path = value.strip_prefix("json:").ok_or_else(|| wrong("expected json:$.PATH".to_owned()))?;
-                once(text, *at, name, &mut self.freshness, path.to_owned())
+                once(text, *at, &given, &mut self.freshness, path.to_owned())
             }
             "unit" => {
-                once(text, *at, name, &mut self.unit, unit(value).ok_or_else(|| wrong("expected s, ms, us, ns or rfc3339".to_owned()))?)
+                once(text, *at, &given, &mut self.unit, unit(value).ok_or_else(|| wrong("expected s, ms, us, ns or rfc3339".to_owned()))?)
             }
             other => Err(Pointed::new(text, *at, format!("{other:?} is no part of a probe: expected {ITEMS}"))),
         }
     }
 
-    fn spec(self, text: &str) -> Result<ProbeSpec, Pointed> {
+    /// Where the output is, with how it is bound.
+    fn outlet(&mut self, text: &str) -> Result<Outlet, Pointed> {
+        let none = || Pointed::new(text, text.len(), "no topic=NAME (Kafka), queue=NAME or exchange=NAME (RabbitMQ) in it");
+        let (_, mut outlet) = self.outlet.take().ok_or_else(none)?;
+        match (&mut outlet, self.binding.take()) {
+            (Outlet::Exchange { binding, .. }, given) => *binding = given.map(|(_, key)| key),
+            (_, given) => idle(text, given.map(|(at, _)| at), "binding= goes with exchange=")?,
+        }
+        let is_kafka = matches!(outlet, Outlet::Topic(_));
+        for (at, field) in [&self.matched, &self.from].into_iter().flatten() {
+            let property = is_kafka && matches!(field, Field::Property(_));
+            idle(text, property.then_some(*at), "Kafka's messages have no properties: property:NAME goes with queue= and exchange=")?;
+        }
+        Ok(outlet)
+    }
+
+    fn spec(mut self, text: &str) -> Result<ProbeSpec, Pointed> {
         let end = text.len();
-        let Some((_, topic)) = self.topic else { return Err(Pointed::new(text, end, "no topic=NAME in it")) };
+        let outlet = self.outlet(text)?;
         let kind = match (self.matched, self.freshness) {
             (Some((_, matched)), None) => {
                 idle(text, self.unit.map(|(at, _)| at), "unit= goes with freshness=")?;
@@ -178,9 +214,12 @@ impl Given {
             (None, None) => return Err(Pointed::new(text, end, "neither match=FIELD nor freshness=json:$.PATH in it")),
             (Some(_), Some((at, _))) => return Err(Pointed::new(text, at, "match= and freshness= are two probes: give --probe twice")),
         };
-        Ok(ProbeSpec { topic, kind })
+        Ok(ProbeSpec { outlet, kind })
     }
 }
+
+/// What there is one of, whatever it is called.
+const OUTLET: &str = "an output (topic=, queue= or exchange=)";
 
 /// What is looked for in an output for its event times.
 pub(super) fn freshness_wanted(field: &StampField) -> Wanted {
@@ -189,7 +228,7 @@ pub(super) fn freshness_wanted(field: &StampField) -> Wanted {
 
 fn once<T>(text: &str, at: usize, name: &str, place: &mut Option<(usize, T)>, value: T) -> Result<(), Pointed> {
     if place.is_some() {
-        return Err(Pointed::new(text, at, format!("{name}= is there already")));
+        return Err(Pointed::new(text, at, format!("{name} is there already")));
     }
     *place = Some((at, value));
     Ok(())
@@ -223,7 +262,14 @@ fn quoted(value: &str) -> String {
 
 impl std::fmt::Display for ProbeSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "topic={}", quoted(&self.topic))?;
+        match &self.outlet {
+            Outlet::Topic(name) => write!(f, "topic={}", quoted(name))?,
+            Outlet::Queue(name) => write!(f, "queue={}", quoted(name))?,
+            Outlet::Exchange { name, binding } => {
+                write!(f, "exchange={}", quoted(name))?;
+                binding.as_ref().map_or(Ok(()), |key| write!(f, ",binding={}", quoted(key)))?;
+            }
+        }
         match &self.kind {
             ProbeKind::EndToEnd(Matching { from, matched, deadline_ns, sample }) => {
                 write!(f, ",match={},from={}", quoted(&matched.to_string()), quoted(&from.to_string()))?;
@@ -243,6 +289,7 @@ impl std::fmt::Display for ProbeSpec {
 
 #[cfg(test)]
 mod tests {
+    use super::super::field::Property;
     use super::*;
     use proptest::prelude::*;
 
@@ -251,10 +298,17 @@ mod tests {
         let spec = ProbeSpec::parse("topic=out,match=header:id").expect("a probe");
         let id = Field::Header("id".into());
         let matching = Matching { from: id.clone(), matched: id, deadline_ns: 30_000_000_000, sample: 1 };
-        assert_eq!(spec, ProbeSpec { topic: "out".into(), kind: ProbeKind::EndToEnd(matching) });
+        assert_eq!(spec, ProbeSpec { outlet: Outlet::Topic("out".into()), kind: ProbeKind::EndToEnd(matching) });
         let spec = ProbeSpec::parse("match='regex:''(a{1,2})''',topic=out,from=key,deadline=5s,sample=10").expect("a probe");
         let matching = Matching { from: Field::Key, matched: Field::Regex("'(a{1,2})'".into()), deadline_ns: 5_000_000_000, sample: 10 };
         assert_eq!(spec.kind, ProbeKind::EndToEnd(matching));
+        let spec = ProbeSpec::parse("exchange=out,binding=eu.#,match=property:correlation_id,from=property:message_id").expect("a probe");
+        assert_eq!(
+            (spec.broker(), &spec.outlet),
+            (TargetKind::RabbitMq, &Outlet::Exchange { name: "out".into(), binding: Some("eu.#".into()) })
+        );
+        let ProbeKind::EndToEnd(Matching { from, matched, .. }) = spec.kind else { panic!("it matches") };
+        assert_eq!((from, matched), (Field::Property(Property::MessageId), Field::Property(Property::CorrelationId)));
         let spec = ProbeSpec::parse("topic=out,freshness=json:$.windows[*].end,unit=s").expect("a probe");
         assert_eq!(spec.kind, ProbeKind::Freshness(StampField { path: "$.windows[*].end".into(), unit: StampUnit::Seconds }));
     }
@@ -265,12 +319,16 @@ mod tests {
             ("", 1, "expected topic=NAME"),
             ("out", 1, "expected topic=NAME"),
             ("topic=out", 10, "neither match=FIELD nor freshness"),
-            ("match=key", 10, "no topic=NAME"),
-            ("topic=,match=key", 7, "expected the name of a topic"),
+            ("match=key", 10, "no topic=NAME (Kafka), queue=NAME or"),
+            ("topic=,match=key", 7, "expected a name"),
+            ("queue=a,exchange=b,match=key", 9, "an output (topic=, queue= or exchange=) is there already"),
+            ("queue=a,binding=b,match=key", 9, "goes with exchange="),
+            ("exchange=a,binding=b,binding=c,match=key", 22, "binding= is there already"),
+            ("topic=a,match=key,from=property:type", 19, "have no properties"),
             ("topic=out,match=id", 17, "none of key, header:NAME"),
             ("topic=out,match='key", 17, "a quote without its partner"),
             ("topic=out,match='key'x", 22, "expected a comma, or the end"),
-            ("topic=out,match=key,topic=b", 21, "topic= is there already"),
+            ("topic=out,match=key,match=key", 21, "match= is there already"),
             ("topic=out,match=key,deadline=0s", 30, "1h at most"),
             ("topic=out,match=key,deadline=ten", 30, "duration"),
             ("topic=out,match=key,sample=0", 28, "a number from 1 on"),
@@ -286,6 +344,15 @@ mod tests {
         }
     }
 
+    fn outlet() -> impl Strategy<Value = Outlet> {
+        let name = || "[a-z',.]{1,8}";
+        prop_oneof![
+            name().prop_map(Outlet::Topic),
+            name().prop_map(Outlet::Queue),
+            (name(), prop::option::of("[a-z#*,.']{0,6}")).prop_map(|(name, binding)| Outlet::Exchange { name, binding }),
+        ]
+    }
+
     fn field() -> impl Strategy<Value = Field> {
         prop_oneof![
             Just(Field::Key),
@@ -297,9 +364,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(topic in "[a-z',.]{1,8}", from in field(), matched in field(), deadline_ns in prop_oneof![(1..3_600u64).prop_map(|s| s * 1_000_000_000), 1..=DEADLINE_NS_MAX], sample in 1..1_000u64) {
+        fn what_is_written_reads_back(outlet in outlet(), from in field(), matched in field(), deadline_ns in prop_oneof![(1..3_600u64).prop_map(|s| s * 1_000_000_000), 1..=DEADLINE_NS_MAX], sample in 1..1_000u64) {
             let kind = ProbeKind::EndToEnd(Matching { from, matched, deadline_ns, sample });
-            let spec = ProbeSpec { topic, kind };
+            let spec = ProbeSpec { outlet, kind };
             prop_assert_eq!(ProbeSpec::parse(&spec.to_string()), Ok(spec));
         }
 

@@ -82,6 +82,10 @@ pub struct Table {
     /// In the order of planning: `entries[i]` has number `first + i`.
     entries: VecDeque<Expected>,
     first: u64,
+    /// All before this number are answered or forgotten.
+    settled: u64,
+    /// The latest intended time that is planned. Messages are planned in its order.
+    planned_ns: u64,
     by_value: FxHashMap<u64, Chain>,
     /// `(items handed over, when)`, ascending.
     marks: VecDeque<(u64, u64)>,
@@ -102,6 +106,8 @@ impl Table {
             room,
             entries: VecDeque::new(),
             first: 0,
+            settled: 0,
+            planned_ns: 0,
             by_value: FxHashMap::default(),
             marks: VecDeque::new(),
             mark_gap_ns: MARK_NS.max(deadline_ns / MARKS_MAX as u64),
@@ -116,6 +122,7 @@ impl Table {
         }
         self.entries.push_back(Expected { value, due_ns, item, next: NONE, answered: false });
         self.counts.expected += 1;
+        self.planned_ns = self.planned_ns.max(due_ns);
         self.link(self.entries.len() - 1);
     }
 
@@ -166,6 +173,18 @@ impl Table {
         for place in 0..kept {
             self.entries[place].next = NONE;
             self.link(place);
+        }
+    }
+
+    /// No answer comes any more to what was intended before this, in nanoseconds after the start.
+    pub fn settled_ns(&mut self) -> u64 {
+        self.settled = self.settled.max(self.first);
+        loop {
+            match self.entry(self.settled) {
+                Some(Expected { answered: true, .. }) => self.settled += 1,
+                Some(Expected { due_ns, .. }) => return *due_ns,
+                None => return self.planned_ns,
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Small questions over HTTP, to RabbitMQ's management API and Prometheus plugin.
 //!
-//! Guarantees: an answer takes at most [`TIMEOUT`] and so many bytes; no redirect is followed with the password; no password is
+//! Guarantees: an answer takes at most [`TIMEOUT`] (or what was asked for) and so many bytes; no redirect is followed with the password; no password is
 //! in an error. One `-X ca=FILE` holds for AMQP and for HTTP.
 
 use std::path::Path;
@@ -25,6 +25,7 @@ pub(super) struct Http {
     /// Without user and password.
     base: String,
     authorization: Option<String>,
+    timeout: Duration,
 }
 
 /// What a server answered.
@@ -46,14 +47,15 @@ impl Http {
         let authorization = own.or(user).map(|(user, password)| format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = TlsConfig::builder().provider(TlsProvider::Rustls).unversioned_rustls_crypto_provider(provider).root_certs(roots(ca)?);
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(TIMEOUT))
-            .max_redirects(0)
-            .user_agent("dejaq")
-            .tls_config(tls.build())
-            .build();
-        Ok(Self { agent: config.new_agent(), base, authorization })
+        let config =
+            ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).user_agent("dejaq").tls_config(tls.build()).build();
+        Ok(Self { agent: config.new_agent(), base, authorization, timeout: TIMEOUT })
+    }
+
+    /// The same, asked for no longer than this a question.
+    #[cfg(feature = "source")]
+    pub(super) fn within(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
     }
 
     /// The server, for people.
@@ -67,7 +69,7 @@ impl Http {
     /// [`BrokerError::Unreachable`] when nobody answers; when the answer is too long or no text.
     pub(super) fn get(&self, path: &str, bytes_max: u64) -> Result<Answer, BrokerError> {
         let url = format!("{}{path}", self.base);
-        let mut request = self.agent.get(&url);
+        let mut request = self.agent.get(&url).config().timeout_global(Some(self.timeout)).build();
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
         }
@@ -94,7 +96,7 @@ impl Http {
     fn failed(&self, path: &str, error: &ureq::Error) -> BrokerError {
         let unreachable = |last: String| BrokerError::Unreachable {
             addresses: self.base.clone(),
-            waited_s: TIMEOUT.as_secs(),
+            waited_s: self.timeout.as_secs(),
             last: format!(" ({last})"),
         };
         match error {

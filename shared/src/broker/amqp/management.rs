@@ -3,6 +3,9 @@
 //! Guarantees: answers are bounded; "not allowed" says which tag or permission is missing and how to grant it; what is not there is
 //! `None`, not an error. Fields that dejaq does not know are left alone, so that later versions of RabbitMQ can be asked, too.
 
+#[cfg(feature = "source")]
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -52,11 +55,20 @@ pub(super) struct QueueStatus {
     /// What the two say together.
     #[serde(default)]
     pub(super) effective_policy_definition: Option<serde_json::Value>,
+    /// Messages that consumers hold: a statistic, up to 5 s old, and not there until the first one was taken.
+    #[serde(default)]
+    pub(super) messages_unacknowledged: Option<u64>,
 }
 
 impl Management {
     pub(super) fn new(http: Http, who: Who) -> Self {
         Self { http, who }
+    }
+
+    /// The same, asked for no longer than this a question.
+    #[cfg(feature = "source")]
+    pub(super) fn within(self, timeout: Duration) -> Self {
+        Self { http: self.http.within(timeout), ..self }
     }
 
     /// What the node says of itself.
@@ -102,6 +114,15 @@ impl Management {
     #[cfg(feature = "source")]
     pub(super) fn exchanges(&self, vhost: &str) -> Result<Option<Vec<topology::Exchange>>, BrokerError> {
         self.find(&format!("/api/exchanges/{}", percent_encode(vhost)))
+    }
+
+    /// An exchange; `None` where there is none of that name.
+    ///
+    /// # Errors
+    /// As [`Management::overview`].
+    #[cfg(feature = "source")]
+    pub(super) fn exchange(&self, vhost: &str, name: &str) -> Result<Option<topology::Exchange>, BrokerError> {
+        self.find(&format!("/api/exchanges/{}/{}", percent_encode(vhost), percent_encode(name)))
     }
 
     /// A virtual host's bindings.

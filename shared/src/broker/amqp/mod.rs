@@ -6,13 +6,18 @@
 //! properties and ours · `backoff` how long to wait before connecting again · `topology` what stands at a broker, as a file of a recording.
 //!
 //! `mirror` capture of what is published to exchanges, `stream` of what stands in a stream queue (cargo feature `source`) · `deliveries` taken
-//! from a consumer · `window` how many may be on their way.
+//! from a consumer · `window` how many may be on their way · `tap` what comes out of a system under test, `backlog` what waits for it,
+//! `asking` how a queue stands.
 //!
 //! `sink` publishing, `target` what is asked before, `making` what a recording's topology has (cargo feature `sink` only) · `publishing`
 //! the connections of a run, `link` one of them, kept up · `bell` how the completing thread is woken · `returns` which messages came back.
 
 #[cfg(any(feature = "source", feature = "sink"))]
 mod arguments;
+#[cfg(feature = "source")]
+mod asking;
+#[cfg(feature = "source")]
+pub mod backlog;
 #[cfg(any(feature = "source", feature = "sink"))]
 mod backoff;
 #[cfg(feature = "sink")]
@@ -52,6 +57,8 @@ mod rights;
 pub mod sink;
 #[cfg(feature = "source")]
 pub mod stream;
+#[cfg(feature = "source")]
+pub mod tap;
 #[cfg(feature = "sink")]
 mod target;
 pub mod topology;

@@ -9,7 +9,7 @@ use super::connect::{Connected, connect};
 use super::ffi::groups::GroupOffset;
 use super::ffi::{Code, Role};
 use crate::broker::BrokerError;
-use crate::broker::backlog::{Backlog, Depth, Membership};
+use crate::broker::backlog::{Backlog, Depth, Membership, Waiting};
 use crate::broker::endpoint::KafkaEndpoint;
 use crate::broker::source::SourceOptions;
 
@@ -36,7 +36,7 @@ impl KafkaGroup {
 }
 
 impl Backlog for KafkaGroup {
-    fn depths(&mut self, timeout: Duration) -> Result<Vec<Depth>, BrokerError> {
+    fn waiting(&mut self, timeout: Duration) -> Result<Waiting, BrokerError> {
         // The client's events are of no use here, and would pile up.
         while self.connected.events.poll(Duration::ZERO).is_some() {}
         let client = Arc::clone(&self.connected.client);
@@ -45,9 +45,13 @@ impl Backlog for KafkaGroup {
         let ends = client.list_offsets(&wanted, timeout)?;
         // A partition whose end is not told now (no leader, deleted) is left out rather than guessed.
         let known = committed.iter().zip(&ends).filter(|(_, (_, code))| *code == Code::NONE);
-        Ok(known
-            .map(|(at, (end, _))| Depth { topic: at.topic.clone(), partition: at.partition, committed: at.offset, end: *end })
-            .collect())
+        let depth = |(at, (end, _)): (&GroupOffset, &(i64, Code))| Depth {
+            topic: at.topic.clone(),
+            partition: at.partition,
+            committed: at.offset,
+            end: *end,
+        };
+        Ok(Waiting::Log(known.map(depth).collect()))
     }
 
     fn membership(&mut self, timeout: Duration) -> Result<Option<Membership>, BrokerError> {

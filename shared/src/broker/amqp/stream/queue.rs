@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::message::Delivery;
-use lapin::options::{BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
+use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, Consumer};
 
 use super::OFFSET_HEADER;
 use crate::broker::BrokerError;
+use crate::broker::amqp::asking::{no_such_queue, queue_now};
 use crate::broker::amqp::connect::{Connector, REPLY_SUCCESS};
 use crate::broker::amqp::management::{Management, QueueStatus};
 use crate::broker::amqp::trouble::{code, code_of, failed};
@@ -143,11 +144,8 @@ impl StreamQueue {
     /// When nobody answers.
     pub(super) fn messages(&mut self) -> Result<u32, BrokerError> {
         let connection = self.asking()?;
-        let channel = self.connector.channel(&connection, ANSWER)?;
-        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let queue = self.wait(channel.queue_declare(self.name.as_str().into(), passive, FieldTable::default()))?;
-        self.close(&channel);
-        Ok(queue.message_count())
+        let now = queue_now(&self.connector, &connection, &self.name, ANSWER)?;
+        now.map(|queue| queue.ready).ok_or_else(|| no_such_queue(&self.vhost, &self.name))
     }
 
     /// Begins to consume, on a channel of its own.

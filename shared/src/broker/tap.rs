@@ -1,0 +1,138 @@
+//! What comes out of a system under test, read from now on.
+//!
+//! Guarantees: what can be missed is told: a [`Tap`] that has not seen everything since [`Tap::begin`] fails. Making one changes
+//! nothing at the broker; beginning does no more than it says: a log is read without a trace, a queue is emptied, an exchange gets
+//! a queue of ours.
+
+use std::time::Duration;
+
+use super::BrokerError;
+use super::source::{Notice, ReadFrom, Source, SourceHandler, StartAt, TopicSelection};
+use crate::record::{Record, StreamIx};
+
+/// Where a system puts out what it makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outlet {
+    /// A topic of Kafka.
+    Topic(String),
+    /// A queue of RabbitMQ that nobody consumes: what is in it is taken out.
+    Queue(String),
+    /// An exchange of RabbitMQ.
+    Exchange {
+        /// Its name.
+        name: String,
+        /// The key that a queue of ours is bound with; `None`: the one that takes everything, where the exchange's type has one.
+        binding: Option<String>,
+    },
+}
+
+/// Something that came out.
+#[derive(Debug, Clone, Copy)]
+pub enum Output<'a> {
+    /// A message, with `arrival_ns` as given to [`Tap::poll`].
+    Message(&'a Record<'a>),
+    /// A message that the client cannot read.
+    Unreadable,
+}
+
+/// Reads what comes out.
+pub trait Tap: Send {
+    /// Begins: what comes out from now on will be handed over.
+    ///
+    /// # Errors
+    /// When the broker refuses, or does not answer in `timeout`.
+    fn begin(&mut self, timeout: Duration) -> Result<(), BrokerError>;
+
+    /// Hands over what has come, at most `most` messages, waiting at most `timeout` for the first. `clock` is asked once a batch for
+    /// the arrival time.
+    ///
+    /// # Errors
+    /// When it cannot be read on, or something that came out was missed.
+    fn poll(
+        &mut self,
+        most: usize,
+        timeout: Duration,
+        clock: &mut dyn FnMut() -> i64,
+        take: &mut dyn FnMut(Output<'_>),
+    ) -> Result<(), BrokerError>;
+}
+
+/// A topic, read from its end with the partitions that it has when it is begun. Where the log was cut off under the reader (by
+/// retention) it goes on behind that.
+#[derive(Debug)]
+pub struct LogTap<S> {
+    source: S,
+    topic: String,
+    lanes: Vec<ReadFrom>,
+    out_of_range: Vec<(StreamIx, i64)>,
+}
+
+impl<S: Source> LogTap<S> {
+    /// Looks whether the topic is there and may be read.
+    ///
+    /// # Errors
+    /// When it is not, or nobody answered in `timeout`.
+    pub fn new(mut source: S, topic: &str, timeout: Duration) -> Result<Self, BrokerError> {
+        let topics = source.topics(&TopicSelection::exactly(topic), timeout)?;
+        let partitions =
+            topics.into_iter().flat_map(|topic| topic.lanes.into_iter().map(move |lane| (topic.name.clone(), lane.partition())));
+        let lanes = partitions.zip(0..);
+        let lanes =
+            lanes.map(|((topic, partition), stream)| ReadFrom { stream, topic, partition, position: 0, leader_epoch: -1 }).collect();
+        source.check_rights(&[topic.to_owned()], timeout)?;
+        Ok(Self { source, topic: topic.to_owned(), lanes, out_of_range: Vec::new() })
+    }
+}
+
+impl<S: Source> Tap for LogTap<S> {
+    fn begin(&mut self, timeout: Duration) -> Result<(), BrokerError> {
+        let partitions: Vec<(String, i32)> = self.lanes.iter().map(|lane| (lane.topic.clone(), lane.partition)).collect();
+        let ends = self.source.positions(&partitions, StartAt::End, timeout)?;
+        for (lane, end) in self.lanes.iter_mut().zip(ends) {
+            lane.position = end;
+        }
+        self.source.start(&self.lanes)
+    }
+
+    fn poll(
+        &mut self,
+        most: usize,
+        timeout: Duration,
+        clock: &mut dyn FnMut() -> i64,
+        take: &mut dyn FnMut(Output<'_>),
+    ) -> Result<(), BrokerError> {
+        let mut taker = Taker { take, out_of_range: &mut self.out_of_range, ended: None };
+        self.source.poll(most, timeout, clock, &mut taker)?;
+        if let Some(reason) = taker.ended {
+            return Err(BrokerError::Request { request: format!("reading topic {:?}", self.topic), reason, retryable: false });
+        }
+        for (stream, high) in self.out_of_range.drain(..) {
+            if let Some(lane) = self.lanes.get(stream as usize) {
+                self.source.start(&[ReadFrom { position: high, ..lane.clone() }])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Taker<'a> {
+    take: &'a mut dyn FnMut(Output<'_>),
+    out_of_range: &'a mut Vec<(StreamIx, i64)>,
+    /// Why nothing more comes.
+    ended: Option<String>,
+}
+
+impl SourceHandler for Taker<'_> {
+    fn record(&mut self, record: &Record<'_>) {
+        (self.take)(Output::Message(record));
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::OutOfRange { stream, high, .. } => self.out_of_range.push((stream, high)),
+            Notice::Gone { detail, .. } | Notice::Truncated { detail, .. } => self.ended = Some(detail),
+            Notice::Unparseable { .. } => (self.take)(Output::Unreadable),
+            Notice::End { .. } | Notice::Warning(_) => {}
+        }
+    }
+}
