@@ -102,7 +102,6 @@ mod tests {
             low,
             high,
             tested: interval.is_some(),
-            single: false,
             verdict: Verdict::CannotTell,
             single: false,
             primary: true,
