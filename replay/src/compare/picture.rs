@@ -107,8 +107,6 @@ mod tests {
             single: false,
             primary: true,
             why: None,
-            of: None,
-            single: false,
         }
     }
 
