@@ -92,7 +92,12 @@
   function factors(label, unit) {
     const format = FORMATS[unit];
     const scale = { distr: 3, log: 10, range: (u, low, high) => (low > 0 ? [low / 1.1, high * 1.1] : [1, 10]) };
-    return { label, text: format, scale, axis: { splits: decades, values: (u, at) => at.map((x) => (x == null ? "" : format(x))) } };
+    // Those that have room, each as far from the next.
+    const thinned = (u, at) => {
+      const step = Math.ceil((at.length * 60 * devicePixelRatio) / u.bbox.width);
+      return at.map((x, ix) => (ix % step ? null : x));
+    };
+    return { label, text: format, scale, axis: { splits: decades, filter: thinned, values: (u, at) => at.map((x) => (x == null ? "" : format(x))) } };
   }
 
   // ---- charts -------------------------------------------------------------------------------------------------------
@@ -109,7 +114,7 @@
       width: 1.6,
       dash: line.dashed ? [6, 4] : undefined,
       fill: line.filled ? () => hue(ix) + "2b" : undefined,
-      paths: chart.across === "percentile" ? uPlot.paths.linear() : uPlot.paths.stepped({ align: 1 }),
+      paths: time || chart.across === "percentile" ? uPlot.paths.linear() : uPlot.paths.stepped({ align: 1 }),
       points: { show: few },
       spanGaps: false,
       value: (u, x) => (x == null ? "–" : format(x)),
@@ -135,13 +140,22 @@
     };
   }
 
+  // A value over time holds to the end of its bin, whatever comes after it, nothing too: each bin is a point at either end.
+  function points(chart) {
+    const lines = chart.lines.map((line) => line.values);
+    if (chart.across !== "time") return [chart.x, ...lines];
+    const x = chart.x.slice(1).flatMap((end, bin) => [chart.x[bin], end]);
+    return [x, ...lines.map((values) => values.slice(0, -1).flatMap((value) => [value, value]))];
+  }
+
   // Where people expect ticks.
   const STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800];
   const STEPS_BYTES = [...Array(50).keys()].map((power) => 2 ** power);
 
-  // On a logarithmic axis: powers of ten, and what lies at 2 and 5 where there are few.
+  // On a logarithmic axis: powers of ten, what lies at 2 and 5 where there are few, and more where there are hardly any.
   function decades(u, ix, min, max) {
-    const leads = Math.log10(max / min) < 2.2 ? [1, 2, 5] : [1];
+    const powers = Math.log10(max / min);
+    const leads = powers < 0.8 ? [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9] : powers < 2.2 ? [1, 2, 5] : [1];
     const ticks = [];
     for (let power = Math.floor(Math.log10(min)); power <= Math.log10(max); power++) {
       ticks.push(...leads.map((lead) => lead * 10 ** power));
@@ -155,7 +169,7 @@
     plots = [];
     for (const chart of drawn.charts) {
       const place = document.querySelector(`#chart-${CSS.escape(chart.id)} .plot`);
-      if (place) plots.push([new uPlot(options(chart, place), [chart.x, ...chart.lines.map((line) => line.values)], place), place]);
+      if (place) plots.push([new uPlot(options(chart, place), points(chart), place), place]);
     }
     root.dataset.drawn = plots.length;
   }

@@ -37,7 +37,7 @@ use crate::planner::{Planner, PlannerBooks, PlannerOptions};
 use crate::ring::Ring;
 use crate::run::dir::{RunDir, RunDirError};
 use crate::run::report::RunReport;
-use crate::run::saver::{SaveError, SaverOptions, ToSave, save, save_streams};
+use crate::run::saver::{Incoming, SaveError, SaverOptions, ToSave, save, save_streams};
 use crate::schedule::Pace;
 use crate::start::{Start, StartsAt, await_start};
 use crate::timestamps::Stamping;
@@ -125,8 +125,14 @@ pub enum RunError {
     Thread(&'static str),
 }
 
-/// Rows on their way to be written: well over half a minute of them. The closed seconds among them have half a megabyte each.
+/// Rows of the completing thread on their way to be written: well over half a minute of them. The closed seconds among them have half
+/// a megabyte each.
 const ROWS_MAX: usize = 1_024;
+/// The pacer's rows on their way: when a backlog of sparse messages goes at once, each of its 100 ms is a row. An hour and a half of
+/// them, in 2.6 MB.
+const BUCKETS_MAX: usize = 1 << 16;
+/// The seconds that they are of.
+const SECONDS_MAX: usize = BUCKETS_MAX / 10;
 /// Slots beyond the client's own limit, for completions that are being handled.
 const SLOTS_SPARE: usize = 4_096;
 /// The most slots: 40 bytes each.
@@ -193,11 +199,11 @@ where
         let observing = observing.map_err(RunError::NoThread).inspect_err(|_| shared.ring.close())?;
         let seen = observing.seen();
         let saver = SaverOptions { dir: dir.clone(), t0_unix_ns, classes: classes.clone(), recent: Arc::clone(&shared.recent), seen };
-        let (to_saver, saving) = spawn_saver(scope, &shared, saver, &identity, scheduled);
+        let (to_saver, buckets, saving) = spawn_saver(scope, &shared, saver, &identity, scheduled);
         let last_outputs = to_saver.clone();
         let (accounts, accounting) = spawn_accounts(scope, &shared, &expanded);
-        let (rows, to_recorder) = bounded(ROWS_MAX);
-        let log = ChannelLog { seconds: rows, buckets: to_saver.clone(), lost: &shared.rows_lost };
+        let (rows, to_recorder) = bounded(SECONDS_MAX);
+        let log = ChannelLog { seconds: rows, buckets, lost: &shared.rows_lost };
         let pacing = spawn_pacer(scope, &shared, PacerOptions { t0_ns, stamping, ..pacer }, sink, log, accounts);
         let recorder = Recorder::new(Arc::clone(&shared.slots), t0_ns, scheduled, streams.len(), classes.len());
         let (warn, warnings) = bounded(16);
@@ -345,18 +351,19 @@ fn spawn_saver<'s, 'e, C: Clock + 'static>(
     options: SaverOptions,
     identity: &'e RunIdentity,
     scheduled: bool,
-) -> (Sender<ToSave>, Saving<'s>) {
-    let (to_saver, incoming) = bounded(ROWS_MAX);
+) -> (Sender<ToSave>, Sender<BucketRow>, Saving<'s>) {
+    let (to_saver, completing) = bounded(ROWS_MAX);
+    let (buckets, pacing) = bounded(BUCKETS_MAX);
     let live = Arc::clone(&shared.live);
     let saving = scope.spawn(move || {
         let so_far = |totals: &Totals| unfinished(identity, &live, totals, options.seen.report(), options.t0_unix_ns, scheduled);
-        let totals = save(&options, &incoming, &so_far);
+        let totals = save(&options, Incoming::new(completing, pacing), &so_far);
         if totals.is_err() {
             shared.stop.store(true, Ordering::Relaxed);
         }
         totals
     });
-    (to_saver, saving)
+    (to_saver, buckets, saving)
 }
 
 fn spawn_pacer<'s, 'e, S: Sink, C: Clock + 'static>(
@@ -382,7 +389,7 @@ fn spawn_pacer<'s, 'e, S: Sink, C: Clock + 'static>(
 /// The pacer's rows go to the threads that want them; it never waits for these.
 struct ChannelLog<'a> {
     seconds: Sender<SecondRow>,
-    buckets: Sender<ToSave>,
+    buckets: Sender<BucketRow>,
     lost: &'a AtomicU64,
 }
 
@@ -392,7 +399,7 @@ impl PaceLog for ChannelLog<'_> {
     }
 
     fn bucket(&mut self, row: BucketRow) {
-        self.lost.fetch_add(u64::from(self.buckets.try_send(ToSave::Bucket(row)).is_err()), Ordering::Relaxed);
+        self.lost.fetch_add(u64::from(self.buckets.try_send(row).is_err()), Ordering::Relaxed);
     }
 }
 

@@ -39,7 +39,8 @@ pub(crate) struct Arguments {
     /// How far from 1 a ratio still counts as the same
     #[arg(long, value_name = "P", default_value = "5%")]
     margin: String,
-    /// Exit with 4 if the whole interval of a ratio is beyond this: 'p99(response) > 1.1x'; may be given several times
+    /// Exit with 4 if the whole interval of a ratio is beyond this: 'p99(response) > 1.1x', or the plain ratio of what a run
+    /// has one value of: 'lag_messages_max > 2x'; may be given several times
     #[arg(long, value_name = "EXPR")]
     fail_if: Vec<String>,
     /// Exit with 4 also if a decisive measure, or a --fail-if, cannot be told
@@ -116,10 +117,12 @@ fn crossed(comparison: &Comparison, thresholds: &[RatioThreshold], fail_if_unsur
         let words = match found {
             Crossed::Yes => "crossed: the whole interval is beyond it",
             Crossed::No => "not crossed",
-            Crossed::CannotTell => "cannot tell: it lies within the interval, or there is none",
+            Crossed::YesByRatio => "crossed by the plain ratio: there is one value a run, so nothing is known of chance",
+            Crossed::NoByRatio => "not crossed by the plain ratio: there is one value a run, so nothing is known of chance",
+            Crossed::CannotTell => "cannot tell: it lies within the interval, or there is none, or no ratio",
         };
         talk(format_args!("--fail-if '{threshold}': {words}"));
-        fails |= found == Crossed::Yes || (fail_if_unsure && found == Crossed::CannotTell);
+        fails |= matches!(found, Crossed::Yes | Crossed::YesByRatio) || (fail_if_unsure && found == Crossed::CannotTell);
     }
     let unsure = comparison.measures.iter().filter(|m| m.primary && m.verdict == Verdict::CannotTell).count();
     if fail_if_unsure && unsure > 0 {

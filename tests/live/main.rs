@@ -8,6 +8,7 @@
 
 mod background;
 mod capture;
+mod case;
 mod clusters;
 #[path = "../common/dejaq.rs"]
 mod dejaq;

@@ -18,7 +18,7 @@ pub enum By {
 const SAMPLES: usize = 64;
 
 /// One group's sums.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Group {
     count: u64,
     sum: f64,
@@ -27,12 +27,21 @@ struct Group {
     samples: Vec<f64>,
 }
 
+impl Group {
+    /// With room for its samples, so that a message costs no memory once its group is there.
+    fn new() -> Self {
+        Self { count: 0, sum: 0.0, max: 0.0, samples: Vec::with_capacity(SAMPLES) }
+    }
+}
+
 /// All groups.
 #[derive(Debug, Default)]
 pub struct Aggregates {
     by: By,
     groups: BTreeMap<String, Group>,
     unreadable: u64,
+    /// The newest time of what was taken in, in milliseconds since 1970.
+    until_ms: i64,
 }
 
 impl Aggregates {
@@ -42,13 +51,15 @@ impl Aggregates {
         Self { by, ..Self::default() }
     }
 
-    /// Takes one DogStatsD line in: `name:value|kind|#tag:value,…`. What cannot be read is counted.
-    pub fn take(&mut self, line: &str) {
+    /// Takes one DogStatsD line in: `name:value|kind|#tag:value,…`, which was sent at `at_ms`, in milliseconds since 1970. What
+    /// cannot be read is counted.
+    pub fn take(&mut self, line: &str, at_ms: i64) {
+        self.until_ms = self.until_ms.max(at_ms);
         let Some((name, value, tags)) = parse(line) else {
             self.unreadable += 1;
             return;
         };
-        let group = self.groups.entry(self.by.group(name, tags)).or_default();
+        let group = self.groups.entry(self.by.group(name, tags)).or_insert_with(Group::new);
         if group.samples.len() < SAMPLES {
             group.samples.push(value);
         } else if let Some(oldest) = group.samples.get_mut(usize::try_from(group.count).unwrap_or(0) % SAMPLES) {
@@ -77,7 +88,8 @@ impl Aggregates {
             let mut samples = group.samples.clone();
             samples.sort_by(f64::total_cmp);
             let median = samples.get(samples.len() / 2).copied().unwrap_or_default();
-            let value = json!({"group": name, "count": group.count, "sum": group.sum, "max": group.max, "median": median});
+            let value = json!({"group": name, "count": group.count, "sum": group.sum, "max": group.max, "median": median,
+                "until_ms": self.until_ms});
             (name.as_str(), value.to_string())
         })
     }
@@ -116,7 +128,7 @@ mod tests {
 
     fn all(by: By, lines: &[&str]) -> Aggregates {
         let mut aggregates = Aggregates::new(by);
-        lines.iter().for_each(|line| aggregates.take(line));
+        lines.iter().zip(1..).for_each(|(line, at_ms)| aggregates.take(line, at_ms));
         aggregates
     }
 
@@ -129,7 +141,7 @@ mod tests {
         let mended = all(By::Customer, &LINES);
         let published: Vec<_> = mended.published().collect();
         assert_eq!(published.len(), 2);
-        assert_eq!(published[0].1, r#"{"count":3,"group":"q|customer:x","max":4.0,"median":2.0,"sum":7.0}"#);
+        assert_eq!(published[0].1, r#"{"count":3,"group":"q|customer:x","max":4.0,"median":2.0,"sum":7.0,"until_ms":4}"#);
     }
 
     #[test]

@@ -9,7 +9,9 @@
 
 pub mod aggregate;
 pub mod service;
+pub mod topics;
 pub mod traffic;
 
 pub use aggregate::{Aggregates, By};
 pub use service::{Service, Stats};
+pub use traffic::Traffic;

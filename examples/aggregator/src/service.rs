@@ -1,4 +1,4 @@
-//! The loop: reads, sums up, publishes once a second, commits what it has read.
+//! The loop: reads, sums up, once a second publishes, and then commits what it has read.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -15,8 +15,10 @@ use crate::aggregate::{Aggregates, By};
 /// How often it publishes.
 const EVERY: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_millis(50);
-/// How long it waits for what it published when it ends.
-const FLUSH: Duration = Duration::from_secs(5);
+/// The most messages between two looks at the clock: as many as a poll of Kafka's Java client gives.
+const BATCH: usize = 500;
+/// How long it waits for the cluster to confirm what it published.
+const FLUSH: Duration = Duration::from_secs(60);
 
 /// What it is to do.
 #[derive(Debug, Clone, clap::Args)]
@@ -69,29 +71,21 @@ impl Service {
         let mut aggregates = Aggregates::new(self.by);
         let mut due = Instant::now() + EVERY;
         while !stop.load(Ordering::Relaxed) {
-            match consumer.poll(PATIENCE) {
-                Some(Ok(message)) => {
-                    let value = message.payload().unwrap_or_default();
-                    String::from_utf8_lossy(value).lines().for_each(|line| aggregates.take(line));
-                    stats.read.fetch_add(1, Ordering::Relaxed);
-                }
-                // Brokers come and go; the client tries again by itself.
-                Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown)))
-                | None => {}
-                Some(Err(error)) => return Err(error).context("reading"),
-            }
-            if Instant::now() >= due {
-                // The flaw's price: all that was ever seen, each second, while nothing is read.
+            read(&consumer, &mut aggregates, stats)?;
+            let now = Instant::now();
+            if now >= due {
+                // The flaw's price: all that was ever seen, each second, while nothing is read. Once that takes longer than a
+                // second, the next time is due already, and a batch is all that is read between.
                 self.publish(&producer, &aggregates, stats)?;
                 commit(&consumer)?;
-                due = Instant::now() + EVERY;
+                due = now + EVERY;
             }
         }
         self.publish(&producer, &aggregates, stats)?;
-        commit(&consumer)?;
-        producer.flush(FLUSH).context("publishing what is left")
+        commit(&consumer)
     }
 
+    /// Publishes all groups, and waits until they are confirmed: what is committed then is not lost.
     fn publish(&self, producer: &BaseProducer, aggregates: &Aggregates, stats: &Stats) -> anyhow::Result<()> {
         stats.groups.store(aggregates.groups() as u64, Ordering::Relaxed);
         for (key, value) in aggregates.published() {
@@ -103,9 +97,27 @@ impl Service {
             }
             stats.published.fetch_add(1, Ordering::Relaxed);
         }
-        producer.poll(Duration::ZERO);
-        Ok(())
+        producer.flush(FLUSH).with_context(|| format!("publishing to {}", self.output))
     }
+}
+
+/// Takes a batch in, or what there is.
+fn read(consumer: &BaseConsumer, aggregates: &mut Aggregates, stats: &Stats) -> anyhow::Result<()> {
+    for _ in 0..BATCH {
+        match consumer.poll(PATIENCE) {
+            Some(Ok(message)) => {
+                let at_ms = message.timestamp().to_millis().unwrap_or(0);
+                let value = message.payload().unwrap_or_default();
+                String::from_utf8_lossy(value).lines().for_each(|line| aggregates.take(line, at_ms));
+                stats.read.fetch_add(1, Ordering::Relaxed);
+            }
+            // Brokers come and go; the client tries again by itself.
+            Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown))) => {}
+            None => break,
+            Some(Err(error)) => return Err(error).context("reading"),
+        }
+    }
+    Ok(())
 }
 
 /// Commits what was read; before the first message there is nothing to commit.

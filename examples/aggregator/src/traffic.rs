@@ -1,5 +1,5 @@
-//! Production-like traffic, the same for the same seed: bursts, keys by Zipf's law, DogStatsD metrics with tags, orders as
-//! JSON with headers.
+//! Production-like traffic, the same for the same seed: bursts, keys by Zipf's law, DogStatsD metrics with tags, several to a
+//! message as clients send them, and orders as JSON with headers.
 
 use std::time::{Duration, Instant};
 
@@ -9,61 +9,90 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
-/// Topics and their partitions.
-pub const TOPICS: [(&str, u32); 2] = [("metrics", 4), ("orders", 2)];
+/// Topics, as they are called by default, and their partitions.
+pub const TOPICS: [(&str, u32); 2] = [("metrics", METRICS_PARTITIONS), ("orders", ORDERS_PARTITIONS)];
 /// Different processes that metrics are tagged with.
 pub const PROCESSES: usize = 40;
+const METRICS_PARTITIONS: u32 = 4;
+const ORDERS_PARTITIONS: u32 = 2;
+/// The most samples in a message: about as many as a client puts into a datagram of 1,432 bytes.
+const SAMPLES: u64 = 24;
 const CUSTOMERS: usize = 10;
 const BUYERS: usize = 500;
 const TICK: Duration = Duration::from_millis(5);
 const FLUSH: Duration = Duration::from_secs(5);
 
-/// Sends traffic to the cluster at `brokers` (`host:port,…`) for `duration`; returns the number of messages.
-///
-/// # Errors
-/// When the client cannot be made, or a message is refused.
-pub fn send(brokers: &str, seed: u64, duration: Duration) -> anyhow::Result<u64> {
-    let producer: BaseProducer =
-        ClientConfig::new().set("bootstrap.servers", brokers).set("linger.ms", "0").create().context("making the producer")?;
-    let mut source = Traffic::new(seed);
-    let began = Instant::now();
-    let mut sent = 0u64;
-    let mut tick = Duration::ZERO;
-    while began.elapsed() < duration {
-        for _ in 0..source.due() {
-            let message = source.next();
-            let mut record = BaseRecord::to(message.topic).partition(message.partition).key(&message.key).payload(&message.value);
-            if message.topic == ORDERS {
-                record = record.headers(OwnedHeaders::new().insert(Header { key: "content-type", value: Some("application/json") }));
-            }
-            match producer.send(record) {
-                Ok(()) => sent += 1,
-                // This service drops what it cannot send at once; what is recorded is what was sent.
-                Err((error, _)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {}
-                Err((error, _)) => return Err(error).context("sending traffic"),
-            }
-        }
-        // The answers' own pace must not become the traffic's.
-        tick += TICK;
-        while let Some(left) = tick.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) {
-            producer.poll(left);
-        }
-    }
-    producer.flush(FLUSH).context("waiting for the last answers")?;
-    Ok(sent)
+/// Where traffic goes to.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub struct Traffic {
+    /// The brokers: host:port,…
+    #[arg(long, value_name = "HOST:PORT")]
+    pub brokers: String,
+    /// The topic for metrics: 4 partitions
+    #[arg(long, value_name = "TOPIC", default_value = TOPICS[0].0)]
+    pub metrics: String,
+    /// The topic for orders: 2 partitions
+    #[arg(long, value_name = "TOPIC", default_value = TOPICS[1].0)]
+    pub orders: String,
+    /// The seed of it
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
 }
 
-const METRICS: &str = TOPICS[0].0;
-const ORDERS: &str = TOPICS[1].0;
+impl Traffic {
+    /// Sends for `duration`; returns the number of messages.
+    ///
+    /// # Errors
+    /// When the client cannot be made, or a message is refused.
+    pub fn send(&self, duration: Duration) -> anyhow::Result<u64> {
+        let producer: BaseProducer =
+            ClientConfig::new().set("bootstrap.servers", &self.brokers).set("linger.ms", "0").create().context("making the producer")?;
+        let mut source = Source::new(self.seed);
+        let began = Instant::now();
+        let mut sent = 0u64;
+        let mut tick = Duration::ZERO;
+        while began.elapsed() < duration {
+            for _ in 0..source.due() {
+                let message = source.next();
+                let record = match message.kind {
+                    Kind::Metrics => BaseRecord::to(&self.metrics),
+                    Kind::Order => BaseRecord::to(&self.orders)
+                        .headers(OwnedHeaders::new().insert(Header { key: "content-type", value: Some("application/json") })),
+                };
+                match producer.send(record.partition(message.partition).key(&message.key).payload(&message.value)) {
+                    Ok(()) => sent += 1,
+                    // This service drops what it cannot send at once; what is recorded is what was sent.
+                    Err((error, _)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {}
+                    Err((error, _)) => return Err(error).context("sending traffic"),
+                }
+            }
+            // The answers' own pace must not become the traffic's.
+            tick += TICK;
+            while let Some(left) = tick.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) {
+                producer.poll(left);
+            }
+        }
+        producer.flush(FLUSH).context("waiting for the last answers")?;
+        Ok(sent)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Metrics,
+    Order,
+}
 
 struct Message {
-    topic: &'static str,
+    kind: Kind,
     partition: i32,
     key: String,
     value: String,
 }
 
-struct Traffic {
+/// What is sent, and when.
+struct Source {
     random: SplitMix,
     processes: Zipf,
     customers: Zipf,
@@ -72,7 +101,7 @@ struct Traffic {
     order: u64,
 }
 
-impl Traffic {
+impl Source {
     fn new(seed: u64) -> Self {
         let (processes, customers, buyers) = (Zipf::new(PROCESSES), Zipf::new(CUSTOMERS), Zipf::new(BUYERS));
         Self { random: SplitMix(seed), processes, customers, buyers, tick: 0, order: 0 }
@@ -87,14 +116,21 @@ impl Traffic {
     }
 
     fn next(&mut self) -> Message {
-        if self.random.below(5) == 0 {
-            return self.order();
-        }
+        if self.random.below(5) == 0 { self.order() } else { self.metrics() }
+    }
+
+    /// What one process has to say.
+    fn metrics(&mut self) -> Message {
         let process = self.processes.pick(&mut self.random);
+        let samples: Vec<String> = (0..=self.random.below(SAMPLES)).map(|_| self.sample(process)).collect();
+        let key = format!("api-{process:03}");
+        Message { kind: Kind::Metrics, partition: remainder(process, METRICS_PARTITIONS), key, value: samples.join("\n") }
+    }
+
+    fn sample(&mut self, process: usize) -> String {
         let customer = self.customers.pick(&mut self.random);
         let (name, kind) = [("query.count", "c"), ("query.time", "h"), ("pool.waiting", "g")][self.random.index(3)];
-        let value = format!("{name}:{}|{kind}|#customer:c{customer:02},process:api-{process:03}", self.random.below(1_000));
-        Message { topic: METRICS, partition: i32::try_from(process % 4).unwrap_or(0), key: format!("api-{process:03}"), value }
+        format!("{name}:{}|{kind}|#customer:c{customer:02},process:api-{process:03}", self.random.below(1_000))
     }
 
     fn order(&mut self) -> Message {
@@ -102,8 +138,13 @@ impl Traffic {
         let buyer = self.buyers.pick(&mut self.random);
         let cents = 100 + self.random.below(50_000);
         let value = format!("{{\"order\":{},\"buyer\":\"b{buyer:05}\",\"cents\":{cents}}}", self.order);
-        Message { topic: ORDERS, partition: i32::try_from(buyer % 2).unwrap_or(0), key: format!("b{buyer:05}"), value }
+        Message { kind: Kind::Order, partition: remainder(buyer, ORDERS_PARTITIONS), key: format!("b{buyer:05}"), value }
     }
+}
+
+/// The partition of the n-th process or buyer.
+fn remainder(n: usize, partitions: u32) -> i32 {
+    i32::try_from(n % partitions as usize).unwrap_or(0)
 }
 
 /// Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.

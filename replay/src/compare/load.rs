@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::comparable::{Facts, differences, invalid, other_plan, planned_otherwise};
 use super::observed::{Axis, Observed, Unit};
+use super::signals::signals;
 use crate::cardinality::CARDINALITY_JSON;
 use crate::measure::recorder::OPEN_SECONDS_MAX;
 use crate::run::dir::{RunDirError, read_json, read_report};
@@ -114,6 +115,7 @@ fn observed(run: &Path, facts: &Facts, axis: Axis) -> Result<Observed, RunDirErr
         ns(latency.schedule_error.and_then(|e| e.p99_ns)),
         report.delivered,
     ];
+    observed.signals = report.observed.as_ref().map(signals).unwrap_or_default();
     Ok(observed)
 }
 

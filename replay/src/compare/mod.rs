@@ -19,6 +19,7 @@ pub mod page;
 mod picture;
 pub mod result;
 mod side;
+pub mod signals;
 pub mod text;
 pub mod verdict;
 
@@ -73,6 +74,7 @@ pub fn compare(base: &[Observed], new: &[Observed], axis: Axis, options: &Option
         measures.push(measured(definition, replicates, interval, (&base, &new), options));
     }
     measures.extend((0..SHOWN.len()).map(|ix| shown(ix, &base, &new)));
+    measures.extend(signals::measures(base.runs(), new.runs()));
     let names = |side: &Side<'_>| side.runs().iter().map(|run| run.name.clone()).collect();
     Comparison {
         schema_version: result::SCHEMA_VERSION,
@@ -128,6 +130,7 @@ fn measured(
     });
     Measure {
         name: definition.name.to_owned(),
+        of: None,
         quantile: definition.quantile(),
         unit: definition.unit().to_owned(),
         base: result::finite(values[0]),
@@ -136,6 +139,7 @@ fn measured(
         low: interval.and_then(|i| result::finite(libm::exp(i.low))),
         high: interval.and_then(|i| result::finite(libm::exp(i.high))),
         tested: interval.is_some(),
+        single: false,
         verdict,
         primary,
         why,
@@ -152,6 +156,7 @@ fn shown(ix: usize, base: &Side<'_>, new: &Side<'_>) -> Measure {
     let (base, new) = (of(base), of(new));
     Measure {
         name: name.to_owned(),
+        of: None,
         quantile,
         unit: unit.to_owned(),
         base,
@@ -160,6 +165,7 @@ fn shown(ix: usize, base: &Side<'_>, new: &Side<'_>) -> Measure {
         low: None,
         high: None,
         tested: false,
+        single: false,
         verdict: Verdict::CannotTell,
         primary: false,
         why: Some("shown, never tested".to_owned()),

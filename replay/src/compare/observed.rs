@@ -4,6 +4,7 @@
 //! Latencies and counts belong to the unit of the intended time, confirmations to that in which they came.
 
 use super::bins::Bins;
+use super::signals::Signal;
 use crate::measure::latency::Latency;
 
 /// The most units: more would make the bootstrap slower, not better.
@@ -74,6 +75,8 @@ pub struct Observed {
     pub service: Latency<u64>,
     /// Numbers that are shown and never tested, in the order of [`SHOWN`]. `None`: the run has none.
     pub shown: [Option<f64>; SHOWN.len()],
+    /// What is known of the system under test.
+    pub signals: Vec<Signal>,
 }
 
 /// What is shown and never tested: name, quantile, unit.

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::charts::{Sides, charts};
 use super::picture::{Scale, class};
 use super::result::{Comparison, Measure};
-use super::text::{cells, headline, lines};
+use super::text::{against, cells, lines, word};
 use super::verdict::Verdict;
 use crate::report::events::{Event, Kind};
 use crate::report::shell::{Drawn, figure, page, top, without_script};
@@ -36,10 +36,6 @@ pub fn html(comparison: &Comparison, sides: &Sides<'_>) -> String {
     page(&title, &body, &Drawn { charts: charts.iter().collect(), events: &events, end_s })
 }
 
-fn word(verdict: Verdict) -> String {
-    verdict.to_string().to_uppercase()
-}
-
 fn verdict(comparison: &Comparison) -> Markup {
     let class = match comparison.verdict {
         Verdict::Same | Verdict::Better => "valid",
@@ -49,7 +45,7 @@ fn verdict(comparison: &Comparison) -> Markup {
     html! {
         div class={ "verdict " (class) } {
             h1 { (word(comparison.verdict)) }
-            p { (headline(comparison)) }
+            p { (against(comparison)) }
         }
         p class="sides" {
             span { i class="side base" {} "BASE " (comparison.base.join(", ")) }

@@ -93,6 +93,7 @@ mod tests {
         let (low, high) = interval.unwrap_or_default();
         Measure {
             name: "response".to_owned(),
+            of: None,
             quantile: Some(0.5),
             unit: "ns".to_owned(),
             base: Some(1.0),
@@ -102,6 +103,7 @@ mod tests {
             high,
             tested: interval.is_some(),
             verdict: Verdict::CannotTell,
+            single: false,
             primary: true,
             why: None,
         }

@@ -46,11 +46,15 @@ pub struct Comparison {
 /// One measure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measure {
-    /// What: `response`, `service`, `achieved_rate`, `unanswered_share`, `schedule_error`, `delivered`.
+    /// What: `response`, `service`, `achieved_rate`, `unanswered_share`, `schedule_error`, `delivered`; of the system under test
+    /// `lag_messages_max`, `rss_bytes_max` and so on.
     pub name: String,
+    /// Whose: a consumer group, a source that was watched, a probe; `null`: dejaq's own, or of the only one in each run.
+    #[serde(default)]
+    pub of: Option<String>,
     /// Which quantile of it; 1 is the maximum; `null` where it is no distribution.
     pub quantile: Option<f64>,
-    /// What the values are counted in: `ns`, `1/s`, `share`.
+    /// What the values are counted in: `ns`, `1/s`, `share`, `messages`, `bytes`, `cores`; empty: as its source has it.
     pub unit: String,
     /// The value of BASE; `null`: none, or infinite (among the unanswered).
     pub base: Option<f64>,
@@ -64,6 +68,9 @@ pub struct Measure {
     pub high: Option<f64>,
     /// Whether there is an interval; then an end that is `null` is infinite.
     pub tested: bool,
+    /// Whether a run has one value of it: there is no interval then, and a threshold is held against the plain ratio.
+    #[serde(default)]
+    pub single: bool,
     /// What the interval means.
     pub verdict: Verdict,
     /// Whether it counts in the verdict and the exit code.
@@ -73,13 +80,14 @@ pub struct Measure {
 }
 
 impl Measure {
-    /// The name for people: `p99(response)`, `max(service)`, `achieved_rate`.
+    /// The name for people: `p99(response)`, `max(service)`, `achieved_rate`, `lag_messages_max(billing)`.
     #[must_use]
     pub fn title(&self) -> String {
+        let of = self.of.as_ref().map(|of| format!("({of})")).unwrap_or_default();
         match self.quantile {
-            Some(1.0) => format!("max({})", self.name),
-            Some(quantile) => format!("p{}({})", quantile * 100.0, self.name),
-            None => self.name.clone(),
+            Some(1.0) => format!("max({}{of})", self.name),
+            Some(quantile) => format!("p{}({}{of})", quantile * 100.0, self.name),
+            None => format!("{}{of}", self.name),
         }
     }
 

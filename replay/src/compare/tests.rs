@@ -145,6 +145,20 @@ fn the_unanswered_rank_as_infinity_and_are_worse_than_none() {
         Ok(Crossed::CannotTell),
         "a maximum is never tested"
     );
+    let by_ratio = |base: Option<f64>, new: Option<f64>, text: &str| {
+        let mut found = found.clone();
+        let lag =
+            Measure { name: "lag_messages_max".into(), of: Some("billing".into()), single: true, base, new, ..found.measures[4].clone() };
+        found.measures.push(Measure { quantile: None, tested: false, ..lag });
+        RatioThreshold::parse(text).expect("good").judge(&found).expect("a measure")
+    };
+    assert_eq!(by_ratio(Some(10.0), Some(21.0), "lag_messages_max > 2x"), Crossed::YesByRatio);
+    assert_eq!(by_ratio(Some(10.0), Some(20.0), "lag_messages_max > 2x"), Crossed::NoByRatio);
+    assert_eq!(by_ratio(Some(10.0), Some(4.0), "lag_messages_max < 0.5x"), Crossed::YesByRatio);
+    assert_eq!(by_ratio(Some(0.0), Some(1.0), "lag_messages_max > 2x"), Crossed::YesByRatio, "anything is more than nothing");
+    assert_eq!(by_ratio(Some(0.0), Some(0.0), "lag_messages_max > 2x"), Crossed::CannotTell);
+    assert_eq!(by_ratio(None, Some(1.0), "lag_messages_max > 2x"), Crossed::CannotTell);
+    assert_eq!(by_ratio(Some(1.0), Some(2.0), "lag_messages_max(billing) >= 2x"), Crossed::YesByRatio, "by its full name");
     assert!(RatioThreshold::parse("p75(response) > 1x").expect("good").judge(&found).is_err());
 }
 

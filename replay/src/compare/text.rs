@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use dejaq_shared::units::{format_ns, format_percent, format_rate};
+use dejaq_shared::units::{format_bytes, format_count, format_ns, format_percent, format_rate};
 
 use super::result::{Comparison, Measure};
 use super::verdict::Verdict;
@@ -11,9 +11,10 @@ use super::verdict::Verdict;
 #[must_use]
 pub fn text(comparison: &Comparison) -> String {
     let mut out = format!("{}\n\n", headline(comparison));
+    let width = comparison.measures.iter().map(|m| m.title().chars().count()).max().unwrap_or(0).max(22);
     let row = |cells: &[String; 6]| {
         let [measure, base, new, ratio, interval, verdict] = cells;
-        format!("{measure:<22}{base:>12}{new:>12}{ratio:>10}  {interval:<18}{verdict}\n")
+        format!("{measure:<width$}{base:>12}{new:>12}{ratio:>10}  {interval:<18} {verdict}\n")
     };
     let head = ["", "BASE", "NEW", "NEW/BASE", "95 % interval", ""].map(str::to_owned);
     out.push_str(&row(&head));
@@ -52,14 +53,21 @@ pub fn markdown(comparison: &Comparison) -> String {
 /// What it comes down to, in a line.
 #[must_use]
 pub fn headline(comparison: &Comparison) -> String {
+    format!("{}: {}", word(comparison.verdict), against(comparison))
+}
+
+/// The verdict, as it stands above everything.
+pub(crate) fn word(verdict: Verdict) -> String {
+    verdict.to_string().to_uppercase()
+}
+
+/// What was compared, and which measures made the verdict.
+pub(crate) fn against(comparison: &Comparison) -> String {
     let sides = format!("{} against {}", comparison.new.join(", "), comparison.base.join(", "));
-    let of = |verdict| {
-        comparison.measures.iter().filter(move |m| m.primary && m.verdict == verdict).map(Measure::title).collect::<Vec<_>>().join(", ")
-    };
+    let of_verdict = comparison.measures.iter().filter(|m| m.primary && m.verdict == comparison.verdict);
     match comparison.verdict {
-        Verdict::Same => format!("SAME: {sides}"),
-        Verdict::CannotTell => format!("CANNOT TELL: {sides} ({})", of(Verdict::CannotTell)),
-        verdict => format!("{}: {sides} ({})", verdict.to_string().to_uppercase(), of(verdict)),
+        Verdict::Same => sides,
+        _ => format!("{sides} ({})", of_verdict.map(Measure::title).collect::<Vec<_>>().join(", ")),
     }
 }
 
@@ -69,12 +77,13 @@ pub fn cells(measure: &Measure) -> [String; 6] {
     let value = |value: Option<f64>| match value {
         None if measure.unit == "ns" && measure.tested => "> deadline".to_owned(),
         None => "-".to_owned(),
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a latency is between 0 and an hour")]
-        Some(value) if measure.unit == "ns" => format_ns(value as u64),
-        Some(value) if measure.unit == "share" => format_percent(value),
-        Some(value) => format_rate(value),
+        Some(value) => in_unit(value, &measure.unit),
     };
-    let ratio = |ratio: f64| if ratio.is_finite() { format!("{ratio:.3}") } else { "inf".to_owned() };
+    let ratio = |ratio: f64| match ratio {
+        _ if !ratio.is_finite() => "inf".to_owned(),
+        _ if ratio >= 100.0 => format!("{ratio:.0}"),
+        _ => format!("{ratio:.3}"),
+    };
     let interval = measure.interval().map_or(String::new(), |(low, high)| format!("{} .. {}", ratio(low), ratio(high)));
     let verdict = match (&measure.why, measure.primary || measure.tested) {
         (Some(why), true) => format!("{} ({why})", measure.verdict),
@@ -82,6 +91,25 @@ pub fn cells(measure: &Measure) -> [String; 6] {
         (None, _) => measure.verdict.to_string(),
     };
     [measure.title(), value(measure.base), value(measure.new), measure.ratio.map_or("-".to_owned(), ratio), interval, verdict]
+}
+
+/// A value in what it is counted in.
+fn in_unit(value: f64, unit: &str) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a negative age is shown as none, and nothing is near 2^64"
+    )]
+    let whole = value as u64;
+    match unit {
+        "ns" => format_ns(whole),
+        "bytes" => format_bytes(whole),
+        "messages" => format_count(whole),
+        "share" => format_percent(value),
+        "1/s" => format_rate(value),
+        _ if value.fract().abs() > 0.0 => format!("{value:.2}"),
+        _ => format!("{value}"),
+    }
 }
 
 /// What one must know to read the numbers.

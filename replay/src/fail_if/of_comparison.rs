@@ -1,5 +1,8 @@
 //! `compare --fail-if 'p99(response) > 1.1x'`: a threshold for a ratio NEW / BASE. It is crossed only when the whole interval
 //! is beyond it, so that chance alone does not fail a build.
+//!
+//! What was seen of the system under test (`lag_messages_max > 2x`) is one value a run and has no interval: who names it asks
+//! for the plain ratio, and is told so. Nothing is known then of what chance does.
 
 use std::fmt;
 
@@ -20,6 +23,10 @@ pub enum Crossed {
     Yes,
     /// The whole interval lies on this side of it.
     No,
+    /// The ratio lies beyond it, of a measure that has one value a run.
+    YesByRatio,
+    /// Such a ratio lies on this side of it.
+    NoByRatio,
     /// It lies within the interval, or there is none.
     CannotTell,
 }
@@ -51,12 +58,15 @@ impl RatioThreshold {
     /// [`FailIfError`] when there is no such measure.
     pub fn judge(&self, comparison: &Comparison) -> Result<Crossed, FailIfError> {
         let title = self.expression.measure();
-        let Some(measure) = comparison.measures.iter().find(|m| m.title() == title) else {
+        let Some(measure) = named(comparison, &title) else {
             let known: Vec<String> = comparison.measures.iter().map(Measure::title).collect();
             return Err(refuse(&self.to_string(), format!("no measure {title}; there are {}", known.join(", "))));
         };
-        let Some((low, high)) = measure.interval() else { return Ok(Crossed::CannotTell) };
         let relation = self.expression.relation;
+        if measure.single {
+            return Ok(self.by_ratio(measure));
+        }
+        let Some((low, high)) = measure.interval() else { return Ok(Crossed::CannotTell) };
         // The end that must be beyond for all to be, and the one that must not be for none to be.
         let (nearest, farthest) = if relation.is_upward() { (low, high) } else { (high, low) };
         Ok(if relation.holds(nearest, self.ratio) {
@@ -67,6 +77,26 @@ impl RatioThreshold {
             Crossed::CannotTell
         })
     }
+
+    /// Anything is infinitely more than nothing; nothing and nothing are no ratio.
+    fn by_ratio(&self, measure: &Measure) -> Crossed {
+        match measure.base.zip(measure.new).map(|(base, new)| new / base) {
+            Some(ratio) if ratio.is_nan() => Crossed::CannotTell,
+            Some(ratio) if self.expression.relation.holds(ratio, self.ratio) => Crossed::YesByRatio,
+            Some(_) => Crossed::NoByRatio,
+            None => Crossed::CannotTell,
+        }
+    }
+}
+
+/// The measure of this title, or the only one of this name, whosever it is.
+fn named<'a>(comparison: &'a Comparison, title: &str) -> Option<&'a Measure> {
+    let all = || comparison.measures.iter();
+    let only = || {
+        let mut of_name = all().filter(|m| m.of.is_some() && m.name == title && m.quantile.is_none());
+        of_name.next().filter(|_| of_name.next().is_none())
+    };
+    all().find(|m| m.title() == title).or_else(only)
 }
 
 impl fmt::Display for RatioThreshold {

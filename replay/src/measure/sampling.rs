@@ -22,7 +22,7 @@ const MEMBERS_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(50
 /// What a source was asked for.
 #[derive(Debug)]
 pub enum Sample {
-    /// What waits for a group or in a queue, and who is in the group, where that is told.
+    /// What waits for a group, or in a queue; and who is in the group, where that is told.
     Waiting(Waiting, Option<Membership>),
     /// Values.
     Readings(Vec<Reading>),
@@ -42,7 +42,7 @@ pub struct Answer {
 /// Something that is asked once a second; the time is in nanoseconds on a steady clock.
 pub type Sampler = Box<dyn FnMut(u64) -> Result<Sample, String> + Send>;
 
-/// Asks what waits, and who is in the group. That a cluster does not tell the latter is no silence.
+/// Asks what waits, and who is in the group that it waits for. That a cluster does not tell the latter is no silence.
 #[must_use]
 pub fn backlog(mut backlog: Box<dyn Backlog>) -> Sampler {
     Box::new(move |_| {

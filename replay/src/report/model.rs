@@ -139,7 +139,7 @@ fn percentiles(run: &RunReport, fates: &Fates, measures: &[Measure; 4]) -> Chart
         lines.push(curve::line("schedule error", &schedule_error.window, 0));
     }
     lines.extend(run.latency.end_to_end.map(|whole| curve::line("end to end", &end_to_end.window, whole.unanswered)));
-    curve::chart("Of the whole measured window (end to end: of the whole run).", lines)
+    curve::chart("Of the whole measured window; end to end is of the whole run.", lines)
 }
 
 fn unanswered(fates: &Fates) -> Chart {

@@ -212,16 +212,20 @@ fn fidelity(likeness: &Likeness) -> Markup {
                     }
                 }
             } } }
-            div class="charts" { @for chart in charts { (figure(chart)) } }
-            h2 { "Burstiness" }
-            p class="about" { "The index of dispersion (variance over mean) of the messages in each span: 1 is pure chance, 0 a clock." }
-            div class="scroll" { table class="narrow" {
-                thead { tr { th scope="col" { "per" } th scope="col" { "planned" } th scope="col" { "sent" } } }
-                tbody { @for scale in dispersion { tr {
-                    th scope="row" { (format_ns(scale.scale_ns)) }
-                    (bar(&format!("{:.2}", scale.planned), scale.planned, longest)) (bar(&format!("{:.2}", scale.sent), scale.sent, longest))
-                } } }
-            } }
+            div class="charts" {
+                @for chart in charts { (figure(chart)) }
+                div {
+                    h2 { "Burstiness" }
+                    p class="about" { "The index of dispersion (variance over mean) of the messages in each span: 1 is pure chance, 0 a clock." }
+                    div class="scroll" { table {
+                        thead { tr { th scope="col" { "per" } th scope="col" { "planned" } th scope="col" { "sent" } } }
+                        tbody { @for scale in dispersion { tr {
+                            th scope="row" { (format_ns(scale.scale_ns)) }
+                            (bar(&format!("{:.2}", scale.planned), scale.planned, longest)) (bar(&format!("{:.2}", scale.sent), scale.sent, longest))
+                        } } }
+                    } }
+                }
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::measure::counts::{BUCKET_NS, BucketRow, SecondRow, Series};
 use crate::measure::latency::Latency;
 use crate::measure::recorder::{Closed, ClosedSecond};
 use crate::run::report::RunReport;
-use crate::run::saver::{INTERVALS_HEAD, SaverOptions, ToSave, save};
+use crate::run::saver::{INTERVALS_HEAD, Incoming, SaverOptions, ToSave, save};
 
 const MS: u64 = 1_000_000;
 const DAY_S: u64 = 86_400;
@@ -59,7 +59,8 @@ fn saved(dir: &Path, seconds: impl Iterator<Item = Closed>, run: &Value) {
         seen: Arc::default(),
     };
     std::thread::scope(|scope| {
-        let saving = scope.spawn(|| save(&options, &incoming, &|_| report.clone()).expect("saved"));
+        let saving =
+            scope.spawn(|| save(&options, Incoming::new(incoming, crossbeam_channel::bounded(0).1), &|_| report.clone()).expect("saved"));
         for closed in seconds {
             if let Closed::Second(second) = &closed {
                 let (scheduled, acked) = (second.row.scheduled, second.acked);

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, never, select};
 use hdrhistogram::serialization::V2DeflateSerializer;
 
 use super::dir::{COUNTS_CSV, INTERVALS_CSV, LATENCY_HLOG, RunDir, RunDirError, STREAMS_CSV};
@@ -30,6 +30,41 @@ pub enum ToSave {
     Closed(Closed),
     /// A closed bucket.
     Bucket(BucketRow),
+}
+
+/// Where rows come from: the completing thread, and the pacer. They do not share room, since what the pacer sends when a backlog goes
+/// at once would leave none for closed intervals.
+#[derive(Debug)]
+pub struct Incoming {
+    /// `None`: it has ended.
+    completing: Option<Receiver<ToSave>>,
+    pacing: Option<Receiver<BucketRow>>,
+}
+
+impl Incoming {
+    /// From both.
+    #[must_use]
+    pub fn new(completing: Receiver<ToSave>, pacing: Receiver<BucketRow>) -> Self {
+        Self { completing: Some(completing), pacing: Some(pacing) }
+    }
+
+    /// The next row of either, if one comes before it is time to save; disconnected when both have ended.
+    fn next(&mut self) -> Result<ToSave, RecvTimeoutError> {
+        while self.completing.is_some() || self.pacing.is_some() {
+            select! {
+                recv(self.completing.as_ref().unwrap_or(&never())) -> row => match row {
+                    Ok(row) => return Ok(row),
+                    Err(_) => self.completing = None,
+                },
+                recv(self.pacing.as_ref().unwrap_or(&never())) -> row => match row {
+                    Ok(row) => return Ok(ToSave::Bucket(row)),
+                    Err(_) => self.pacing = None,
+                },
+                default(SAVE_EVERY) => return Err(RecvTimeoutError::Timeout),
+            }
+        }
+        Err(RecvTimeoutError::Disconnected)
+    }
 }
 
 /// Why a run could not be saved.
@@ -65,11 +100,7 @@ pub(crate) struct SaverOptions {
 ///
 /// # Errors
 /// [`SaveError`]: the run should end, since what it measures cannot be kept.
-pub(crate) fn save(
-    options: &SaverOptions,
-    incoming: &Receiver<ToSave>,
-    unfinished: &dyn Fn(&Totals) -> RunReport,
-) -> Result<Totals, SaveError> {
+pub(crate) fn save(options: &SaverOptions, mut incoming: Incoming, unfinished: &dyn Fn(&Totals) -> RunReport) -> Result<Totals, SaveError> {
     let open = |name| Rolled::open(&options.dir, name);
     let (latencies, counts, seconds) = (open(LATENCY_HLOG)?, open(COUNTS_CSV)?, open(INTERVALS_CSV)?);
     let mut serializer = V2DeflateSerializer::new();
@@ -81,7 +112,7 @@ pub(crate) fn save(
     let mut planned = false;
     let mut saved: Option<Instant> = None;
     loop {
-        match incoming.recv_timeout(SAVE_EVERY) {
+        match incoming.next() {
             Ok(ToSave::Closed(closed)) => {
                 totals.add(&closed);
                 lock(&options.recent).add(&closed);

@@ -8,7 +8,7 @@ use super::*;
 use crate::fidelity::shape::SHAPE_JSON;
 use crate::run::dir::{COUNTS_CSV, INTERVALS_CSV, LATENCY_HLOG, RunDir};
 use crate::run::rolled::files;
-use crate::run::saver::{SaverOptions, ToSave, save, save_streams};
+use crate::run::saver::{Incoming, SaverOptions, ToSave, save, save_streams};
 
 const HOUR: u64 = 3_600 * S;
 /// Two records, this far apart, for ever: a pass is seven minutes, so that its seam meets the hours anywhere.
@@ -24,17 +24,21 @@ fn soak(hours: u64) -> Simulation {
 /// Saves what a run measured, as the saving thread and the engine do.
 pub(super) fn saved(outcome: &mut Outcome) -> tempfile::TempDir {
     let tmp = tempfile::tempdir().expect("tmp");
-    let (to, incoming) = crossbeam_channel::unbounded();
+    let (to, completing) = crossbeam_channel::unbounded();
+    let (counted, pacing) = crossbeam_channel::unbounded();
     for closed in outcome.closed.drain(..) {
         to.send(ToSave::Closed(closed)).expect("open");
     }
-    for row in outcome.buckets.iter().chain(&outcome.confirmed) {
+    for row in &outcome.confirmed {
         to.send(ToSave::Bucket(*row)).expect("open");
     }
-    drop(to);
+    for row in &outcome.buckets {
+        counted.send(*row).expect("open");
+    }
+    drop((to, counted));
     let dir = RunDir::create(tmp.path()).expect("empty");
     let options = SaverOptions { dir: dir.clone(), t0_unix_ns: 0, classes: vec!["t".into()], recent: Arc::default(), seen: Arc::default() };
-    let totals = save(&options, &incoming, &|_| outcome.report.clone()).expect("saved");
+    let totals = save(&options, Incoming::new(completing, pacing), &|_| outcome.report.clone()).expect("saved");
     assert_eq!(totals.acked, outcome.report.ledger.counts.acked);
     save_streams(&dir, &["t/0".to_owned()], &outcome.ledger).expect("saved");
     if let Some(shape) = &outcome.shape {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use dejaq_shared::broker::BrokerError;
 use dejaq_shared::broker::kafka::embedded::{Api, EmbeddedKafka};
-use dejaq_shared::broker::sink::{Completions as _, Destination, Fate, NewTopic, QueueLimits, Refusal, Sink as _};
+use dejaq_shared::broker::sink::{Completion, Completions as _, Destination, Fate, NewTopic, QueueLimits, Refusal, Sink as _};
 use dejaq_shared::broker::{AnyTarget, endpoint::Endpoint};
 
 use crate::common::{PATIENCE, Sending, connect_target, endpoint, plain, sink_options};
@@ -81,6 +81,30 @@ fn a_full_queue_refuses_and_takes_again_when_it_has_emptied() {
     assert_eq!(sending.submit(&plain(0, 0, b"v", 51)), Ok(()));
     sending.drain();
     assert_eq!(sending.answers.len(), 11);
+}
+
+#[test]
+fn while_it_is_full_the_queue_is_not_said_to_be_emptier() {
+    const FULL: usize = 5_000;
+    let kafka = EmbeddedKafka::start(&[("t", 1)]).expect("embedded");
+    // All in one batch, which is answered as one: with more than is handed over at a time.
+    let mut options = sink_options(&[("linger.ms", "20000"), ("batch.num.messages", "5000")]);
+    options.queue = QueueLimits { messages_max: FULL, bytes_max: 8 << 20 };
+    let target = AnyTarget::connect(&endpoint(&kafka), &options, PATIENCE).expect("a target");
+    let (mut sink, mut completions) = target.open(&[Destination::named("t")], PATIENCE).expect("open");
+    for tag in 0..FULL {
+        assert_eq!(sink.submit(&plain(0, 0, b"v", tag)), Ok(()));
+    }
+    let (mut answered, mut parts) = (0, 0);
+    while answered < FULL {
+        let handler = &mut |batch: &[Completion]| {
+            (answered, parts) = (answered + batch.len(), parts + 1);
+            assert_eq!(sink.submit(&plain(0, 0, b"v", FULL)), Err(Refusal::QueueFull));
+            assert_eq!(sink.in_flight(), FULL, "the client holds them until all are handed over");
+        };
+        completions.poll(PATIENCE, handler).expect("a live client");
+    }
+    assert_eq!((answered, parts, sink.in_flight()), (FULL, 2, 0));
 }
 
 #[test]

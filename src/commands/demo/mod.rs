@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use dejaq_aggregator::{By, Service, Stats, traffic};
+use dejaq_aggregator::{By, Service, Stats, Traffic, traffic};
 use dejaq_replay::cardinality::{CARDINALITY_JSON, CardinalityReport};
 use dejaq_shared::broker::kafka::embedded::EmbeddedKafka;
 use dejaq_shared::outcome::Outcome;
@@ -66,8 +66,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 
     talk(format_args!("2. A service sends DogStatsD metrics and orders to prod, in bursts; dejaq records them as they come."));
     let producer = {
-        let (brokers, seed) = (brokers(&prod), arguments.seed);
-        std::thread::Builder::new().name("traffic".into()).spawn(move || traffic::send(&brokers, seed, TRAFFIC))?
+        let [metrics, orders] = traffic::TOPICS.map(|(name, _)| name.to_owned());
+        let traffic = Traffic { brokers: brokers(&prod), metrics, orders, seed: arguments.seed };
+        std::thread::Builder::new().name("traffic".into()).spawn(move || traffic.send(TRAFFIC))?
     };
     let captured = step(&[
         "capture",
@@ -182,6 +183,7 @@ message was due, so a stall cannot hide. The clusters were simulated: the number
 broker is.
 
 Next:
+  docs/CASE.md                                              the same on real clusters: a service that breaks, and is mended
   dejaq export {recording} | head -1                        look at a record
   dejaq inspect {recording} --json                          for scripts
   xdg-open {run}/report.html                                the report of the run, to look at

@@ -265,7 +265,7 @@ mod tests {
         let page = Page::serve(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
         let mut progress = Progress { distinct: vec![("host".to_owned(), 7)], ..Progress::default() };
         progress.observed.end_to_end = Some(LatencySummary::default());
-        progress.observed.lag = vec![("billing".to_owned(), Some(Lag::default()))];
+        progress.observed.lag = vec![("billing".to_owned(), Some(Lag { time_ns: Some(0), ..Lag::default() }))];
         page.update(&progress, None);
         let answer = get(&page, "/metrics");
         let dashboard = include_str!("../../../examples/grafana-dashboard.json");

@@ -68,17 +68,17 @@ impl Sink for BesideStuckDisk {
 
 #[test]
 fn measurements_that_a_stuck_disk_had_no_room_for_are_lost_and_counted() {
-    // Two minutes in which a hundred times as fast a clock goes: 1,200 rows of what was planned, as many of what was sent. What waits
-    // for the disk has room for 1,024.
-    let mut case = Case { feed: MemoryFeed::steady(6_000, 20_000_000, 2), clock: TurnedClock::new(100), ..Case::new() };
+    // Three minutes in which a hundred times as fast a clock goes: 1,800 rows of what was confirmed. What waits for the disk has room
+    // for 1,024.
+    let mut case = Case { feed: MemoryFeed::steady(9_000, 20_000_000, 2), clock: TurnedClock::new(100), ..Case::new() };
     let dir = tempfile::tempdir().expect("tmp");
     let report = case.run_with(dir.path(), |client, completions| {
-        (BesideStuckDisk { client, disk: Some(StuckDisk::of(dir.path())), until: 5_900 }, completions)
+        (BesideStuckDisk { client, disk: Some(StuckDisk::of(dir.path())), until: 8_900 }, completions)
     });
     let report = report.expect("a report");
     let detail = invalid_for(&report, "measurements lost");
     assert!(detail.contains("intervals could not be written in time"), "{detail}");
-    assert_eq!((report.ledger.counts.acked, report.ledger.counts.imbalance()), (6_000, None), "the run went on all the same");
+    assert_eq!((report.ledger.counts.acked, report.ledger.counts.imbalance()), (9_000, None), "the run went on all the same");
 }
 
 #[test]
@@ -176,4 +176,37 @@ fn books_that_do_not_balance_say_where_and_by_how_much() {
     assert!(detail.starts_with("in total: sent 1999 is not acked 2000 + failed 0 + unknown 0; "), "{detail}");
     assert!(detail.contains("t/1: sent 999 is not acked 1000 + failed 0 + unknown 0"), "{detail}");
     assert_eq!(report.ledger.reasons["skipped"]["too large"], 1);
+}
+
+/// A client whose broker asks everybody to hold: by the run's clock for ten minutes.
+struct HeldBack {
+    client: BesideStuckDisk,
+    clock: Arc<TurnedClock>,
+}
+
+impl Sink for HeldBack {
+    fn submit(&mut self, message: &Outgoing<'_>) -> Result<(), Refusal> {
+        if self.clock.turned_ns.swap(600_000_000_000, Ordering::SeqCst) == 0 { Err(Refusal::Blocked) } else { self.client.submit(message) }
+    }
+
+    fn in_flight(&self) -> usize {
+        self.client.in_flight()
+    }
+}
+
+#[test]
+fn a_backlog_of_ten_minutes_that_goes_at_once_loses_no_measurement() {
+    let dir = tempfile::tempdir().expect("tmp");
+    // Ten messages a second: a row each, and the disk takes none of them before the last is sent.
+    let mut case = Case { feed: MemoryFeed::steady(6_000, 100_000_000, 2), ..Case::new() };
+    let clock = Arc::clone(&case.clock);
+    let report = case.run_with(dir.path(), |client, completions| {
+        let client = BesideStuckDisk { client, disk: Some(StuckDisk::of(dir.path())), until: 6_000 };
+        (HeldBack { client, clock }, completions)
+    });
+    let report = report.expect("a report");
+    assert!(report.holds.blocked_ns >= 600_000_000_000 && report.ledger.counts.acked == 6_000, "{report:?}");
+    assert!(!reasons(&report).contains(&"measurements lost"), "{:?}", report.trust);
+    let counts = std::fs::read_to_string(dir.path().join("counts.csv")).expect("there");
+    assert_eq!(counts.lines().filter(|row| row.starts_with("planned,")).count(), 6_000);
 }
