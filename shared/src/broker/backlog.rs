@@ -57,7 +57,5 @@ pub trait Backlog: Send {
     ///
     /// # Errors
     /// When the cluster does not answer in `timeout`, or refuses.
-    fn membership(&mut self, _timeout: Duration) -> Result<Option<Membership>, BrokerError> {
-        Ok(None)
-    }
+    fn membership(&mut self, timeout: Duration) -> Result<Option<Membership>, BrokerError>;
 }

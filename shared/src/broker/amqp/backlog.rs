@@ -14,7 +14,7 @@ use super::connect::{Connector, REPLY_SUCCESS};
 use super::management::Management;
 use super::rights::Needs;
 use crate::broker::BrokerError;
-use crate::broker::backlog::{Backlog, QueueDepth, Waiting};
+use crate::broker::backlog::{Backlog, Membership, QueueDepth, Waiting};
 use crate::broker::endpoint::AmqpEndpoint;
 use crate::broker::source::SourceOptions;
 
@@ -82,6 +82,10 @@ impl Backlog for AmqpQueue {
         }
         self.looks += 1;
         Ok(Waiting::Queue(QueueDepth { ready: u64::from(now.ready), unacknowledged: self.unacknowledged }))
+    }
+
+    fn membership(&mut self, _timeout: Duration) -> Result<Option<Membership>, BrokerError> {
+        Ok(None)
     }
 }
 
