@@ -90,6 +90,29 @@ struct Known {
     gone: bool,
 }
 
+#[test]
+fn what_was_intended_before_the_first_that_may_still_be_answered_is_settled() {
+    let mut table = Table::new(100);
+    assert_eq!(table.settled_ns(), 0);
+    for number in 0..4 {
+        table.expect(number, 10 * number + 5, number);
+    }
+    assert_eq!(table.settled_ns(), 5);
+    table.seen(1, 50);
+    assert_eq!(table.settled_ns(), 5, "the first is open");
+    table.seen(0, 50);
+    assert_eq!(table.settled_ns(), 25);
+    table.handed_over(3, 60);
+    table.expire(160);
+    assert_eq!((table.counts().lost, table.settled_ns()), (1, 35), "what is lost is not answered any more");
+    table.seen(3, 170);
+    assert_eq!(table.settled_ns(), 35, "more may be planned for the same time");
+    table.expect(4, 45, 4);
+    assert_eq!(table.settled_ns(), 45);
+    table.end(4, 180);
+    assert_eq!(table.settled_ns(), 45, "what was never sent is not waited for");
+}
+
 proptest! {
     #[test]
     fn it_does_what_a_list_would(steps in prop::collection::vec(step(), 0..120)) {
