@@ -132,7 +132,15 @@ impl Shape {
         let of = |of: &Self, stream| of.streams.get(stream).copied().unwrap_or(0);
         let streams: Vec<(u64, u64)> = self.streams.keys().map(|stream| (of(self, stream), of(other, stream))).collect();
         let gap_tolerance_ns = gap_tolerance_ns(&Pace::Recorded { speed: Ratio::ONE });
-        judge(&Sides { planned: &planned, sent: &sent, gap_tolerance_ns, rate, streams: &streams, order: OrderKept::default() })
+        judge(&Sides {
+            names: ["planned", "sent"],
+            planned: &planned,
+            sent: &sent,
+            gap_tolerance_ns,
+            rate,
+            streams: &streams,
+            order: OrderKept::default(),
+        })
     }
 
     /// By key bytes, whatever the stream, the largest first.

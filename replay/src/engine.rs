@@ -192,6 +192,7 @@ where
             let books = Planner::new(planner).run(feed, &shared.ring, &mut planned);
             (feed.damages(), books)
         });
+        observers.look_before();
         let at = StartsAt { clock: shared.clock.as_ref(), ring: &shared.ring, stop, start_at_ns };
         let Start { anchor, t0_ns, t0_unix_ns } = await_start(&at, completions, watch).inspect_err(|_| shared.ring.close())?;
         let stamping = timestamps.stamping(origin_ns.unwrap_or(t0_unix_ns));

@@ -63,6 +63,7 @@ pub mod summary;
 pub mod timestamps;
 pub mod transform;
 pub mod trust;
+mod unit;
 pub mod warm_up;
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use crate::measure::probe::expecting::Expecting;
 use crate::measure::probe::reader::{ProbeReader, ProbeState};
 use crate::measure::probe::spec::{Matching, ProbeKind, ProbeSpec};
 use crate::measure::probe::table::{EXPECTED_BYTES_MAX, Table};
-use crate::measure::sampling::{self, Sampler};
+use crate::measure::sampling::{self, Answer, Sampler};
 use crate::measure::watch::spec::WatchSpec;
 use crate::pacer::Live;
 use crate::run::dir::RunDir;
@@ -83,6 +83,10 @@ struct Probe {
 pub struct Observers {
     probes: Vec<Probe>,
     samplers: Vec<Sampler>,
+    /// Which of the samplers are of backlogs.
+    backlogs: Vec<usize>,
+    /// What was found before the start.
+    before: Vec<Answer>,
     sampled: Sampled,
     expecting: Vec<Expecting>,
 }
@@ -117,6 +121,7 @@ impl Observers {
     /// Adds a consumer group, or a queue.
     pub fn lag(&mut self, name: &str, backlog: Box<dyn Backlog>) {
         self.sampled.backlog(name);
+        self.backlogs.push(self.samplers.len());
         self.samplers.push(sampling::backlog(backlog));
     }
 
@@ -136,6 +141,15 @@ impl Observers {
     pub(crate) fn take_expecting(&mut self) -> impl FnMut(&Batch) + Send + use<> {
         let mut expecting = std::mem::take(&mut self.expecting);
         move |batch| expecting.iter_mut().for_each(|one| one.enter(batch))
+    }
+
+    /// Looks at backlogs before anything is sent: without that nobody could say how old what the run finds there is. One that does not
+    /// answer is asked again in the run.
+    pub(crate) fn look_before(&mut self) {
+        for &source in &self.backlogs {
+            let said = self.samplers.get_mut(source).and_then(|sampler| sampler(0).ok());
+            self.before.extend(said.map(|sample| Answer { source, at_ns: 0, said: Ok(sample) }));
+        }
     }
 
     /// Begins to look: the run starts at `t0_ns` on the clock.
@@ -160,6 +174,8 @@ impl Observers {
         let mut recording = None;
         if !self.samplers.is_empty() {
             let (answers, incoming) = bounded(recording::ANSWERS_MAX);
+            // There is room: what does not fit is asked for again at once.
+            self.before.into_iter().for_each(|answer| drop(answers.try_send(answer)));
             for (source, sampler) in self.samplers.into_iter().enumerate() {
                 sampling::spawn(source, sampler, &view, answers.clone())?;
             }

@@ -7,6 +7,7 @@ use dejaq_shared::units::{format_count, format_duration_ns, format_ns, format_ra
 use crate::measure::latency::LatencySummary;
 use crate::run::report::RunReport;
 use crate::trust::{DELIVERED_MIN, LimitedBy, Verdict, delivered_line};
+use crate::unit::{in_unit, of_metric};
 
 /// The summary, many lines.
 #[must_use]
@@ -146,7 +147,8 @@ fn write_observed(out: &mut String, report: &RunReport) -> std::fmt::Result {
     }
     for source in &observed.watch {
         for (metric, series) in &source.metrics {
-            writeln!(out, "watched    {} {metric}: {} to {}, mean {:.3}", source.source, series.min, series.max, series.mean)?;
+            let [min, max, mean] = [series.min, series.max, series.mean].map(|value| in_unit(value, of_metric(metric)));
+            writeln!(out, "watched    {} {metric}: {min} to {max}, mean {mean}", source.source)?;
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ use super::observed::Observed;
 use super::result::{self, Measure};
 use super::verdict::Verdict;
 use crate::run::observed::{ObservedReport, ProbeReport};
+use crate::unit::of_metric;
 
 /// What a signal is of: within a kind there may be several sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,7 +58,7 @@ pub fn signals(report: &ObservedReport) -> Vec<Signal> {
                 "cpu_cores" => (suffixed(metric, "_mean"), Together::Mean, series.mean),
                 _ => (suffixed(metric, "_max"), Together::Largest, series.max),
             };
-            found.push(signal(&name, unit(metric), Kind::Watch, &watch.source, together, Some(value)));
+            found.push(signal(&name, of_metric(metric), Kind::Watch, &watch.source, together, Some(value)));
         }
     }
     found
@@ -91,16 +92,6 @@ fn signal(name: &str, unit: &'static str, kind: Kind, source: &str, together: To
 fn suffixed(metric: &str, suffix: &str) -> String {
     let at = metric.find('{').unwrap_or(metric.len());
     format!("{}{suffix}{}", &metric[..at], &metric[at..])
-}
-
-/// What a metric is counted in, as far as its name says.
-fn unit(metric: &str) -> &'static str {
-    let name = metric.split('{').next().unwrap_or(metric);
-    match name {
-        "cpu_cores" => "cores",
-        _ if name.ends_with("_bytes") => "bytes",
-        _ => "",
-    }
 }
 
 /// A signal's place among those of other runs.

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use dejaq_shared::units::{format_bytes, format_count, format_ns, format_percent, format_rate};
+use dejaq_shared::units::format_percent;
 
 use super::result::{Comparison, Measure};
 use super::verdict::Verdict;
+use crate::unit::in_unit;
 
 /// The comparison for a terminal, many lines.
 #[must_use]
@@ -91,25 +92,6 @@ pub fn cells(measure: &Measure) -> [String; 6] {
         (None, _) => measure.verdict.to_string(),
     };
     [measure.title(), value(measure.base), value(measure.new), measure.ratio.map_or("-".to_owned(), ratio), interval, verdict]
-}
-
-/// A value in what it is counted in.
-fn in_unit(value: f64, unit: &str) -> String {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a negative age is shown as none, and nothing is near 2^64"
-    )]
-    let whole = value as u64;
-    match unit {
-        "ns" => format_ns(whole),
-        "bytes" => format_bytes(whole),
-        "messages" => format_count(whole),
-        "share" => format_percent(value),
-        "1/s" => format_rate(value),
-        _ if value.fract().abs() > 0.0 => format!("{value:.2}"),
-        _ => format!("{value}"),
-    }
 }
 
 /// What one must know to read the numbers.

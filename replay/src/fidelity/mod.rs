@@ -79,6 +79,8 @@ pub struct OrderKept {
 /// All that is known of two sides.
 #[derive(Debug)]
 pub struct Sides<'a> {
+    /// What is said of the two.
+    pub names: [&'static str; 2],
     /// What it should be.
     pub planned: &'a Shape,
     /// What it is.
@@ -113,7 +115,7 @@ fn rate(sides: &Sides<'_>) -> Part {
     part(
         "rate",
         sides.rate.score(),
-        format!("{planned} messages planned, {sent} sent; {off} in other 100 ms than planned (each counts on both sides)"),
+        format!("{planned} messages {}, {sent} {}; {off} in other 100 ms (each counts on both sides)", sides.names[0], sides.names[1]),
     )
 }
 
@@ -136,7 +138,7 @@ fn sizes(sides: &Sides<'_>) -> Part {
 fn keys(sides: &Sides<'_>) -> Part {
     let [planned, sent] = [sides.planned, sides.sent].map(|s| &s.mix.keys_of_count);
     let [a, b] = [planned, sent].map(|keys| format_count(keys.pairs().iter().map(|(_, keys)| keys).sum()));
-    part("key ranks", 1.0 - rank_distance(planned, sent), format!("{a} different keys planned, {b} sent"))
+    part("key ranks", 1.0 - rank_distance(planned, sent), format!("{a} different keys {}, {b} {}", sides.names[0], sides.names[1]))
 }
 
 fn streams(sides: &Sides<'_>) -> Part {
@@ -152,7 +154,8 @@ fn burstiness(sides: &Sides<'_>) -> Part {
     let of_scale = |(a, b): (&f64, &f64)| (1.0 + a.min(*b)) / (1.0 + a.max(*b));
     let score = planned.iter().zip(&sent).map(of_scale).fold(1.0, f64::min);
     let scales = SCALES_NS.iter().zip(planned.iter().zip(&sent));
-    let detail: Vec<String> = scales.map(|(ns, (a, b))| format!("{a:.2} planned, {b:.2} sent per {}", format_ns(*ns))).collect();
+    let [planned, sent] = sides.names;
+    let detail: Vec<String> = scales.map(|(ns, (a, b))| format!("{a:.2} {planned}, {b:.2} {sent} per {}", format_ns(*ns))).collect();
     part("burstiness", score, format!("index of dispersion {}", detail.join("; ")))
 }
 

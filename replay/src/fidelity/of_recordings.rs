@@ -70,6 +70,7 @@ pub fn of_recordings(new: &Path, base: &Path, scratch: &Path) -> Result<Fidelity
     let streams = streams(&planned, &sent);
     let shapes = [&planned, &sent].map(Side::shape);
     Ok(judge(&Sides {
+        names: ["in the recording", "in the new one"],
         planned: &shapes[0],
         sent: &shapes[1],
         gap_tolerance_ns: gap_tolerance_ns(&Pace::Recorded { speed: Ratio::ONE }),

@@ -69,6 +69,7 @@ pub fn judge_run(run: &Path, report: &RunReport) -> Result<Judged, OfRunError> {
     let mut by_stream = Vec::new();
     streams(run, &mut |planned, sent| by_stream.push((planned, sent)))?;
     let fidelity = judge(&Sides {
+        names: ["planned", "sent"],
         planned: &shape.planned,
         sent: &shape.sent,
         gap_tolerance_ns: shape.gap_tolerance_ns,

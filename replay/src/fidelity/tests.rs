@@ -167,6 +167,7 @@ fn gaps_that_the_clock_cannot_tell_apart_are_the_same() {
     let of = |tolerance_ns| {
         let (planned, sent) = (gaps(0), gaps(400_000));
         let sides = Sides {
+            names: ["planned", "sent"],
             planned: &planned,
             sent: &sent,
             gap_tolerance_ns: tolerance_ns,
