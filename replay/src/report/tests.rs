@@ -59,8 +59,9 @@ fn saved(dir: &Path, seconds: impl Iterator<Item = Closed>, run: &Value) {
         seen: Arc::default(),
     };
     std::thread::scope(|scope| {
-        let saving =
-            scope.spawn(|| save(&options, Incoming::new(incoming, crossbeam_channel::bounded(0).1), &|_| report.clone()).expect("saved"));
+        // All rows come one way here.
+        let (_, pacing) = crossbeam_channel::bounded(0);
+        let saving = scope.spawn(|| save(&options, Incoming::new(incoming, pacing), &|_| report.clone()).expect("saved"));
         for closed in seconds {
             if let Closed::Second(second) = &closed {
                 let (scheduled, acked) = (second.row.scheduled, second.acked);
