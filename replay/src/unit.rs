@@ -38,8 +38,8 @@ mod tests {
     #[test]
     fn a_value_is_written_in_what_its_metric_is_counted_in() {
         let written = |metric: &str, value: f64| in_unit(value, of_metric(metric));
-        assert_eq!(written("rss_bytes", 3_145_728.0), "3.0 MiB");
-        assert_eq!(written("heap_bytes{area=\"old\"}", 1_024.0), "1.0 KiB");
+        assert_eq!(written("rss_bytes", 3_145_728.0), "3 MiB");
+        assert_eq!(written("heap_bytes{area=\"old\"}", 1_024.0), "1 KiB");
         assert_eq!((written("cpu_cores", 0.580_008), written("threads", 469.0)), ("0.58".to_owned(), "469".to_owned()));
     }
 }
