@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 /// How often a plain line is written when stderr is no terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 /// What a whole bar is made of.
+#[cfg(feature = "replay")]
 const BAR_STEPS: u64 = 1_000;
 
 /// Writes a line for people.
@@ -52,11 +53,13 @@ impl Progress {
     }
 
     /// Whether lines are drawn anew, so that there is room for more than one.
+    #[cfg(feature = "replay")]
     pub(crate) fn draws(&self) -> bool {
         self.bar.is_some()
     }
 
     /// Shows lines where they are drawn anew, under a bar when the share that is done is known.
+    #[cfg(feature = "replay")]
     pub(crate) fn view(&mut self, done: Option<f64>, lines: String) {
         let Some(bar) = &self.bar else { return };
         if let Some(done) = done {

@@ -146,6 +146,11 @@ mod tests {
         let name = "dejaq-watched-one";
         std::fs::copy("/bin/sleep", dir.path().join(name)).expect("a program");
         let mut child = std::process::Command::new(dir.path().join(name)).arg("600").spawn().expect("started");
+        // For a moment after its start it has the name of its parent.
+        let comm = format!("/proc/{}/comm", child.id());
+        while !name.starts_with(std::fs::read_to_string(&comm).expect("it runs").trim_end()) {
+            std::thread::yield_now();
+        }
         let mut processes = Processes::new(Which::Name(name.to_owned()));
         let seen = processes.read(0);
         child.kill().expect("running");
