@@ -134,7 +134,8 @@ pub(crate) fn assert_sent_in_full(ended: &Ended, report: &Value) {
             let undelivered = report["delivered"].as_f64().is_some_and(|d| d < 0.99);
             let trust = report["trust"].as_array().expect("trust");
             assert!(undelivered || !trust.is_empty(), "a doubt has a reason: {report:#}");
-            assert!(trust.iter().all(|r| r["cause"] != "input"), "{report:#}");
+            // Where there is no time to read a recording in, it runs dry; nothing else is wrong with it.
+            assert!(trust.iter().all(|r| r["cause"] != "input" || r["reason"] == "recording ran dry"), "{report:#}");
             assert_eq!(report["verdict"] == "INVALID", !trust.is_empty(), "{report:#}");
         }
         _ => panic!("{ended:?}"),

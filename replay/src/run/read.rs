@@ -1,7 +1,7 @@
 //! Reads the growing files of a run directory back: rows per second, counts per 100 ms, histograms per interval, tables of what
 //! was observed.
 //!
-//! All hours of a run come one after the other, complete or growing ([`super::lines`] says what is read of those); memory is that of one line. Nothing is
+//! All hours of a run come one after the other, complete or growing (`lines` says what is read of those); memory is that of one line. Nothing is
 //! trusted: a line, a histogram and its bounds have limits, and an error names file and line.
 
 use std::io::Read;
