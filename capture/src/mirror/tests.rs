@@ -235,7 +235,7 @@ fn capture(window: u32, total: u64, polls: u64, fails_at: Option<u64>) -> (Arc<T
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_is_acknowledged_before_it_is_synced_and_all_of_it_is_in_the_end(
