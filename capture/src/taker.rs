@@ -160,7 +160,8 @@ impl Taker {
         }
     }
 
-    /// Closes the open block if it is old enough.
+    /// Closes the open block if it is old enough, or has as many records as it may: the next one, which would close it, may wait for this
+    /// one to be acknowledged.
     pub(crate) fn close_if_due(&mut self) {
         let now = self.clock.now_ns();
         if self.slot.as_ref().is_some_and(|s| !s.builder.is_empty()) {
@@ -169,7 +170,8 @@ impl Taker {
             // Positions moved without a record (holes at a log's end): they travel alone, as late as a block would.
             self.age.opened(now);
         }
-        if self.age.is_due(now) {
+        let full = self.slot.as_ref().is_some_and(|s| s.builder.records() >= self.cadence.block_records);
+        if full || self.age.is_due(now) {
             self.close_block();
         }
     }

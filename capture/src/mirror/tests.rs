@@ -234,14 +234,20 @@ fn capture(window: u32, total: u64, polls: u64, fails_at: Option<u64>) -> (Arc<T
     (truth, result)
 }
 
+#[test]
+fn a_broker_that_sends_nothing_before_it_is_acknowledged_does_not_wait_for_a_block_to_get_old() {
+    // At one message a second this would take ten minutes.
+    let (truth, summary) = capture(1, 600, 0, None);
+    assert_eq!((truth.acknowledged.load(Ordering::SeqCst), summary.expect("a capture").records), (600, 600));
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_is_acknowledged_before_it_is_synced_and_all_of_it_is_in_the_end(
         window in 1u32..200,
-        // Many windows of the smallest, some of the largest: each sync is a turn of four threads.
-        total in 0u64..300,
+        total in 0u64..600,
         polls in 0u64..40,
     ) {
         let (truth, summary) = capture(window, total, polls, None);
