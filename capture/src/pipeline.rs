@@ -13,12 +13,13 @@
 //! - An error of any thread ends all of them: each closes its channels, nobody waits for somebody who has gone.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select};
 use dejaq_shared::clock::Clock;
 use dejaq_shared::record::{Gap, Stream, StreamIx};
 use dejaq_shared::segment::SegmentError;
@@ -139,6 +140,8 @@ pub(crate) struct Pipeline {
     to_write: Option<Sender<Slot>>,
     next_number: u64,
     encoders: Vec<JoinHandle<Result<(), PipelineError>>>,
+    /// Disconnected when the writer has ended.
+    writing: Receiver<Infallible>,
     writer: Option<JoinHandle<Result<(), PipelineError>>>,
     pub(crate) figures: Arc<Figures>,
 }
@@ -162,7 +165,11 @@ impl Pipeline {
         }
         let figures = Arc::new(Figures::default());
         let writer = writer::Writer::new(recorder, books, clock, Arc::clone(&figures), sync_age);
-        let writer = spawn("dejaq-writer", move || writer.run(&write_from, free_in))?;
+        let (until_written, writing) = bounded(0);
+        let writer = spawn("dejaq-writer", move || {
+            let _until_written: Sender<Infallible> = until_written;
+            writer.run(&write_from, free_in)
+        })?;
         let mut threads = Vec::new();
         for _ in 0..encoders {
             let (from, to) = (encode_from.clone(), to_write.clone());
@@ -174,6 +181,7 @@ impl Pipeline {
             to_write: Some(to_write),
             next_number: 0,
             encoders: threads,
+            writing,
             writer: Some(writer),
             figures,
         })
@@ -198,7 +206,16 @@ impl Pipeline {
         let mut slot = self.slot()?;
         slot.after.push(Event::Streams { new, reply });
         self.send(slot)?;
-        answer.recv().map_err(|_| Broken)
+        self.answered(&answer)
+    }
+
+    /// Waits for the writer's answer. A slot that it did not come to stays in its channel, with the other end of this one: that the writer
+    /// has ended must be learnt from itself.
+    fn answered<T>(&self, answer: &Receiver<T>) -> Result<T, Broken> {
+        select! {
+            recv(answer) -> answer => answer.map_err(|_| Broken),
+            recv(self.writing) -> _ => answer.try_recv().map_err(|_| Broken),
+        }
     }
 
     /// How many slots were sent so far.
@@ -217,7 +234,7 @@ impl Pipeline {
         let mut slot = self.slot()?;
         slot.after.push(Event::Flush { reply });
         self.send(slot)?;
-        answer.recv().map_err(|_| Broken)
+        self.answered(&answer)
     }
 
     /// Writes out what is under way, seals the recording and ends the threads.

@@ -14,6 +14,8 @@ use crate::books::Books;
 #[derive(Default)]
 struct Log {
     calls: Mutex<Vec<String>>,
+    /// Blocks that the writer has come to.
+    begun: AtomicUsize,
     written: AtomicUsize,
 }
 
@@ -69,6 +71,7 @@ impl Recorder for Fake {
         Ok((0..).take(new.len()).collect())
     }
     fn block(&mut self, block: &EncodedBlock) -> Result<(), SegmentError> {
+        self.log.begun.fetch_add(1, Ordering::SeqCst);
         if let Some(gate) = &self.gate {
             let _ = gate.recv();
         }
@@ -192,6 +195,23 @@ fn a_sync_that_fails_ends_it() {
     while send_block(&mut pipeline, 0).is_ok() {}
     assert!(matches!(pipeline.finish(), Err(PipelineError::Segment(_))));
     assert_eq!(log.calls().last().map(String::as_str), Some("seal"));
+}
+
+#[test]
+fn who_waits_for_an_answer_learns_that_the_writer_ended_before_it_came_to_the_question() {
+    let (log, (open, gate)) = (Arc::new(Log::default()), bounded(1));
+    let mut pipeline = start(&log, |fake| (fake.room, fake.gate) = (0, Some(gate)));
+    send_block(&mut pipeline, 0).expect("it runs");
+    while log.begun.load(Ordering::SeqCst) == 0 {
+        std::thread::yield_now();
+    }
+    let (reply, answer) = bounded(1);
+    let mut slot = pipeline.slot().expect("there are four");
+    slot.after.push(Event::Streams { new: Vec::new(), reply });
+    pipeline.send(slot).expect("there is room");
+    open.send(()).expect("it waits");
+    assert_eq!(pipeline.answered(&answer), Err(Broken));
+    assert!(matches!(pipeline.finish(), Err(PipelineError::Segment(SegmentError::Io { .. }))));
 }
 
 #[test]
