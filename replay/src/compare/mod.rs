@@ -21,6 +21,7 @@ pub mod result;
 mod side;
 pub mod signals;
 pub mod text;
+mod together;
 pub mod verdict;
 
 use bootstrap::{Bootstrapped, Scheme, bootstrap};
@@ -29,6 +30,7 @@ use measure::{Definition, MEASURES, Quantity};
 use observed::{Axis, Observed, SHOWN};
 use result::{Comparison, Measure};
 use side::Side;
+use together::Together;
 use verdict::{Verdict, of_all, of_measure};
 
 /// The fewest values that must lie beyond a percentile, on each side, for it to be compared.
@@ -146,30 +148,12 @@ fn measured(
     }
 }
 
-/// A number that is shown and never tested: the mean over each side's runs, of a maximum the largest.
+/// A number that is shown and never tested.
 fn shown(ix: usize, base: &Side<'_>, new: &Side<'_>) -> Measure {
     let (name, quantile, unit) = SHOWN[ix];
-    let of = |side: &Side<'_>| -> Option<f64> {
-        let values: Vec<f64> = side.runs().iter().map(|run| run.shown[ix]).collect::<Option<_>>()?;
-        if quantile == Some(1.0) { values.into_iter().reduce(f64::max) } else { Some(values.iter().sum::<f64>() / values.len() as f64) }
-    };
-    let (base, new) = (of(base), of(new));
-    Measure {
-        name: name.to_owned(),
-        of: None,
-        quantile,
-        unit: unit.to_owned(),
-        base,
-        new,
-        ratio: base.zip(new).and_then(|(base, new)| result::finite(new / base)),
-        low: None,
-        high: None,
-        tested: false,
-        single: false,
-        verdict: Verdict::CannotTell,
-        primary: false,
-        why: Some("shown, never tested".to_owned()),
-    }
+    let together = if quantile == Some(1.0) { Together::Largest } else { Together::Mean };
+    let values = [base, new].map(|side| together.of(side.runs().iter().map(|run| run.shown[ix])));
+    Measure::untested(name, quantile, unit, values, "shown, never tested")
 }
 
 #[cfg(test)]

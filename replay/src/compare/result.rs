@@ -54,7 +54,7 @@ pub struct Measure {
     pub of: Option<String>,
     /// Which quantile of it; 1 is the maximum; `null` where it is no distribution.
     pub quantile: Option<f64>,
-    /// What the values are counted in: `ns`, `1/s`, `share`, `messages`, `bytes`, `cores`; empty: as its source has it.
+    /// What the values are counted in: `ns`, `1/s`, `share`, `messages`, `bytes`, `cores`, `count`, `s`; empty: as its source has it.
     pub unit: String,
     /// The value of BASE; `null`: none, or infinite (among the unanswered).
     pub base: Option<f64>,
@@ -80,6 +80,26 @@ pub struct Measure {
 }
 
 impl Measure {
+    /// One that is shown, without an interval: its values in BASE and NEW.
+    pub(crate) fn untested(name: &str, quantile: Option<f64>, unit: &str, [base, new]: [Option<f64>; 2], why: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            of: None,
+            quantile,
+            unit: unit.to_owned(),
+            base,
+            new,
+            ratio: base.zip(new).and_then(|(base, new)| finite(new / base)),
+            low: None,
+            high: None,
+            tested: false,
+            single: false,
+            verdict: Verdict::CannotTell,
+            primary: false,
+            why: Some(why.to_owned()),
+        }
+    }
+
     /// The name for people: `p99(response)`, `max(service)`, `achieved_rate`, `lag_messages_max(billing)`.
     #[must_use]
     pub fn title(&self) -> String {

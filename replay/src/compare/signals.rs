@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::observed::Observed;
-use super::result::{self, Measure};
-use super::verdict::Verdict;
+use super::result::Measure;
+use super::together::Together;
 use crate::run::observed::{ObservedReport, ProbeReport};
 use crate::unit::of_metric;
 
@@ -18,13 +18,6 @@ enum Kind {
     Probe,
     Lag,
     Watch,
-}
-
-/// What the runs of a side come to together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Together {
-    Largest,
-    Mean,
 }
 
 /// One value that a run has of something.
@@ -116,8 +109,10 @@ pub(crate) fn measures(base: &[Observed], new: &[Observed]) -> Vec<Measure> {
     for signal in all().flat_map(|run| &run.signals) {
         let place = place(signal);
         if seen.insert(place.clone()) {
-            let [base, new] = [0, 1].map(|side: usize| sides[side].get(&place).and_then(|values| together(signal.together, values)));
-            found.push(measure(signal, place.2, base, new));
+            let [base, new] =
+                [0, 1].map(|side: usize| sides[side].get(&place).and_then(|values| signal.together.of(values.iter().copied())));
+            let measure = Measure::untested(&signal.name, signal.quantile, signal.unit, [base, new], "one value a run, never tested");
+            found.push(Measure { of: place.2, single: true, ..measure });
         }
     }
     found
@@ -135,34 +130,6 @@ fn values(runs: &[Observed], place: &impl Fn(&Signal) -> Place) -> BTreeMap<Plac
         values.entry(place(signal)).or_default().push(signal.value);
     }
     values
-}
-
-/// `None` where a run has no value: what is infinite has no mean.
-fn together(together: Together, values: &[Option<f64>]) -> Option<f64> {
-    let values: Vec<f64> = values.iter().copied().collect::<Option<_>>()?;
-    match together {
-        Together::Largest => values.into_iter().reduce(f64::max),
-        Together::Mean => Some(values.iter().sum::<f64>() / values.len() as f64),
-    }
-}
-
-fn measure(signal: &Signal, of: Option<String>, base: Option<f64>, new: Option<f64>) -> Measure {
-    Measure {
-        name: signal.name.clone(),
-        of,
-        quantile: signal.quantile,
-        unit: signal.unit.to_owned(),
-        base,
-        new,
-        ratio: base.zip(new).and_then(|(base, new)| result::finite(new / base)),
-        low: None,
-        high: None,
-        tested: false,
-        single: true,
-        verdict: Verdict::CannotTell,
-        primary: false,
-        why: Some("one value a run, never tested".to_owned()),
-    }
 }
 
 #[cfg(test)]

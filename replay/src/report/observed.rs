@@ -11,6 +11,7 @@ use super::axis::TimeAxis;
 use super::chart::{Across, Chart, Line, Unit};
 use crate::run::dir::RunDirError;
 use crate::run::read;
+use crate::unit::of_metric;
 
 /// The most charts of one table, and the most lines of a chart.
 const CHARTS_MAX: usize = 8;
@@ -154,11 +155,11 @@ fn chart(table: &Table, axis: &TimeAxis, name: &str, of: Filling) -> Chart {
 }
 
 fn unit(metric: &str) -> Unit {
-    match metric.rsplit('_').next() {
-        Some("bytes") => Unit::Bytes,
-        Some("seconds") => Unit::Seconds,
-        Some("ns") => Unit::Ns,
-        Some("messages" | "threads" | "fds" | "processes") => Unit::Count,
+    match of_metric(metric) {
+        "bytes" => Unit::Bytes,
+        "s" => Unit::Seconds,
+        "ns" => Unit::Ns,
+        "messages" | "count" => Unit::Count,
         _ => Unit::Plain,
     }
 }

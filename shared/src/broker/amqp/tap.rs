@@ -238,8 +238,8 @@ impl Tap for AmqpTap {
         take_output: &mut dyn FnMut(Output<'_>),
     ) -> Result<(), BrokerError> {
         let Some(mut reading) = self.reading.take() else {
-            std::thread::sleep(timeout);
-            return Ok(());
+            let reason = "it was not begun, or has failed before".to_owned();
+            return Err(BrokerError::Request { request: format!("reading {}", self.words()), reason, retryable: false });
         };
         if let Some((deliveries, ended)) = self.connector.within(timeout, take(&mut reading.consumer, most)) {
             let arrival_ns = clock();
