@@ -6,9 +6,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::{Scope, ScopedJoinHandle};
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::bounded;
 use dejaq_shared::broker::BrokerError;
 use dejaq_shared::broker::mark::Mark;
 use dejaq_shared::broker::sink::{Completions, QueueLimits, Sink};
@@ -16,28 +15,24 @@ use dejaq_shared::clock::{Clock, wall_now_ns};
 use dejaq_shared::record::MARK_HEADER;
 use dejaq_shared::units::{Ratio, format_duration_ns};
 
-use crate::accounting::{Accounted, BATCHES_MAX, account};
-use crate::assemble::{Ended, RunIdentity, finished, unfinished};
-use crate::batch::Batch;
+use crate::assemble::{Ended, RunIdentity, finished};
 use crate::cardinality::{CARDINALITY_JSON, Cardinality, CardinalityReport};
 use crate::ceiling::Ceilings;
 use crate::completing::Completing;
 use crate::expanding::{Expanded, payload_notes};
 use crate::feed::RecordFeed;
 use crate::fidelity::shape::{SHAPE_JSON, gap_tolerance_ns};
-use crate::hands::{Room, ThreadHands};
+use crate::hands::Room;
 use crate::inflight::Slots;
-use crate::measure::collector::Totals;
-use crate::measure::counts::{BucketRow, PaceLog, SecondRow};
 use crate::measure::recent::Recent;
 use crate::measure::recorder::Recorder;
 use crate::observers::Observers;
-use crate::pacer::{Live, Pacer, PacerBooks, PacerOptions};
+use crate::pacer::{Live, PacerOptions};
 use crate::planner::{Planner, PlannerBooks, PlannerOptions};
 use crate::ring::Ring;
 use crate::run::dir::{RunDir, RunDirError};
 use crate::run::report::RunReport;
-use crate::run::saver::{Incoming, SaveError, SaverOptions, ToSave, save, save_streams};
+use crate::run::saver::{SaveError, SaverOptions, save_streams};
 use crate::schedule::Pace;
 use crate::start::{Start, StartsAt, await_start};
 use crate::timestamps::Stamping;
@@ -125,14 +120,6 @@ pub enum RunError {
     Thread(&'static str),
 }
 
-/// Rows of the completing thread on their way to be written: well over half a minute of them. The closed seconds among them have half
-/// a megabyte each.
-const ROWS_MAX: usize = 1_024;
-/// The pacer's rows on their way: when a backlog of sparse messages goes at once, each of its 100 ms is a row. An hour and a half of
-/// them, in 2.6 MB.
-const BUCKETS_MAX: usize = 1 << 16;
-/// The seconds that they are of.
-const SECONDS_MAX: usize = BUCKETS_MAX / 10;
 /// Slots beyond the client's own limit, for completions that are being handled.
 const SLOTS_SPARE: usize = 4_096;
 /// The most slots: 40 bytes each.
@@ -323,102 +310,16 @@ fn with_origin(mut setup: RunSetup) -> RunSetup {
     setup
 }
 
-type Accounting<'s> = ScopedJoinHandle<'s, Cardinality>;
-
-/// The accounts of cardinality, where there is something to account for.
-fn spawn_accounts<'s, 'e, C: Clock + 'static>(
-    scope: &'s Scope<'s, 'e>,
-    shared: &'e Shared<'e, C>,
-    expanded: &Expanded,
-) -> (Option<Sender<Batch>>, Option<Accounting<'s>>) {
-    if expanded.bounds.is_empty() {
-        return (None, None);
-    }
-    let cardinality = Cardinality::new(&expanded.bounds);
-    let (accounts, batches) = bounded(BATCHES_MAX);
-    (Some(accounts), Some(scope.spawn(move || account(cardinality, &batches, &shared.ring, &shared.distinct))))
-}
-
 fn cardinality(accounts: &Cardinality, expanded: &Expanded, transform: &Transform) -> CardinalityReport {
     let metrics: Vec<String> = transform.metrics().iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
     accounts.report(&expanded.names, &metrics)
 }
 
-type Saving<'s> = ScopedJoinHandle<'s, Result<Totals, SaveError>>;
-
-fn spawn_saver<'s, 'e, C: Clock + 'static>(
-    scope: &'s Scope<'s, 'e>,
-    shared: &'e Shared<'e, C>,
-    options: SaverOptions,
-    identity: &'e RunIdentity,
-    scheduled: bool,
-) -> (Sender<ToSave>, Sender<BucketRow>, Saving<'s>) {
-    let (to_saver, completing) = bounded(ROWS_MAX);
-    let (buckets, pacing) = bounded(BUCKETS_MAX);
-    let live = Arc::clone(&shared.live);
-    let saving = scope.spawn(move || {
-        let so_far = |totals: &Totals| unfinished(identity, &live, totals, options.seen.report(), options.t0_unix_ns, scheduled);
-        let totals = save(&options, Incoming::new(completing, pacing), &so_far);
-        if totals.is_err() {
-            shared.stop.store(true, Ordering::Relaxed);
-        }
-        totals
-    });
-    (to_saver, buckets, saving)
-}
-
-fn spawn_pacer<'s, 'e, S: Sink, C: Clock + 'static>(
-    scope: &'s Scope<'s, 'e>,
-    shared: &'e Shared<'e, C>,
-    options: PacerOptions,
-    sink: &'e mut S,
-    log: ChannelLog<'e>,
-    accounts: Option<Sender<Batch>>,
-) -> ScopedJoinHandle<'s, PacerBooks> {
-    scope.spawn(move || {
-        // Even if this thread should die, the others must hear that nothing more is sent.
-        let _ended = OnDrop(|| {
-            shared.ring.close();
-            shared.pacer_ended_ns.store(shared.clock.now_ns().max(1), Ordering::Release);
-        });
-        let hands = ThreadHands::new(Arc::clone(&shared.clock), Arc::clone(&shared.room));
-        Pacer::new(options, sink, hands, log, &shared.slots, shared.stop, Arc::clone(&shared.live))
-            .run(&mut Accounted { ring: &shared.ring, accounts })
-    })
-}
-
-/// The pacer's rows go to the threads that want them; it never waits for these.
-struct ChannelLog<'a> {
-    seconds: Sender<SecondRow>,
-    buckets: Sender<BucketRow>,
-    lost: &'a AtomicU64,
-}
-
-impl PaceLog for ChannelLog<'_> {
-    fn second(&mut self, row: SecondRow) {
-        self.lost.fetch_add(u64::from(self.seconds.try_send(row).is_err()), Ordering::Relaxed);
-    }
-
-    fn bucket(&mut self, row: BucketRow) {
-        self.lost.fetch_add(u64::from(self.buckets.try_send(row).is_err()), Ordering::Relaxed);
-    }
-}
-
-fn join<T>(handle: ScopedJoinHandle<'_, T>, name: &'static str) -> Result<T, RunError> {
-    handle.join().map_err(|_| RunError::Thread(name))
-}
-
-/// Does something when it goes, in a panic as well.
-pub(crate) struct OnDrop<F: FnMut()>(pub(crate) F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
-
+mod threads;
 mod watching;
 
+pub(crate) use threads::OnDrop;
+use threads::{ChannelLog, SECONDS_MAX, join, spawn_accounts, spawn_pacer, spawn_saver};
 pub use watching::Progress;
 pub(crate) use watching::WATCH;
 use watching::Watching;

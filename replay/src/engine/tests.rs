@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender};
 use dejaq_shared::broker::BrokerError;
 use dejaq_shared::broker::sink::{Completion, Fate, Outgoing, Refusal};
 use dejaq_shared::clock::SystemClock;
