@@ -86,9 +86,14 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        // Ended already, unless a test failed: then nothing of it must go on beside the others.
+        // Ended already, unless a test failed: then nothing of it must go on beside the others, and what it said may tell why.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            self.said.extend(self.lines.iter());
+            let last = self.said.len().saturating_sub(50);
+            eprintln!("the command beside it said last: {:#?}", &self.said[last..]);
+        }
     }
 }
 

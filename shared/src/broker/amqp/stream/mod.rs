@@ -45,6 +45,8 @@ use crate::record::{Lane, Record, StreamIx};
 const OFFSET_HEADER: &str = "x-stream-offset";
 /// While nobody answers, that is told this often.
 const TELL_EVERY: Duration = Duration::from_secs(10);
+/// A node that starts answers before it knows its queues: that one is not there proves nothing so soon after nobody answered.
+const STARTING: Duration = Duration::from_secs(30);
 
 /// A stream queue of RabbitMQ that is read from.
 pub struct AmqpStreamSource {
@@ -75,6 +77,8 @@ struct Outage {
     backoff: Backoff,
     retry: Instant,
     told: Option<Instant>,
+    /// When the node last failed to answer; `None`: it was there all the time.
+    unanswered: Option<Instant>,
 }
 
 /// How a batch went.
@@ -159,7 +163,11 @@ impl AmqpStreamSource {
             }
             Ok(false) => false,
             Err(error) if error.is_retryable() => {
-                self.is_away(&error.to_string(), handler);
+                self.is_away(&error.to_string(), true, handler);
+                false
+            }
+            Err(error) if matches!(error, BrokerError::UnknownTopic { .. }) && self.may_be_starting() => {
+                self.is_away(&error.to_string(), false, handler);
                 false
             }
             Err(error) => {
@@ -170,12 +178,19 @@ impl AmqpStreamSource {
         }
     }
 
-    /// There is no reader now. It is told, at most once in a while.
-    fn is_away<H: SourceHandler>(&mut self, why: &str, handler: &mut H) {
+    fn may_be_starting(&self) -> bool {
+        self.outage.as_ref().and_then(|outage| outage.unanswered).is_some_and(|unanswered| unanswered.elapsed() < STARTING)
+    }
+
+    /// There is no reader now. It is told, at most once in a while. `node_too`: not even the node answers.
+    fn is_away<H: SourceHandler>(&mut self, why: &str, node_too: bool, handler: &mut H) {
         self.reader = None;
         let now = Instant::now();
-        let outage = self.outage.get_or_insert_with(|| Outage { backoff: Backoff::new(), retry: now, told: None });
+        let outage = self.outage.get_or_insert_with(|| Outage { backoff: Backoff::new(), retry: now, told: None, unanswered: None });
         outage.retry = now + outage.backoff.wait();
+        if node_too {
+            outage.unanswered = Some(now);
+        }
         if outage.told.is_none_or(|told| now.duration_since(told) >= TELL_EVERY) {
             outage.told = Some(now);
             handler.notice(Notice::Warning(format!("{}: {why}; connecting again", self.queue.words())));
@@ -250,8 +265,8 @@ impl AmqpStreamSource {
     fn ended<H: SourceHandler>(&mut self, ended: Ended, handler: &mut H) {
         self.reader = None;
         match ended {
-            Ended::Cancelled => self.is_away("the broker ended our consumer: the queue was removed, or has moved", handler),
-            Ended::Broken(error) => self.is_away(&format!("the connection ended: {}", words_of(&error)), handler),
+            Ended::Cancelled => self.is_away("the broker ended our consumer: the queue was removed, or has moved", false, handler),
+            Ended::Broken(error) => self.is_away(&format!("the connection ended: {}", words_of(&error)), true, handler),
         }
     }
 }
@@ -337,7 +352,7 @@ impl Source for AmqpStreamSource {
             Ok(Batch::Done) => {}
             Ok(Batch::Stopped) => return Ok(deliveries.len()),
             Err(error) => {
-                self.is_away(&error.to_string(), handler);
+                self.is_away(&error.to_string(), true, handler);
                 return Ok(0);
             }
         }
@@ -345,7 +360,7 @@ impl Source for AmqpStreamSource {
             (Some(ended), ..) => self.ended(ended, handler),
             (None, Some(reader), Some(course)) => {
                 if let Err(error) = reader.credit(&self.queue, &deliveries, course.next) {
-                    self.is_away(&error.to_string(), handler);
+                    self.is_away(&error.to_string(), true, handler);
                 }
             }
             (None, ..) => {}
