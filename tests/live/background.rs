@@ -85,6 +85,7 @@ impl Background {
 }
 
 impl Drop for Background {
+    #[expect(clippy::print_stderr, reason = "the harness shows it with the failed test")]
     fn drop(&mut self) {
         // Ended already, unless a test failed: then nothing of it must go on beside the others, and what it said may tell why.
         let _ = self.child.kill();
