@@ -11,10 +11,13 @@ pub(crate) fn without_secrets(words: &[OsString]) -> Vec<String> {
     let mut is_property = false;
     for word in words {
         let word = word.to_string_lossy();
-        let attached = word.strip_prefix("-X").filter(|rest| !rest.is_empty()).or_else(|| word.strip_prefix("--property="));
+        // `-X=KEY=VALUE` means the same as `-XKEY=VALUE`.
+        let attached = word.strip_prefix("-X").filter(|rest| !rest.is_empty()).map(|rest| rest.strip_prefix('=').unwrap_or(rest));
+        let attached = attached.or_else(|| word.strip_prefix("--property="));
         shown.push(match attached {
             Some(pair) if !is_property => format!("{}{}", &word[..word.len() - pair.len()], property(pair)),
             _ if is_property => property(&word),
+            _ if word.contains("http://") || word.contains("https://") => page(&word),
             _ if word.contains("://") => redact(&word),
             _ => word.clone().into_owned(),
         });
@@ -30,6 +33,16 @@ fn property(pair: &str) -> String {
         Some((key, value)) => format!("{key}={}", redact(value)),
         None => HIDDEN.to_owned(),
     }
+}
+
+/// The address of a page: tokens stand in its query, and as its user.
+fn page(word: &str) -> String {
+    let (scheme, rest) = word.split_once("://").unwrap_or(("", word));
+    let (rest, metrics) = rest.split_once('#').map_or((rest, None), |(rest, metrics)| (rest, Some(metrics)));
+    let (rest, query) = rest.split_once('?').map_or((rest, String::new()), |(rest, _)| (rest, format!("?{HIDDEN}")));
+    let (user, rest) = rest.rsplit_once('@').map_or((String::new(), rest), |(_, rest)| (format!("{HIDDEN}@"), rest));
+    let metrics = metrics.map_or_else(String::new, |metrics| format!("#{metrics}"));
+    format!("{scheme}://{user}{rest}{query}{metrics}")
 }
 
 #[cfg(test)]
@@ -51,6 +64,12 @@ mod tests {
             "-X",
             "linger.ms=5",
             "-Xpw",
+            "-X=sasl.password=pw",
+            "--watch",
+            "http://token@h:1/metrics?token=pw#a,b",
+            "--watch=https://u:pw@h/metrics",
+            "--watch",
+            "http://h/metrics#rss",
             "--speed",
             "4",
         ];
@@ -68,6 +87,12 @@ mod tests {
             "-X",
             "linger.ms=5",
             "-X***",
+            "-X=sasl.password=***",
+            "--watch",
+            "http://***@h:1/metrics?***#a,b",
+            "--watch=https://***@h/metrics",
+            "--watch",
+            "http://h/metrics#rss",
             "--speed",
             "4",
         ];

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::BrokerError;
 use super::source::{Notice, ReadFrom, Source, SourceHandler, StartAt, TopicSelection};
-use crate::record::{Record, StreamIx};
+use crate::record::Record;
 
 /// Where a system puts out what it makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,14 +57,12 @@ pub trait Tap: Send {
     ) -> Result<(), BrokerError>;
 }
 
-/// A topic, read from its end with the partitions that it has when it is begun. Where the log was cut off under the reader (by
-/// retention) it goes on behind that.
+/// A topic, read from its end with the partitions that it has when it is begun.
 #[derive(Debug)]
 pub struct LogTap<S> {
     source: S,
     topic: String,
     lanes: Vec<ReadFrom>,
-    out_of_range: Vec<(StreamIx, i64)>,
 }
 
 impl<S: Source> LogTap<S> {
@@ -80,7 +78,7 @@ impl<S: Source> LogTap<S> {
         let lanes =
             lanes.map(|((topic, partition), stream)| ReadFrom { stream, topic, partition, position: 0, leader_epoch: -1 }).collect();
         source.check_rights(&[topic.to_owned()], timeout)?;
-        Ok(Self { source, topic: topic.to_owned(), lanes, out_of_range: Vec::new() })
+        Ok(Self { source, topic: topic.to_owned(), lanes })
     }
 }
 
@@ -101,15 +99,10 @@ impl<S: Source> Tap for LogTap<S> {
         clock: &mut dyn FnMut() -> i64,
         take: &mut dyn FnMut(Output<'_>),
     ) -> Result<(), BrokerError> {
-        let mut taker = Taker { take, out_of_range: &mut self.out_of_range, ended: None };
+        let mut taker = Taker { take, ended: None };
         self.source.poll(most, timeout, clock, &mut taker)?;
         if let Some(reason) = taker.ended {
             return Err(BrokerError::Request { request: format!("reading topic {:?}", self.topic), reason, retryable: false });
-        }
-        for (stream, high) in self.out_of_range.drain(..) {
-            if let Some(lane) = self.lanes.get(stream as usize) {
-                self.source.start(&[ReadFrom { position: high, ..lane.clone() }])?;
-            }
         }
         Ok(())
     }
@@ -117,7 +110,6 @@ impl<S: Source> Tap for LogTap<S> {
 
 struct Taker<'a> {
     take: &'a mut dyn FnMut(Output<'_>),
-    out_of_range: &'a mut Vec<(StreamIx, i64)>,
     /// Why nothing more comes.
     ended: Option<String>,
 }
@@ -129,7 +121,12 @@ impl SourceHandler for Taker<'_> {
 
     fn notice(&mut self, notice: Notice) {
         match notice {
-            Notice::OutOfRange { stream, high, .. } => self.out_of_range.push((stream, high)),
+            Notice::OutOfRange { low, high, .. } => {
+                let detail = format!(
+                    "messages were removed before they were read (it holds offsets {low} to {high} now): is its retention long enough?"
+                );
+                self.ended = Some(detail);
+            }
             Notice::Gone { detail, .. } | Notice::Truncated { detail, .. } => self.ended = Some(detail),
             Notice::Unparseable { .. } => (self.take)(Output::Unreadable),
             Notice::End { .. } | Notice::Warning(_) => {}

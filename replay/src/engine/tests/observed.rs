@@ -17,7 +17,7 @@ struct System {
     hears: Receiver<Said>,
     answers: fn(usize) -> usize,
     number: usize,
-    breaks_at: usize,
+    breaks: Option<(usize, Notice)>,
 }
 
 impl Source for System {
@@ -65,8 +65,8 @@ impl Source for System {
     ) -> Result<usize, BrokerError> {
         let Ok(said) = self.hears.recv_timeout(timeout) else { return Ok(0) };
         self.number += 1;
-        if self.number == self.breaks_at {
-            handler.notice(Notice::Gone { stream: 0, detail: "the topic was deleted".into() });
+        if let Some((_, notice)) = self.breaks.take_if(|(at, _)| self.number == *at) {
+            handler.notice(notice);
         }
         let copies = (self.answers)(self.number);
         for _ in 0..copies {
@@ -94,10 +94,10 @@ impl Source for System {
 }
 
 /// Two thousand messages, whose values are all different, into a system.
-fn observed(probe: &str, answers: fn(usize) -> usize, breaks_at: usize, dir: &Path) -> RunReport {
+fn observed(probe: &str, answers: fn(usize) -> usize, breaks: Option<(usize, Notice)>, dir: &Path) -> RunReport {
     let (heard, hears) = crossbeam_channel::unbounded();
     let mut observers = Observers::default();
-    let system = System { hears, answers, number: 0, breaks_at };
+    let system = System { hears, answers, number: 0, breaks };
     let mut tap = LogTap::new(system, "out", Duration::ZERO).expect("a topic");
     tap.begin(Duration::ZERO).expect("an end");
     observers.probe(&ProbeSpec::parse(probe).expect("a probe"), tap).expect("a field");
@@ -113,7 +113,7 @@ fn each_output_is_matched_and_what_is_lost_or_comes_twice_is_counted() {
         n if n % 100 == 1 => 2,
         _ => 1,
     };
-    let report = observed("topic=out,match='regex:(?s-u)^.{8}$',deadline=300ms", answers, usize::MAX, dir.path());
+    let report = observed("topic=out,match='regex:(?s-u)^.{8}$',deadline=300ms", answers, None, dir.path());
     let probe = &report.observed.as_ref().expect("observed").probes[0];
     let matched = probe.matched.expect("it matches");
     assert_eq!((matched.expected, matched.answered, matched.lost), (2_000, 1_800, 200));
@@ -144,17 +144,22 @@ fn each_output_is_matched_and_what_is_lost_or_comes_twice_is_counted() {
 
 #[test]
 fn a_probe_that_cannot_read_on_makes_the_run_invalid_and_is_not_waited_for() {
-    let dir = tempfile::tempdir().expect("tmp");
-    let report = observed("topic=out,match='regex:(?s-u)^.{8}$',deadline=1h", |_| 1, 1_000, dir.path());
-    assert_eq!((reasons(&report), report.verdict), (vec!["probe failed"], Verdict::Invalid));
-    assert!(report.trust.iter().any(|r| r.detail.contains("the topic was deleted")), "{:?}", report.trust);
-    assert!(report.latency.end_to_end.expect("a probe").unanswered >= 1_000);
+    let deleted = Notice::Gone { stream: 0, detail: "the topic was deleted".into() };
+    // What retention took is not for the system to answer for.
+    let removed = Notice::OutOfRange { stream: 0, low: 90, high: 1_000 };
+    for (notice, words) in [(deleted, "the topic was deleted"), (removed, "messages were removed before they were read")] {
+        let dir = tempfile::tempdir().expect("tmp");
+        let report = observed("topic=out,match='regex:(?s-u)^.{8}$',deadline=1h", |_| 1, Some((1_000, notice)), dir.path());
+        assert_eq!((reasons(&report), report.verdict), (vec!["probe failed"], Verdict::Invalid));
+        assert!(report.trust.iter().any(|r| r.detail.contains(words)), "{:?}", report.trust);
+        assert!(report.latency.end_to_end.expect("a probe").unanswered >= 1_000);
+    }
 }
 
 #[test]
 fn a_sample_looks_at_the_same_messages_on_both_sides() {
     let dir = tempfile::tempdir().expect("tmp");
-    let report = observed("topic=out,match='regex:(?s-u)^.{8}$',sample=10", |_| 1, usize::MAX, dir.path());
+    let report = observed("topic=out,match='regex:(?s-u)^.{8}$',sample=10", |_| 1, None, dir.path());
     let matched = report.observed.expect("observed").probes[0].matched.expect("it matches");
     assert_eq!((matched.answered, matched.lost, matched.unmatched), (matched.expected, 0, 0));
     assert!((100..300).contains(&matched.expected), "one in ten of 2,000: {}", matched.expected);
