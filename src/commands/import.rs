@@ -12,7 +12,7 @@ use crate::progress::{Progress, talk};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-A line needs \"broker\" (\"kafka\"), \"topic\", \"partition\" and \"value\"; bytes are {\"utf8\": …}, {\"base64\": …}, a plain string or \
+A line needs \"broker\" and \"value\"; with \"kafka\" also \"topic\" and \"partition\", with \"rabbitmq\" \"vhost\" and \"queue\", or \"vhost\", \"exchange\" and \"routing_key\". Bytes are {\"utf8\": …}, {\"base64\": …}, a plain string or \
 null. \"broker_ts\" is in milliseconds, \"arrival_ns\" in nanoseconds since 1970.
 
 Examples:

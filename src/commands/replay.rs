@@ -28,7 +28,7 @@ use ready::{Ready, TIMEOUT, ready};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-The time line is the recorded one unless --speed, --rate or --max say otherwise. Latency counts from \
+The time line is the recorded one unless --speed, --rate, --profile or --max say otherwise. Latency counts from \
 the intended send time. The run directory holds report.html, run.json, latency.hlog and the counts per \
 second and per stream.
 

@@ -118,9 +118,7 @@ impl CapturePlan {
             Wanted::Exchanges(_) => {
                 let prefetch = self.properties.get("prefetch").and_then(|n| n.parse().ok()).unwrap_or(PREFETCH);
                 let size = m.source_queue / prefetch.max(1);
-                format!(
-                    "deliveries of the client's prefetch: {prefetch} of {size} bytes each (RabbitMQ counts them only: with larger messages lower -X prefetch, or they take more)"
-                )
+                format!("deliveries on their way: {prefetch} of {size} bytes each; of larger messages fewer are let through at a time")
             }
             Wanted::Topics(_) | Wanted::StreamQueue(_) => "the client's queue".to_owned(),
         };

@@ -1,4 +1,4 @@
-//! `cardinality.json`: the names are those of docs/MEASUREMENT.md and fixed.
+//! `cardinality.json`: the names are those of docs/EXPANSION.md and fixed.
 
 use dejaq_shared::units::format_count;
 use serde::{Deserialize, Serialize};

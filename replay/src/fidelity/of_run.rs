@@ -24,7 +24,7 @@ pub enum OfRunError {
     #[error("the run did not end by itself, so its shape was never written")]
     Unfinished,
     /// It is of another recording.
-    #[error("the run replayed recording {of_run}, not {asked}")]
+    #[error("the run replayed recording {of_run}, not {asked}: give that recording's directory")]
     OtherRecording {
         /// What it replayed.
         of_run: String,

@@ -65,7 +65,7 @@ struct RawRetime {
 }
 
 const FORMATS: &str = "json, dogstatsd, influx, graphite, prometheus-text, prometheus-remote-write, otlp-protobuf, otlp-json, key, header, \
-                       routing-key or auto";
+                       amqp-header, routing-key or auto";
 
 /// Reads a rule file.
 pub(super) fn read(text: &str) -> Result<Rules, RulesError> {

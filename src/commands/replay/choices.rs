@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use dejaq_replay::config::{Options, RawOptions};
 use dejaq_shared::clock::wall_now_ns;
 
@@ -206,7 +205,7 @@ impl Choices {
         let file = match &self.config {
             None => RawOptions::default(),
             Some(path) => {
-                let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+                let text = std::fs::read_to_string(path).map_err(|e| Usage::error(format!("reading {}: {e}", path.display())))?;
                 RawOptions::from_toml(&text).map_err(|e| Usage::error(format!("{}: {e}", path.display())))?
             }
         };
