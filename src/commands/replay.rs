@@ -52,6 +52,8 @@ pub(crate) struct Arguments {
 #[command(after_help = "\
 Reads the recording, asks the target for its topics, sends nothing and creates nothing. Takes the flags of replay.
 
+Exit codes: 0 planned, even where it says that something cannot be reached; 1 failed or refused; 2 usage.
+
 Examples:
   dejaq plan rec --to kafka://staging:9092 --speed 4
   dejaq plan rec --to kafka://staging:9092 --create-topics --json | jq .peak_per_s")]

@@ -110,7 +110,7 @@ pub enum RulesError {
     },
     /// A rule for a tag that no payload has.
     #[error(
-        "{place}: no payload has {tag}: of {payloads} payloads of its streams {malformed} are not {format}{example}, and {samples} samples lack it"
+        "{place}: no payload has {tag}: of {payloads} payloads of its streams {malformed} are not {format}{example}, and {samples} samples lack it; `dejaq inspect DIR --tags` lists those that there are, mode = \"add\" adds one"
     )]
     NoTag {
         /// Where the rule begins.

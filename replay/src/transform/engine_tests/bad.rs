@@ -65,7 +65,7 @@ fn bad_files_say_where_and_what() {
         ),
         (
             "tag = \"rack\"\ndistinct = 5",
-            "no payload has rack: of 2 payloads of its streams 1 are not influx (the first at position 9 of t/0: at byte 0: expected metric|tags|stamp), and 1 samples lack it",
+            "no payload has rack: of 2 payloads of its streams 1 are not influx (the first at position 9 of t/0: at byte 0: expected metric|tags|stamp), and 1 samples lack it; `dejaq inspect DIR --tags` lists those that there are, mode = \"add\" adds one",
         ),
     ] {
         let found = of_rule(rest);
