@@ -75,13 +75,13 @@ impl Sampled {
                 let (lines, total) = meter.look(&waiting, at_ns);
                 for line in &lines {
                     let depth = line.depth;
-                    let place = format!("{},{},{},{}", csv_text(&depth.topic), depth.partition, depth.committed, depth.end);
+                    let place = format!("{},{},{},{}", csv_text(&depth.topic), depth.partition, depth.committed, line.end);
                     text.push_str(&format!("{second},{name},{place},{}\n", lag_cells(&line.lag)));
                 }
                 if let Some(total) = total {
                     text.push_str(&format!("{second},{name},,,,,{}\n", lag_cells(&total)));
-                    *now = Some(total);
                 }
+                *now = total;
                 true
             }
             (About::Signals(series), Sample::Readings(readings)) => {
