@@ -152,7 +152,7 @@ pub(crate) struct Shared<'a, C> {
     reason = "the two halves of the client, the feed, the clock: each is another thread's, and is lent for the run"
 )]
 pub fn run<S, D, F, C>(
-    setup: RunSetup,
+    mut setup: RunSetup,
     dir: &RunDir,
     sink: &mut S,
     completions: &mut D,
@@ -168,6 +168,8 @@ where
     C: Clock + 'static,
 {
     let shared = Shared::new(clock, stop, &setup.queue);
+    // Before the start of a run that writes time stamps is set: what brokers take to answer is no part of its lead.
+    setup.observers.look_before();
     let mut setup = with_origin(setup);
     let pacer = pacer_options(&mut setup);
     let gap_tolerance_ns = gap_tolerance_ns(&setup.planner.pace);
@@ -179,7 +181,6 @@ where
             let books = Planner::new(planner).run(feed, &shared.ring, &mut planned);
             (feed.damages(), books)
         });
-        observers.look_before();
         let at = StartsAt { clock: shared.clock.as_ref(), ring: &shared.ring, stop, start_at_ns };
         let Start { anchor, t0_ns, t0_unix_ns } = await_start(&at, completions, watch).inspect_err(|_| shared.ring.close())?;
         let stamping = timestamps.stamping(origin_ns.unwrap_or(t0_unix_ns));

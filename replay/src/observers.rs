@@ -148,7 +148,7 @@ impl Observers {
     pub(crate) fn look_before(&mut self) {
         for &source in &self.backlogs {
             let said = self.samplers.get_mut(source).and_then(|sampler| sampler(0).ok());
-            self.before.extend(said.map(|sample| Answer { source, at_ns: 0, said: Ok(sample) }));
+            self.before.extend(said.map(|sample| Answer { source, at_ns: 0, answered_ns: 0, said: Ok(sample) }));
         }
     }
 

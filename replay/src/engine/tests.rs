@@ -16,6 +16,7 @@ use crate::schedule::Pace;
 use crate::simulation::tests::said;
 use crate::testing::{MemoryFeed, Said};
 use crate::timestamps::TimestampMode;
+use crate::transform::TransformJob;
 use crate::trust::Verdict;
 
 const ORIGIN_NS: i64 = 1_800_000_000_000_000_000;
@@ -118,6 +119,8 @@ struct Case {
     start_at_ns: Option<i64>,
     stop_waiting: bool,
     timestamps: TimestampMode,
+    /// Rules that write time stamps in payloads, which count from the start.
+    retime: Option<TransformJob>,
     said: Arc<Mutex<(Vec<Said>, i64)>>,
     /// How often it was told that the start is waited for.
     waits: usize,
@@ -143,6 +146,7 @@ impl Case {
             start_at_ns: None,
             stop_waiting: false,
             timestamps: TimestampMode::Now,
+            retime: None,
             said: Arc::default(),
             waits: 0,
             observers: Observers::default(),
@@ -169,6 +173,8 @@ impl Case {
         let (to, taken) = bounded(10_000);
         let (pace, repeat, timestamps) = (self.pace.clone(), self.repeat, self.timestamps);
         let planner = PlannerOptions { pace, repeat, timestamps, marks: MarkPolicy::First, ..PlannerOptions::of_streams(2) };
+        let origin_ns = self.retime.is_none().then_some(ORIGIN_NS);
+        let planner = PlannerOptions { transform: self.retime.take().unwrap_or_default(), ..planner };
         let kept = RunDir::create(dir).expect("empty");
         let setup = RunSetup {
             identity: RunIdentity { class_of_stream: vec![Some(0); 2], run_id: "r1".into(), ..RunIdentity::default() },
@@ -177,7 +183,7 @@ impl Case {
             late_skip_ns: None,
             drain_ns: self.drain_ns,
             start_at_ns: self.start_at_ns,
-            origin_ns: Some(ORIGIN_NS),
+            origin_ns,
             streams: vec!["t/0".into(), "t/1".into()],
             classes: vec!["t".into()],
             class_of_target: vec![0],

@@ -104,8 +104,8 @@ impl<'a, C: Clock> Watching<'a, C> {
 
     fn look(&mut self, warning: Option<String>, outputs_only: bool) {
         let Self { shared, observing, t0_ns, .. } = self;
-        let (now, live) = (shared.clock.now_ns(), &shared.live);
-        self.clocks.look(wall_now_ns(), now);
+        let (before_ns, wall_ns, now, live) = (shared.clock.now_ns(), wall_now_ns(), shared.clock.now_ns(), &shared.live);
+        self.clocks.look(wall_ns, before_ns, now);
         (self.watch)(&Progress {
             starts_in_ns: t0_ns.saturating_sub(now),
             run_ns: now.saturating_sub(*t0_ns),

@@ -180,7 +180,11 @@ impl Measure {
 
     fn value(&self, run: &RunReport) -> Value {
         let known = |value: Option<f64>| value.map_or(Value::NotKnown, Value::Known);
-        let lag = |group: &str| run.observed.as_ref().and_then(|o| o.lag.iter().find(|g| g.lag.group == group)).map(|g| &g.lag);
+        // Without a total at some look nobody knows how far behind the group was then.
+        let lag = |group: &str| {
+            let groups = run.observed.iter().flat_map(|observed| &observed.lag);
+            groups.map(|group| &group.lag).find(|lag| lag.group == group && lag.without_total == 0)
+        };
         match self {
             Self::Latency(latency, percentile) => latency.of(run).map_or(Value::NotKnown, |summary| percentile.of(summary)),
             Self::AchievedRate => known(run.rate.achieved_per_s),
@@ -190,7 +194,9 @@ impl Measure {
             }
             Self::Delivered => known(run.delivered),
             Self::LagMessagesMax(group) => known(lag(group).and_then(|lag| lag.messages_max).map(|n| n as f64)),
-            Self::LagTimeMax(group) => known(lag(group).and_then(|lag| lag.time_ns_max).map(|ns| ns as f64)),
+            Self::LagTimeMax(group) => {
+                known(lag(group).filter(|lag| lag.left_out == 0).and_then(|lag| lag.time_ns_max).map(|ns| ns as f64))
+            }
         }
     }
 }

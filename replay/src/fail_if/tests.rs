@@ -30,7 +30,10 @@ fn run() -> RunReport {
         lag: LagReport { group: group.into(), messages_max: seen, time_ns_max: seen.map(|n| n * MS), ..LagReport::default() },
         ..GroupReport::default()
     };
-    run.observed = Some(ObservedReport { lag: vec![lag("bil (l)>ing", Some(70)), lag("idle", None)], ..ObservedReport::default() });
+    let (mut partly, mut many) = (lag("partly", Some(1)), lag("many", Some(1)));
+    (partly.lag.without_total, many.lag.left_out) = (1, 5);
+    let lag = vec![lag("bil (l)>ing", Some(70)), lag("idle", None), partly, many];
+    run.observed = Some(ObservedReport { lag, ..ObservedReport::default() });
     run
 }
 
@@ -55,6 +58,9 @@ fn a_run_is_held_against_its_thresholds() {
         ("lag_messages_max(bil (l)>ing) > 70", false, Some(70.0)),
         ("lag_time_max( bil (l)>ing ) > 50ms", true, Some(70e6)),
         ("lag_messages_max(idle) > 1000", true, None),
+        ("lag_messages_max(partly) > 1000", true, None),
+        ("lag_messages_max(many) > 1000", false, Some(1.0)),
+        ("lag_time_max(many) > 1h", true, None),
         ("p50(end_to_end) < 1ms", true, None),
     ] {
         let judged = RunThreshold::parse(text).expect(text).judge(&run());

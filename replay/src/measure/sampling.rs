@@ -35,6 +35,8 @@ pub struct Answer {
     pub source: usize,
     /// When it was asked, nanoseconds after the start.
     pub at_ns: u64,
+    /// When it answered: a source may take longer than the time between two questions, and is not silent for it.
+    pub answered_ns: u64,
     /// What it said, or why it said nothing.
     pub said: Result<Sample, String>,
 }
@@ -77,13 +79,41 @@ pub(crate) fn spawn(source: usize, mut sampler: Sampler, view: &Arc<RunView>, an
     let asking = move || {
         while !view.is_over() {
             let at_ns = view.run_ns();
-            let said = sampler(at_ns);
+            // The clock's own time: the time of the run stands still before the start, and differences are taken.
+            let said = sampler(view.clock.now_ns());
+            let answer = Answer { source, at_ns, answered_ns: view.run_ns(), said };
             // Where answers pile up the newest is the one that can be spared: the next comes in a second.
-            if answers.try_send(Answer { source, at_ns, said }).is_err_and(|error| error.is_disconnected()) {
+            if answers.try_send(answer).is_err_and(|error| error.is_disconnected()) {
                 return;
             }
             view.wait_until((view.run_ns() / EVERY_NS + 1) * EVERY_NS);
         }
     };
     std::thread::Builder::new().name("sampling".into()).spawn(asking).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::dir::RunDir;
+    use crossbeam_channel::bounded;
+    use dejaq_shared::clock::ManualClock;
+
+    #[test]
+    fn a_sampler_is_given_a_clock_that_goes_on_before_the_start() {
+        let clock = Arc::new(ManualClock::at(400_000_000));
+        let (run, over) = bounded(0);
+        let dir = RunDir::open(std::path::Path::new("unused"));
+        let view = Arc::new(RunView { clock: clock.clone(), t0_ns: EVERY_NS, dir, live: Arc::default(), over });
+        let (answers, incoming) = bounded(1);
+        let sampler = move |now_ns: u64| {
+            clock.advance(1_600_000_000);
+            Err(now_ns.to_string())
+        };
+        spawn(0, Box::new(sampler), &view, answers).expect("a thread");
+        let answer = incoming.recv().expect("asked");
+        drop(run);
+        assert_eq!(answer.said.expect_err("as asked"), "400000000");
+        assert_eq!((answer.at_ns, answer.answered_ns), (0, EVERY_NS), "after the start");
+    }
 }

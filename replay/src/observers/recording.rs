@@ -59,6 +59,45 @@ impl Sampled {
         });
     }
 
+    /// What is to be written of an answer; `None`: it was none.
+    fn take(&mut self, answer: Answer) -> Option<Rows> {
+        let Answer { source, at_ns, answered_ns, said } = answer;
+        let source = self.0.get_mut(source)?;
+        let sample = said.map_err(|why| source.silence.failed(answered_ns, why)).ok()?;
+        source.silence.answered(answered_ns);
+        let (second, name) = (at_ns / SECOND_NS, csv_text(&source.name));
+        let mut text = String::new();
+        let of_backlog = match (&mut source.about, sample) {
+            (About::Backlog(meter, now), Sample::Waiting(waiting, membership)) => {
+                if let Some(membership) = membership {
+                    source.rebalances.look(membership, at_ns);
+                }
+                let (lines, total) = meter.look(&waiting, at_ns);
+                for line in &lines {
+                    let depth = line.depth;
+                    let place = format!("{},{},{},{}", csv_text(&depth.topic), depth.partition, depth.committed, line.end);
+                    text.push_str(&format!("{second},{name},{place},{}\n", lag_cells(&line.lag)));
+                }
+                if let Some(total) = total {
+                    text.push_str(&format!("{second},{name},,,,,{}\n", lag_cells(&total)));
+                }
+                *now = total;
+                true
+            }
+            (About::Signals(series), Sample::Readings(readings)) => {
+                for reading in readings {
+                    if series.add(&reading) {
+                        text.push_str(&format!("{second},{name},{},{}\n", csv_text(&reading.metric), reading.value));
+                    }
+                }
+                false
+            }
+            // A source says what it was made for.
+            _ => return None,
+        };
+        Some(Rows { of_backlog, second, text })
+    }
+
     /// Each group's or queue's lag, and who is silent.
     pub(super) fn now(&self) -> (Vec<(String, Option<Lag>)>, Vec<String>) {
         let lag = self.0.iter().filter_map(|source| match &source.about {
@@ -90,6 +129,14 @@ impl Sampled {
         }
         (groups, sources)
     }
+}
+
+/// Lines of one of the files.
+struct Rows {
+    /// Of `lag.csv`, else of `watch.csv`.
+    of_backlog: bool,
+    second: u64,
+    text: String,
 }
 
 /// The files of a kind of source, if there is one.
@@ -149,51 +196,12 @@ impl Recording {
     }
 
     fn take(&self, answer: Answer, files: &Files<'_>) -> Result<(), String> {
-        let Answer { source, at_ns, said } = answer;
-        let mut sampled = lock(&self.sampled);
-        let Some(source) = sampled.0.get_mut(source) else { return Ok(()) };
-        let sample = match said {
-            Ok(sample) => sample,
-            Err(why) => {
-                source.silence.failed(at_ns, why);
-                return Ok(());
-            }
-        };
-        source.silence.answered(at_ns);
-        let (second, name) = (at_ns / SECOND_NS, csv_text(&source.name));
-        let mut rows = String::new();
-        let file = match (&mut source.about, sample) {
-            (About::Backlog(meter, now), Sample::Waiting(waiting, membership)) => {
-                if let Some(membership) = membership {
-                    source.rebalances.look(membership, at_ns);
-                }
-                let (lines, total) = meter.look(&waiting, at_ns);
-                for line in &lines {
-                    let depth = line.depth;
-                    let place = format!("{},{},{},{}", csv_text(&depth.topic), depth.partition, depth.committed, depth.end);
-                    rows.push_str(&format!("{second},{name},{place},{}\n", lag_cells(&line.lag)));
-                }
-                if let Some(total) = total {
-                    rows.push_str(&format!("{second},{name},,,,,{}\n", lag_cells(&total)));
-                    *now = Some(total);
-                }
-                &files.lag
-            }
-            (About::Signals(series), Sample::Readings(readings)) => {
-                for reading in readings {
-                    if series.add(&reading) {
-                        rows.push_str(&format!("{second},{name},{},{}\n", csv_text(&reading.metric), reading.value));
-                    }
-                }
-                &files.watch
-            }
-            // A source says what it was made for.
-            _ => &None,
-        };
-        let Some(file) = file else { return Ok(()) };
+        // Not written under the lock: a disk that hangs stops nobody who asks how the run stands.
+        let rows = lock(&self.sampled).take(answer);
+        let Some(Rows { of_backlog, second, text }) = rows else { return Ok(()) };
+        let Some(mut file) = (if of_backlog { &files.lag } else { &files.watch }).as_ref() else { return Ok(()) };
         file.reach(second).map_err(|e| e.to_string())?;
-        let mut out = file;
-        out.write_all(rows.as_bytes()).map_err(|e| format!("cannot write to the run directory: {e}"))
+        file.write_all(text.as_bytes()).map_err(|e| format!("cannot write to the run directory: {e}"))
     }
 }
 
@@ -201,4 +209,22 @@ impl Recording {
 fn lag_cells(lag: &Lag) -> String {
     let at_least = lag.time_ns.map_or(String::new(), |_| lag.at_least.to_string());
     format!("{},{},{at_least}", lag.messages, csv_cell(lag.time_ns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_takes_nearly_two_seconds_each_time_is_not_silent() {
+        let mut sampled = Sampled::default();
+        sampled.source("slow");
+        for asked_s in [0, 2, 4] {
+            let (at_ns, answered_ns) = (asked_s * SECOND_NS, asked_s * SECOND_NS + 1_900_000_000);
+            sampled.0[0].silence.look(answered_ns - 1);
+            assert!(sampled.take(Answer { source: 0, at_ns, answered_ns, said: Ok(Sample::Readings(Vec::new())) }).is_some());
+        }
+        let (_, watch) = sampled.report(None);
+        assert_eq!((watch[0].answers.answers, &watch[0].answers.silent[..]), (3, &[][..]));
+    }
 }

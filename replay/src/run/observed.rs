@@ -40,6 +40,7 @@ impl ObservedReport {
             notes.extend(answers.silent.iter().map(|silent| format!("{name} {silent}")));
             notes.extend(answers.unwritten.iter().map(|why| format!("not all that {name} said is written: {why}")));
         }
+        self.lag.iter().for_each(|group| notes.extend(group.lag.notes()));
         for group in self.lag.iter().filter(|group| !group.rebalances.is_empty()) {
             let count = group.rebalances.len() as u64 + group.rebalances_more;
             let first = group.rebalances.iter().take(1).map(Rebalance::to_string).collect::<String>();

@@ -13,8 +13,8 @@ pub struct Depth {
     pub partition: i32,
     /// The position that the group will read next, as it has committed it.
     pub committed: i64,
-    /// The position after the newest record.
-    pub end: i64,
+    /// The position after the newest record; `None`: the cluster does not tell (no leader, no permission, deleted).
+    pub end: Option<i64>,
 }
 
 /// Who reads as a group, at one time.

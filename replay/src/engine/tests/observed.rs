@@ -1,16 +1,20 @@
 //! A run with a system under test behind it, whose outputs a probe reads.
 
+use dejaq_shared::broker::backlog::{Backlog, Membership, QueueDepth, Waiting};
 use dejaq_shared::broker::source::{Notice, ReadFrom, Source, SourceHandler, StartAt, TopicInfo, TopicSelection, TopicSettings};
 use dejaq_shared::broker::tap::{LogTap, Tap as _};
 use dejaq_shared::record::{BrokerTime, Lane, Record, StreamIx};
 
 use super::*;
+use crate::expanding::expand;
 use crate::measure::latency::Latency;
 use crate::measure::probe::spec::ProbeSpec;
 use crate::measure::watch::spec::WatchSpec;
 use crate::observers::Observers;
 use crate::run::dir::PROBE_CSV;
 use crate::run::read::histograms;
+use crate::testing::stream;
+use crate::transform::rules::Rules;
 
 /// A system that answers what it hears, as often as it likes, and breaks when it has heard so much.
 struct System {
@@ -181,4 +185,34 @@ fn signals_are_sampled_and_who_is_silent_is_named() {
     assert!(report.notes.iter().any(|note| note.contains("pid:2147483647 was silent")), "{:?}", report.notes);
     let rows = std::fs::read_to_string(dir.path().join("watch.csv")).expect("there");
     assert!(rows.lines().any(|row| row.starts_with(&format!("1,{own},rss_bytes,"))), "{rows}");
+}
+
+/// A queue that keeps when it was asked first.
+struct Asked(Arc<Mutex<Option<i64>>>);
+
+impl Backlog for Asked {
+    fn waiting(&mut self, _: Duration) -> Result<Waiting, BrokerError> {
+        self.0.lock().expect("one thread").get_or_insert_with(wall_now_ns);
+        Ok(Waiting::Queue(QueueDepth::default()))
+    }
+
+    fn membership(&mut self, _: Duration) -> Result<Option<Membership>, BrokerError> {
+        Ok(None)
+    }
+}
+
+#[test]
+fn what_brokers_take_to_tell_their_backlogs_is_no_part_of_the_lead_of_a_retimed_run() {
+    let dir = tempfile::tempdir().expect("tmp");
+    let rules = Rules::from_toml("[[retime]]\nstreams = \"t*\"\nformat = \"influx\"\n").expect("rules");
+    let bound = rules.bind(&[stream("t", 0), stream("t", 1)], &[None, None]).expect("streams");
+    let names = ["t/0".to_owned(), "t/1".to_owned()];
+    let mut case = Case::new();
+    let (job, _) = expand(&PlannerOptions::of_streams(2), &names, &Arc::new(bound), 1, &mut case.feed, &mut |_| {}).expect("a pass");
+    case.retime = Some(job);
+    let asked = Arc::<Mutex<Option<i64>>>::default();
+    case.observers.lag("q", Box::new(Asked(Arc::clone(&asked))));
+    let report = case.run(dir.path()).expect("a report");
+    let asked_ns = asked.lock().expect("it ended").expect("asked");
+    assert!(report.t0_unix_ns - asked_ns >= RETIME_LEAD_NS, "the start is set after they were asked");
 }

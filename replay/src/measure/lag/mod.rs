@@ -17,11 +17,12 @@ pub mod rebalances;
 use std::collections::BTreeMap;
 
 use dejaq_shared::broker::backlog::{Depth, QueueDepth, Waiting};
+use dejaq_shared::units::format_count;
 use serde::{Deserialize, Serialize};
 
 use ends::Ends;
 
-/// The most partitions of a group that are followed; further ones are left out, and the report says how many.
+/// The most partitions of a group that are followed in time; of further ones the messages are counted, and the report says how many.
 pub const PARTITIONS_MAX: usize = 1_024;
 /// The most log ends that are remembered for a partition.
 pub const ENDS_MAX: usize = 512;
@@ -61,8 +62,33 @@ pub struct LagReport {
     /// The same when it was looked at last.
     #[serde(default)]
     pub unacknowledged_end: Option<u64>,
-    /// Partitions beyond those that are followed.
+    /// Partitions beyond those that are followed: counted in messages, and not in time.
     pub left_out: u64,
+    /// Partitions whose end the cluster did not tell, the most at one look: the last end that was seen counts for them.
+    #[serde(default)]
+    pub untold_max: u64,
+    /// Looks without a total, since the end of some partition had never been told.
+    #[serde(default)]
+    pub without_total: u64,
+}
+
+impl LagReport {
+    /// What its figures leave out, in words.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
+        let Self { group, left_out, untold_max, without_total, .. } = self;
+        let count = format_count;
+        [
+            (*untold_max > 0).then(|| {
+                format!("{group}: the ends of up to {} partitions were not told: the last ends that were seen count", count(*untold_max))
+            }),
+            (*without_total > 0).then(|| {
+                format!("{group}: its lag is not known at {} looks: the end of a partition had never been told", count(*without_total))
+            }),
+            (*left_out > 0).then(|| format!("{group}: {} partitions are counted in messages and not in time", count(*left_out))),
+        ]
+        .into_iter()
+        .flatten()
+    }
 }
 
 /// Follows one group or queue.
@@ -77,6 +103,8 @@ pub struct LagMeter {
 pub struct PartitionLag<'a> {
     /// Where the group stands.
     pub depth: &'a Depth,
+    /// Where the log ends.
+    pub end: i64,
     /// How far behind that is.
     pub lag: Lag,
 }
@@ -88,8 +116,8 @@ impl LagMeter {
         Self { partitions: BTreeMap::new(), report: LagReport { group: group.to_owned(), ..LagReport::default() } }
     }
 
-    /// What waited at `now_ns`. Gives the lag of each partition, and in total; `None`: the group has committed nothing, so that nobody
-    /// knows whether it has kept up.
+    /// What waited at `now_ns`. Gives the lag of each partition, and in total; `None`: the group has committed nothing, or
+    /// the end of a partition was never told, so that nobody knows whether it has kept up.
     pub fn look<'a>(&mut self, waiting: &'a Waiting, now_ns: u64) -> (Vec<PartitionLag<'a>>, Option<Lag>) {
         let (lines, total) = match waiting {
             Waiting::Log(depths) => self.look_at_log(depths, now_ns),
@@ -100,33 +128,48 @@ impl LagMeter {
         if let Some(total) = total {
             report.messages_max = report.messages_max.max(Some(total.messages));
             report.time_ns_max = report.time_ns_max.max(total.time_ns);
-            report.end = Some(total);
         }
+        report.end = total;
         (lines, total)
     }
 
     fn look_at_log<'a>(&mut self, depths: &'a [Depth], now_ns: u64) -> (Vec<PartitionLag<'a>>, Option<Lag>) {
         let mut lines = Vec::with_capacity(depths.len().min(PARTITIONS_MAX));
         let mut total = Lag { time_ns: Some(0), ..Lag::default() };
-        let mut left_out = 0;
+        let (mut left_out, mut untold, mut unknown) = (0, 0, false);
         for depth in depths {
             let place = (depth.topic.clone(), depth.partition);
-            if self.partitions.len() >= PARTITIONS_MAX && !self.partitions.contains_key(&place) {
-                left_out += 1;
+            let lag = match (depth.end, self.partitions.len() < PARTITIONS_MAX || self.partitions.contains_key(&place)) {
+                (Some(end), true) => {
+                    let lag = self.partitions.entry(place).or_default().look(depth.committed, end, now_ns);
+                    lines.push(PartitionLag { depth, end, lag });
+                    Some(lag)
+                }
+                (Some(end), false) => {
+                    left_out += 1;
+                    let messages = ends::messages(depth.committed, end);
+                    Some(Lag { messages, time_ns: Some(0), at_least: messages > 0 })
+                }
+                (None, _) => {
+                    untold += 1;
+                    self.partitions.get(&place).and_then(|ends| ends.at_least(depth.committed, now_ns))
+                }
+            };
+            let Some(lag) = lag else {
+                unknown = true;
                 continue;
-            }
-            let lag = self.partitions.entry(place).or_default().look(depth, now_ns);
+            };
             total.messages += lag.messages;
-            if (lag.time_ns, lag.at_least) > (total.time_ns, total.at_least) {
-                (total.time_ns, total.at_least) = (lag.time_ns, lag.at_least);
-            }
-            lines.push(PartitionLag { depth, lag });
+            total.time_ns = total.time_ns.max(lag.time_ns);
+            // One that may be further behind than it is known to be may be the one that is furthest behind.
+            total.at_least |= lag.at_least;
         }
         let report = &mut self.report;
         report.partitions = report.partitions.max(depths.len() as u64);
         report.left_out = report.left_out.max(left_out);
-        let known = !lines.is_empty();
-        (lines, known.then_some(total))
+        report.untold_max = report.untold_max.max(untold);
+        report.without_total += u64::from(unknown);
+        (lines, (!depths.is_empty() && !unknown).then_some(total))
     }
 
     fn look_at_queue(&mut self, depth: QueueDepth) -> Lag {
@@ -150,7 +193,7 @@ mod tests {
     const S: u64 = 1_000_000_000;
 
     fn depth(partition: i32, committed: i64, end: i64) -> Depth {
-        Depth { topic: "in".into(), partition, committed, end }
+        Depth { topic: "in".into(), partition, committed, end: Some(end) }
     }
 
     fn lag(messages: u64, time_ns: u64, at_least: bool) -> Option<Lag> {
@@ -203,6 +246,30 @@ mod tests {
         let mut nobody = LagMeter::new("g");
         assert_eq!(nobody.look(&Waiting::Log(Vec::new()), 0).1, None);
         assert_eq!((nobody.report().samples, nobody.report().end), (1, None), "a group that is not there has no lag of 0");
+    }
+
+    #[test]
+    fn a_partition_whose_end_is_not_told_keeps_its_last_and_one_that_was_never_told_leaves_no_total() {
+        let untold = |partition, committed| Depth { end: None, ..depth(partition, committed, 0) };
+        let mut meter = LagMeter::new("g");
+        assert_eq!(total(&mut meter, &[depth(0, 10, 10), depth(1, 0, 0)], 0), lag(0, 0, false));
+        assert_eq!(total(&mut meter, &[depth(0, 10, 10), depth(1, 0, 40)], S), lag(40, S, false));
+        assert_eq!(total(&mut meter, &[depth(0, 10, 10), untold(1, 0)], 3 * S), lag(40, 3 * S, true));
+        assert_eq!((meter.report().untold_max, meter.report().without_total), (1, 0));
+        assert_eq!(total(&mut meter, &[depth(0, 10, 10), untold(2, 5)], 4 * S), None);
+        let report = meter.report();
+        assert_eq!((report.without_total, report.end, report.messages_max), (1, None, Some(40)));
+    }
+
+    #[test]
+    fn partitions_beyond_those_that_are_followed_count_in_messages() {
+        let more = i32::try_from(PARTITIONS_MAX).expect("small") + 2;
+        let mut meter = LagMeter::new("g");
+        let depths: Vec<Depth> = (0..more).map(|partition| depth(partition, 0, 0)).collect();
+        assert_eq!(total(&mut meter, &depths, 0), lag(0, 0, false));
+        let depths: Vec<Depth> = (0..more).map(|partition| depth(partition, 0, 3 * i64::from(partition == more - 1))).collect();
+        assert_eq!(total(&mut meter, &depths, S), lag(3, 0, true));
+        assert_eq!((meter.report().left_out, meter.report().partitions), (2, more.unsigned_abs().into()));
     }
 
     #[test]

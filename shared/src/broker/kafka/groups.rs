@@ -43,15 +43,13 @@ impl Backlog for KafkaGroup {
         let committed: Vec<GroupOffset> = client.group_offsets(&self.group, timeout)?;
         let wanted: Vec<_> = committed.iter().map(|at| (at.topic.as_str(), at.partition, OFFSET_END)).collect();
         let ends = client.list_offsets(&wanted, timeout)?;
-        // A partition whose end is not told now (no leader, deleted) is left out rather than guessed.
-        let known = committed.iter().zip(&ends).filter(|(_, (_, code))| *code == Code::NONE);
-        let depth = |(at, (end, _)): (&GroupOffset, &(i64, Code))| Depth {
+        let depth = |(at, (end, code)): (&GroupOffset, &(i64, Code))| Depth {
             topic: at.topic.clone(),
             partition: at.partition,
             committed: at.offset,
-            end: *end,
+            end: (*code == Code::NONE).then_some(*end),
         };
-        Ok(Waiting::Log(known.map(depth).collect()))
+        Ok(Waiting::Log(committed.iter().zip(&ends).map(depth).collect()))
     }
 
     fn membership(&mut self, timeout: Duration) -> Result<Option<Membership>, BrokerError> {
