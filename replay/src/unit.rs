@@ -18,11 +18,10 @@ pub(crate) fn of_metric(metric: &str) -> &'static str {
 
 /// A value in what it is counted in.
 pub(crate) fn in_unit(value: f64, unit: &str) -> String {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a negative age is shown as none, and nothing is near 2^64"
-    )]
+    if value < 0.0 {
+        return format!("-{}", in_unit(-value, unit));
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative, and nothing is near 2^64")]
     let whole = |value: f64| value as u64;
     match unit {
         "ns" => format_ns(whole(value)),
@@ -47,6 +46,7 @@ mod tests {
         assert_eq!(written("heap_bytes{area=\"old\"}", 1_024.0), "1 KiB");
         assert_eq!(written("gc_pause_seconds{quantile=\"0.99\"}", 0.0123), "12.3 ms");
         assert_eq!((written("process_threads", 1_234.0), written("queue", 1.5)), ("1,234".to_owned(), "1.50".to_owned()));
+        assert_eq!((written("queue_bytes", -2_048.0), in_unit(-1e9, "ns")), ("-2 KiB".to_owned(), "-1 s".to_owned()));
         assert_eq!((written("cpu_cores", 0.580_008), written("threads", 469.0)), ("0.58".to_owned(), "469".to_owned()));
     }
 }

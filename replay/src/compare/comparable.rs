@@ -55,6 +55,8 @@ pub struct Facts {
     pub name: String,
     /// Its report.
     pub report: RunReport,
+    /// The second behind the last one in which something was due or was answered: the axis of a comparison ends with the last of them.
+    pub end_s: u64,
     /// What of an expansion was sent, if there was one.
     pub cardinality: Option<CardinalityReport>,
 }

@@ -42,7 +42,7 @@ pub struct Loaded {
 pub fn load(base: &[PathBuf], new: &[PathBuf]) -> Result<Loaded, RunDirError> {
     let facts = base.iter().chain(new).map(|run| facts(run)).collect::<Result<Vec<Facts>, _>>()?;
     let from_s = facts.iter().filter_map(|f| f.report.warm_up.as_ref()).map(|warm_up| warm_up.until_s).max().unwrap_or(0);
-    let axis = Axis::new(from_s, facts.iter().map(|f| end_s(&f.report)).max().unwrap_or(0));
+    let axis = Axis::new(from_s, facts.iter().map(|f| f.end_s).max().unwrap_or(0));
     let runs = base.iter().chain(new).zip(&facts);
     let mut base_runs = runs.map(|(run, facts)| observed(run, facts, axis)).collect::<Result<Vec<Observed>, _>>()?;
     let closed_loop = facts.iter().any(|f| f.report.closed_loop);
@@ -57,12 +57,14 @@ pub fn load(base: &[PathBuf], new: &[PathBuf]) -> Result<Loaded, RunDirError> {
 /// Reads what is known of a run but for its latencies.
 fn facts(run: &Path) -> Result<Facts, RunDirError> {
     let report = read_report(run)?;
-    Ok(Facts { name: run.display().to_string(), report, cardinality: read_json(run, CARDINALITY_JSON)? })
-}
-
-/// The second in which the run's last message was answered, and one more: the axis of a comparison ends with the last of them.
-fn end_s(report: &RunReport) -> u64 {
-    report.duration_ns / 1_000_000_000 + 1
+    let mut end_s = report.duration_ns / 1_000_000_000 + 1;
+    // What was skipped at the end was never sent: its seconds have rows, and count.
+    seconds(run, &mut |row| {
+        if row.scheduled > 0 {
+            end_s = end_s.max(row.second.saturating_add(1));
+        }
+    })?;
+    Ok(Facts { name: run.display().to_string(), report, end_s, cardinality: read_json(run, CARDINALITY_JSON)? })
 }
 
 /// Reads a run onto an axis.
@@ -101,7 +103,7 @@ fn observed(run: &Path, facts: &Facts, axis: Axis) -> Result<Observed, RunDirErr
             observed.units[unit].confirmed += count;
         }
     })?;
-    // Confirmed messages over their rate is the time from the first sending to the last confirmation, which ends the run.
+    // Confirmed messages over their rate is the time from the first sending to the last confirmation, which as a rule ends the run.
     let end_s = report.duration_ns as f64 / 1e9;
     let at_work_s = report.rate.achieved_per_s.map_or(end_s, |rate| report.ledger.counts.acked as f64 / rate);
     for (unit, ix) in observed.units.iter_mut().zip(0..) {

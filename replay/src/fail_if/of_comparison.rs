@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::{Expression, FailIfError};
 use crate::compare::result::{Comparison, Measure};
+use crate::compare::verdict::Verdict;
 
 /// A threshold.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,25 +63,31 @@ impl RatioThreshold {
             let known: Vec<String> = comparison.measures.iter().map(Measure::title).collect();
             return Err(refuse(&self.to_string(), format!("no measure {title}; there are {}", known.join(", "))));
         };
+        Ok(if measure.single { self.by_ratio(measure) } else { self.by_interval(measure) })
+    }
+
+    fn by_interval(&self, measure: &Measure) -> Crossed {
         let relation = self.expression.relation;
-        if measure.single {
-            return Ok(self.by_ratio(measure));
-        }
-        let Some((low, high)) = measure.interval() else { return Ok(Crossed::CannotTell) };
+        let (low, high) = match measure.interval() {
+            Some(interval) => interval,
+            // Nothing unanswered on both sides needs no interval.
+            None if measure.verdict == Verdict::Same => (1.0, 1.0),
+            None => return Crossed::CannotTell,
+        };
         // The end that must be beyond for all to be, and the one that must not be for none to be.
         let (nearest, farthest) = if relation.is_upward() { (low, high) } else { (high, low) };
-        Ok(if relation.holds(nearest, self.ratio) {
+        if relation.holds(nearest, self.ratio) {
             Crossed::Yes
         } else if !relation.holds(farthest, self.ratio) {
             Crossed::No
         } else {
             Crossed::CannotTell
-        })
+        }
     }
 
-    /// Anything is infinitely more than nothing; nothing and nothing are no ratio.
+    /// Anything is infinitely more than nothing; nothing and nothing are no ratio, nor is what is below nothing.
     fn by_ratio(&self, measure: &Measure) -> Crossed {
-        match measure.base.zip(measure.new).map(|(base, new)| new / base) {
+        match measure.base.zip(measure.new).filter(|(base, new)| *base >= 0.0 && *new >= 0.0).map(|(base, new)| new / base) {
             Some(ratio) if ratio.is_nan() => Crossed::CannotTell,
             Some(ratio) if self.expression.relation.holds(ratio, self.ratio) => Crossed::YesByRatio,
             Some(_) => Crossed::NoByRatio,
@@ -125,5 +132,17 @@ mod tests {
             let error = RatioThreshold::parse(bad).expect_err("bad").to_string();
             assert!(error.contains(why) && error.contains("for example"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_measure_that_is_the_same_without_an_interval_is_not_unsure_and_what_is_below_nothing_is_no_ratio() {
+        let unanswered = RatioThreshold::parse("unanswered_share > 1.1x").expect("good");
+        let measure = Measure::untested("unanswered_share", None, "share", [Some(0.0), Some(0.0)], "");
+        assert_eq!(unanswered.by_interval(&measure), Crossed::CannotTell);
+        assert_eq!(unanswered.by_interval(&Measure { verdict: Verdict::Same, ..measure }), Crossed::No);
+        let age = RatioThreshold::parse("freshness_age_max > 2x").expect("good");
+        let by_ratio = |base, new| age.by_ratio(&Measure::untested("freshness_age_max", None, "ns", [Some(base), Some(new)], ""));
+        assert_eq!(by_ratio(1.0, 3.0), Crossed::YesByRatio);
+        assert_eq!((by_ratio(-1.0, -3.0), by_ratio(-1.0, 5.0)), (Crossed::CannotTell, Crossed::CannotTell));
     }
 }

@@ -106,7 +106,7 @@ impl Marks {
         if let Some(warm_up) = run.warm_up {
             events.push(Event { kind: Kind::WarmUp, from_s: 0.0, to_s: warm_up.until_s as f64, label: "warm-up".to_owned() });
         }
-        let by = match (run.holds.full_queue_ns, run.holds.ceiling_ns) {
+        let by = match (run.holds.full_queue_ns.saturating_add(run.holds.blocked_ns), run.holds.ceiling_ns) {
             (_, 0) => "target pushed back",
             (0, _) => "held by the ceiling",
             _ => "held back by target or ceiling",

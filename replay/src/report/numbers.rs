@@ -81,7 +81,10 @@ pub(super) fn percentile(of: &LatencySummary, value: Option<u64>) -> String {
 /// What kept the run from its plan.
 pub(super) fn limits(run: &RunReport) -> String {
     match run.limited_by {
-        Some(LimitedBy::Target) => format!("limited by the target: held for {}", format_duration_ns(run.holds.full_queue_ns)),
+        Some(LimitedBy::Target) => {
+            let held_ns = run.holds.full_queue_ns.saturating_add(run.holds.blocked_ns);
+            format!("limited by the target: held for {}", format_duration_ns(held_ns))
+        }
         Some(LimitedBy::Ceiling) => format!("limited by the ceiling: held for {}", format_duration_ns(run.holds.ceiling_ns)),
         Some(LimitedBy::Generator) => "limited by the generator".to_owned(),
         None if run.delivered.is_some() => "sent within 1 s of their time".to_owned(),

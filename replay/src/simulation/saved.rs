@@ -12,6 +12,7 @@ use crate::compare::{Options, compare};
 use crate::fidelity::of_run::{OfRunError, of_run};
 use crate::fidelity::{Fidelity, Part};
 use crate::report::Report;
+use crate::run::dir::INTERVALS_CSV;
 use crate::trust::{LimitedBy, Verdict as Trusted};
 
 /// 40 s of 500 messages a second into a target that takes `slower` times 2 ms, some messages longer.
@@ -72,6 +73,34 @@ fn a_target_that_blocks_again_and_again_is_a_result_and_a_regression() {
     let p99 = found.measures.iter().find(|m| m.title() == "p99(response)").expect("known");
     assert_eq!((found.verdict, p99.verdict), (Verdict::Worse, Verdict::Worse), "{:?}", found.measures);
     assert!(p99.interval().is_some_and(|(low, _)| low > 100.0), "seconds against milliseconds: {p99:?}");
+}
+
+#[test]
+fn what_was_due_after_the_last_sending_and_skipped_counts() {
+    let ((a, _), (b, _)) = (directory(run(100)), directory(run(100)));
+    for dir in [&a, &b] {
+        let file = dir.path().join(INTERVALS_CSV);
+        let mut rows = std::fs::read_to_string(&file).expect("there");
+        let columns = rows.lines().next().expect("a header").split(',');
+        // A minute after the end as much was due as was due in all, and nothing of it was sent.
+        let row: Vec<&str> = columns
+            .map(|name| match name {
+                "second" => "100",
+                "scheduled" => "20000",
+                "complete" => "true",
+                _ => "0",
+            })
+            .collect();
+        rows.push_str(&row.join(","));
+        rows.push('\n');
+        std::fs::write(&file, rows).expect("writable");
+    }
+    let loaded = load(&paths(&[&a]), &paths(&[&b])).expect("readable");
+    let found = compare(&loaded.base, &loaded.new, loaded.axis, &Options { replicates: 200, ..Options::default() });
+    let unanswered = found.measures.iter().find(|m| m.name == "unanswered_share").expect("known");
+    assert_eq!((unanswered.base, unanswered.new), (Some(0.5), Some(0.5)));
+    let p99 = found.measures.iter().find(|m| m.title() == "p99(response)").expect("known");
+    assert_eq!(p99.base, None, "infinite");
 }
 
 #[test]
