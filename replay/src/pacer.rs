@@ -185,7 +185,8 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
                     }
                 }
                 Next::Empty => {
-                    if self.stop.load(Ordering::Relaxed) && !self.options.scheduled {
+                    // Whatever would still come is not waited for: its reading may be stuck.
+                    if self.stop.load(Ordering::Relaxed) {
                         break;
                     }
                     let now = self.hands.now_ns();
@@ -320,14 +321,17 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
     fn submit(&mut self, batch: &Batch, item: &Item, intended: u64, now: u64) -> Tried {
         let mut now = now;
         let bytes = item.bytes() + if item.mark { self.options.mark_bytes } else { 0 };
+        // Leave is kept while the target pushes back: asked for at each try, its holds would be booked to the ceiling.
+        let mut has_leave = false;
         loop {
             if let Some(reason) = self.too_late(intended, now) {
                 return Tried::Skipped(reason);
             }
-            if let Some(later) = self.hold_for_ceilings(bytes, now) {
+            if !has_leave && let Some(later) = self.hold_for_ceilings(bytes, now) {
                 now = later;
                 continue;
             }
+            has_leave = true;
             let Some(tag) = self.slots.acquire() else {
                 now = self.hold_for_target(HoldCause::FullQueue, now);
                 continue;

@@ -94,6 +94,12 @@ impl Ring {
         self.filled.notify_one();
     }
 
+    /// Says that nobody is left to put anything in: the end, if it was not said already.
+    pub fn producer_gone(&self) {
+        self.lock().ended = true;
+        self.filled.notify_one();
+    }
+
     /// Whether as many records are ready as it holds, or all that will come: a run that starts then begins with all its lead.
     #[must_use]
     pub fn is_primed(&self) -> bool {

@@ -90,3 +90,14 @@ fn a_queue_of_two_seconds_makes_it_the_target_s_doing() {
     assert!((delivered - 0.9).abs() < 0.002, "{delivered}");
     assert_eq!(outcome.report.outcome(), dejaq_shared::outcome::Outcome::Doubtful);
 }
+
+#[test]
+fn a_broker_that_blocks_below_a_ceiling_is_not_the_ceiling() {
+    // 50 a second, below a ceiling of 100: but for the two seconds of the broker, nothing is held back.
+    let mut simulation = Simulation::of(MemoryFeed::steady(1_000, i64::try_from(20 * MS).expect("small"), 4), 4);
+    simulation.ceilings = Ceilings::new(Some(Ratio::new(100, 1).expect("valid")), None, 1_000).expect("possible");
+    simulation.blocked = T0 + 5 * S..T0 + 7 * S;
+    let report = simulation.run().report;
+    near(Some(report.holds.blocked_ns), 2 * S);
+    assert_eq!(report.limited_by, Some(LimitedBy::Target));
+}
