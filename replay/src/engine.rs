@@ -176,9 +176,7 @@ where
     let (scheduled, timestamps) = (pacer.scheduled, planner.timestamps);
     let ended = std::thread::scope(|scope| -> Result<Ended, RunError> {
         let planning = scope.spawn(|| {
-            // Even if this thread should die, the pacer must hear that nothing more comes.
-            let _ended = OnDrop(|| shared.ring.producer_gone());
-            let books = Planner::new(planner).run(feed, &shared.ring, &mut planned);
+            let books = shared.ring.while_filled(|ring| Planner::new(planner).run(feed, ring, &mut planned));
             (feed.damages(), books)
         });
         observers.look_before();
