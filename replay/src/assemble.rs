@@ -211,7 +211,6 @@ fn facts(ended: &Ended, ledger: &Ledger) -> Facts {
         measured: ended.totals.measured(counts.scheduled),
         messages: counts.scheduled,
         on_time: pacer.on_time,
-        sent: counts.sent,
         imbalances,
         duration_ns: last_ns.saturating_sub(ended.t0_ns),
         ceiling_ns: pacer.holds.ceiling_ns(),

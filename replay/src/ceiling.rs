@@ -39,15 +39,18 @@ struct Cells {
     limiter: Limiter,
     clock: FakeRelativeClock,
     at_ns: u64,
+    /// How late a record may be taken without a cost to those after it.
+    slack_ns: u64,
 }
 
 impl Cells {
-    /// At most `burst` cells at once, and `per_second` in the long run (rounded down to whole nanoseconds per cell).
-    fn new(per_second: u64, burst: u32) -> Option<Self> {
+    /// At most `burst` cells at once, of which a record takes `largest` or fewer, and `per_second` in the long run (rounded down to whole nanoseconds per cell).
+    fn new(per_second: u64, burst: u32, largest: u32) -> Option<Self> {
         let period = Duration::from_nanos(1_000_000_000u64.div_ceil(per_second.max(1)));
         let quota = Quota::with_period(period)?.allow_burst(NonZeroU32::new(burst)?);
+        let slack_ns = u64::try_from(period.as_nanos()).ok()?.saturating_mul(u64::from(burst.saturating_sub(largest)));
         let clock = FakeRelativeClock::default();
-        Some(Self { limiter: RateLimiter::direct_with_clock(quota, clock.clone()), clock, at_ns: 0 })
+        Some(Self { limiter: RateLimiter::direct_with_clock(quota, clock.clone()), clock, at_ns: 0, slack_ns })
     }
 
     /// Takes `cells` at `now_ns`, or says when they can be taken.
@@ -95,6 +98,14 @@ impl Ceilings {
         self.rate.is_none() && self.bytes.is_none()
     }
 
+    /// How late a sleep may end, in nanoseconds, without a cost to throughput: the records after it go in a burst. What is beyond delays
+    /// all that wait.
+    #[must_use]
+    pub fn slack_ns(&self) -> u64 {
+        let bytes = self.bytes.as_ref().map(|(cells, _)| cells);
+        self.rate.iter().chain(bytes).map(|cells| cells.slack_ns).min().unwrap_or(0)
+    }
+
     /// Takes leave to send a record of `bytes` at `now_ns`, or says when to ask again for the same record. Leave that is
     /// not used at once must be asked for again.
     ///
@@ -126,7 +137,7 @@ fn rate_cells(rate: Ratio) -> Result<Cells, CeilingError> {
     }
     let burst = (ceiling / 100).max(1);
     // A window of a second holds at most burst − 1 + rate messages.
-    Cells::new(ceiling - (burst - 1), u32::try_from(burst).map_err(|_| refuse())?).ok_or_else(refuse)
+    Cells::new(ceiling - (burst - 1), u32::try_from(burst).map_err(|_| refuse())?, 1).ok_or_else(refuse)
 }
 
 fn byte_cells(ceiling: u64, record_bytes_max: u64, taken_ahead: bool) -> Result<(Cells, u64), CeilingError> {
@@ -138,7 +149,8 @@ fn byte_cells(ceiling: u64, record_bytes_max: u64, taken_ahead: bool) -> Result<
     let burst = (cells_per_s / 100).max(largest);
     let reserve = if taken_ahead { largest } else { 0 };
     let rate = cells_per_s.checked_sub(burst + reserve).filter(|rate| *rate > 0).ok_or_else(refuse)?;
-    let cells = Cells::new(rate, u32::try_from(burst).map_err(|_| refuse())?).ok_or_else(refuse)?;
+    let count = |cells: u64| u32::try_from(cells).map_err(|_| refuse());
+    let cells = Cells::new(rate, count(burst)?, count(largest)?).ok_or_else(refuse)?;
     Ok((cells, cell_bytes))
 }
 

@@ -178,7 +178,7 @@ where
     let (scheduled, timestamps) = (pacer.scheduled, planner.timestamps);
     let ended = std::thread::scope(|scope| -> Result<Ended, RunError> {
         let planning = scope.spawn(|| {
-            let books = Planner::new(planner).run(feed, &shared.ring, &mut planned);
+            let books = shared.ring.while_filled(|ring| Planner::new(planner).run(feed, ring, &mut planned));
             (feed.damages(), books)
         });
         let at = StartsAt { clock: shared.clock.as_ref(), ring: &shared.ring, stop, start_at_ns };

@@ -42,7 +42,6 @@ pub struct Holds {
     total_ns: u64,
     ceiling_ns: u64,
     full_queue_ns: u64,
-    full_queue_count: u64,
     blocked_ns: u64,
 }
 
@@ -52,10 +51,7 @@ impl Holds {
         let hold_ns = end.saturating_sub(start);
         match cause {
             HoldCause::Ceiling => self.ceiling_ns += hold_ns,
-            HoldCause::FullQueue => {
-                self.full_queue_ns += hold_ns;
-                self.full_queue_count += 1;
-            }
+            HoldCause::FullQueue => self.full_queue_ns += hold_ns,
             HoldCause::Blocked => self.blocked_ns += hold_ns,
         }
         if hold_ns == 0 {
@@ -101,12 +97,6 @@ impl Holds {
     #[must_use]
     pub fn blocked_ns(&self) -> u64 {
         self.blocked_ns
-    }
-
-    /// How often the client's queue was full.
-    #[must_use]
-    pub fn full_queue_count(&self) -> u64 {
-        self.full_queue_count
     }
 
     fn join_neighbours(&mut self) {

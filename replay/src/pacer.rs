@@ -4,6 +4,7 @@
 //! one after the other until none is; a record held back keeps its intended time. It allocates nothing per message,
 //! takes no lock and writes no file: what it counts goes out once a second through a [`PaceLog`].
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub const DELIVERED_WITHIN_NS: u64 = 1_000_000_000;
 const LATE_NS: u64 = 1_000_000;
 /// The longest sleep without a look at the stop flag.
 const NAP_NS: u64 = 50_000_000;
+/// A sleep under a ceiling may end so much late, as timers do, and it is the ceiling's, even one that leaves no burst to make it good.
+const TIMER_NS: u64 = 1_000_000;
 /// The longest wait for room in the client's queue, or for the broker, without another try.
 const ROOM_NAP_NS: u64 = 1_000_000;
 
@@ -119,6 +122,13 @@ enum Tried {
     Skipped(&'static str),
 }
 
+/// A stretch after the end of a hold in which the pacer still slept.
+struct Overslept {
+    cause: HoldCause,
+    start_ns: u64,
+    end_ns: u64,
+}
+
 /// See the module's words.
 pub struct Pacer<'a, S, H, L> {
     options: PacerOptions,
@@ -141,6 +151,8 @@ pub struct Pacer<'a, S, H, L> {
     dry_debt_ns: u64,
     /// The newest time that a ceiling gave to a message that it held back.
     allowed_ns: u64,
+    /// What the newest hold overslept, as long as it may yet turn out to be a hold.
+    overslept: Option<Overslept>,
 }
 
 impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
@@ -168,6 +180,7 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
             dry_since: None,
             dry_debt_ns: 0,
             allowed_ns: 0,
+            overslept: None,
         }
     }
 
@@ -185,7 +198,8 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
                     }
                 }
                 Next::Empty => {
-                    if self.stop.load(Ordering::Relaxed) && !self.options.scheduled {
+                    // Whatever would still come is not waited for: its reading may be stuck.
+                    if self.stop.load(Ordering::Relaxed) {
                         break;
                     }
                     let now = self.hands.now_ns();
@@ -320,14 +334,17 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
     fn submit(&mut self, batch: &Batch, item: &Item, intended: u64, now: u64) -> Tried {
         let mut now = now;
         let bytes = item.bytes() + if item.mark { self.options.mark_bytes } else { 0 };
+        // Leave is kept while the target pushes back: asked for at each try, its holds would be booked to the ceiling.
+        let mut has_leave = false;
         loop {
             if let Some(reason) = self.too_late(intended, now) {
                 return Tried::Skipped(reason);
             }
-            if let Some(later) = self.hold_for_ceilings(bytes, now) {
+            if !has_leave && let Some(later) = self.hold_for_ceilings(bytes, now) {
                 now = later;
                 continue;
             }
+            has_leave = true;
             let Some(tag) = self.slots.acquire() else {
                 now = self.hold_for_target(HoldCause::FullQueue, now);
                 continue;
@@ -358,6 +375,8 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
     }
 
     fn taken(&mut self, pass: u32, item: &Item, now: u64, error_ns: u64, late_ns: u64) {
+        // The target let it through; a ceiling may hold the next.
+        self.overslept.take_if(|slept| slept.cause != HoldCause::Ceiling);
         self.books.ledger.sent(item.stream);
         self.tally.sent(now.saturating_sub(self.options.t0_ns), &mut self.log);
         self.books.on_time += u64::from(error_ns <= DELIVERED_WITHIN_NS);
@@ -398,7 +417,7 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
         self.allowed_ns = until;
         self.hands.wait_until(until.min(now + NAP_NS));
         let later = self.hands.now_ns();
-        self.books.holds.add(HoldCause::Ceiling, now, later);
+        self.held(HoldCause::Ceiling, now..later, until, self.options.ceilings.slack_ns().max(TIMER_NS));
         Some(later)
     }
 
@@ -408,12 +427,26 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
             let held = self.sink.in_flight();
             self.books.queue_full_at = Some(self.books.queue_full_at.map_or(held, |least| least.min(held)));
         }
-        self.hands.wait_room(now + ROOM_NAP_NS);
+        let until = now + ROOM_NAP_NS;
+        self.hands.wait_room(until);
         let later = self.hands.now_ns();
-        let holds = &mut self.books.holds;
-        holds.add(cause, now, later);
+        self.held(cause, now..later, until, u64::MAX);
+        let holds = &self.books.holds;
         self.live.pushed_back_ns.store(holds.full_queue_ns() + holds.blocked_ns(), Ordering::Relaxed);
         later
+    }
+
+    /// Books a hold that was to end at `until`. Sleeping on is the pacer's own lateness, unless the next try is held by the same:
+    /// then it cost nothing, up to `slack_ns`.
+    fn held(&mut self, cause: HoldCause, span: Range<u64>, until: u64, slack_ns: u64) {
+        let by_ceiling = |cause| cause == HoldCause::Ceiling;
+        if let Some(slept) = self.overslept.take().filter(|slept| by_ceiling(slept.cause) == by_ceiling(cause)) {
+            self.books.holds.add(slept.cause, slept.start_ns, slept.end_ns);
+        }
+        let end = span.end.min(until);
+        self.books.holds.add(cause, span.start, end);
+        let end_ns = span.end.min(end.saturating_add(slack_ns));
+        self.overslept = (end_ns > end).then_some(Overslept { cause, start_ns: end, end_ns });
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::batch::Batch;
+use crate::engine::OnDrop;
 use crate::feed::FeedError;
 
 /// The most bytes of ready records.
@@ -92,6 +93,15 @@ impl Ring {
         state.error = error;
         drop(state);
         self.filled.notify_one();
+    }
+
+    /// Lets `fill` put batches in. When it is gone, be it in a panic, the ring has its end, so that nobody waits for more.
+    pub fn while_filled<T>(&self, fill: impl FnOnce(&Self) -> T) -> T {
+        let _ended = OnDrop(|| {
+            self.lock().ended = true;
+            self.filled.notify_one();
+        });
+        fill(self)
     }
 
     /// Whether as many records are ready as it holds, or all that will come: a run that starts then begins with all its lead.

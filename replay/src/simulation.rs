@@ -140,7 +140,7 @@ impl Hands for SimulatedHands {
     fn wait_room(&mut self, at_ns: u64) {
         match self.answer(at_ns) {
             Some(at) => self.advance(at),
-            None => self.advance(at_ns),
+            None => self.advance(at_ns + (self.oversleep)(at_ns)),
         }
     }
 }

@@ -10,13 +10,14 @@ pub(crate) struct MemoryFeed {
     records: Vec<(i64, StreamIx)>,
     at: usize,
     fails_at: Option<usize>,
+    panics: bool,
     /// Values in place of the records' numbers.
     values: Vec<Vec<u8>>,
 }
 
 impl MemoryFeed {
     pub(crate) fn new(records: Vec<(i64, StreamIx)>) -> Self {
-        Self { records, at: 0, fails_at: None, values: Vec::new() }
+        Self { records, at: 0, fails_at: None, panics: false, values: Vec::new() }
     }
 
     pub(crate) fn of_times(times: &[i64]) -> Self {
@@ -38,6 +39,11 @@ impl MemoryFeed {
         self.fails_at = Some(records);
         self
     }
+
+    pub(crate) fn panicking_after(mut self, records: usize) -> Self {
+        self.panics = true;
+        self.failing_after(records)
+    }
 }
 
 impl RecordFeed for MemoryFeed {
@@ -45,6 +51,7 @@ impl RecordFeed for MemoryFeed {
         let mut given = 0;
         while given < max && self.at < self.records.len() {
             if self.fails_at == Some(self.at) {
+                assert!(!self.panics, "a defect, for a test");
                 return Err(FeedError::new("segment 000001: block 3 is damaged"));
             }
             let (time, stream) = self.records[self.at];

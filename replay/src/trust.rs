@@ -69,8 +69,6 @@ pub struct Facts {
     pub messages: u64,
     /// Those sent within a second of their intended time.
     pub on_time: u64,
-    /// Those sent.
-    pub sent: u64,
     /// What of the ledger does not hold, in words.
     pub imbalances: Vec<String>,
     /// Time from the start to the last answer.

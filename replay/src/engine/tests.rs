@@ -302,6 +302,13 @@ fn a_recording_that_breaks_off_is_named_and_what_came_before_is_sent() {
 }
 
 #[test]
+fn a_planner_that_dies_ends_the_run_and_is_named() {
+    let dir = tempfile::tempdir().expect("tmp");
+    let feed = MemoryFeed::steady(2_000, 100_000, 2).panicking_after(1_500);
+    assert!(matches!(Case { feed, ..Case::new() }.run(dir.path()), Err(RunError::Thread("planner"))));
+}
+
+#[test]
 fn a_run_whose_results_cannot_be_kept_fails() {
     let dir = tempfile::tempdir().expect("tmp");
     let path = dir.path().join("run");

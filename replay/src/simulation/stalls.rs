@@ -90,3 +90,51 @@ fn a_queue_of_two_seconds_makes_it_the_target_s_doing() {
     assert!((delivered - 0.9).abs() < 0.002, "{delivered}");
     assert_eq!(outcome.report.outcome(), dejaq_shared::outcome::Outcome::Doubtful);
 }
+
+#[test]
+fn a_broker_that_blocks_below_a_ceiling_is_not_the_ceiling() {
+    // 50 a second, below a ceiling of 100: but for the two seconds of the broker, nothing is held back.
+    let mut simulation = Simulation::of(MemoryFeed::steady(1_000, i64::try_from(20 * MS).expect("small"), 4), 4);
+    simulation.ceilings = Ceilings::new(Some(Ratio::new(100, 1).expect("valid")), None, 1_000).expect("possible");
+    simulation.blocked = T0 + 5 * S..T0 + 7 * S;
+    let report = simulation.run().report;
+    near(Some(report.holds.blocked_ns), 2 * S);
+    assert_eq!(report.limited_by, Some(LimitedBy::Target));
+}
+
+/// Messages at a rate, under a ceiling of half of it.
+fn halved(count: u32, per_s: u64) -> Simulation {
+    let mut simulation = Simulation::of(MemoryFeed::steady(count, i64::try_from(S / per_s).expect("small"), 4), 4);
+    simulation.ceilings = Ceilings::new(Some(Ratio::new(per_s / 2, 1).expect("valid")), None, 1_000).expect("possible");
+    simulation
+}
+
+#[test]
+fn a_stall_of_the_generator_in_a_hold_of_a_ceiling_is_its_own_but_for_what_a_burst_makes_good() {
+    let mut simulation = halved(4_000, 1_000);
+    simulation.oversleep = |at| if (T0 + 3 * S..T0 + 3 * S + 5 * MS).contains(&at) { 300 * MS } else { 0 };
+    let late_ns = simulation.run().report.holds.lateness_max_ns;
+    assert!((290 * MS..=301 * MS).contains(&late_ns), "{late_ns}");
+}
+
+#[test]
+fn sleeps_that_end_late_do_not_add_up() {
+    // With bursts that make them good, and one at a time.
+    for (count, per_s) in [(20_000, 100_000), (2_000, 100)] {
+        let mut simulation = halved(count, per_s);
+        simulation.oversleep = |_| 60_000;
+        let report = simulation.run().report;
+        assert!((60_000..MS).contains(&report.holds.lateness_max_ns), "{per_s}: {:?}", report.holds);
+        assert_eq!(report.limited_by, Some(LimitedBy::Ceiling));
+    }
+}
+
+#[test]
+fn a_stall_of_the_generator_is_the_broker_s_only_while_it_blocks() {
+    let mut simulation = steady(20);
+    simulation.blocked = T0 + 5 * S..T0 + 7 * S;
+    simulation.oversleep = |at| if at == T0 + 6 * S || at == T0 + 7 * S { 300 * MS } else { 0 };
+    let holds = simulation.run().report.holds;
+    near(Some(holds.blocked_ns), 2 * S);
+    near(Some(holds.lateness_max_ns), 300 * MS);
+}

@@ -28,7 +28,6 @@ fn good() -> Facts {
         measured: measured(2_000_000),
         messages: 1_000,
         on_time: 1_000,
-        sent: 1_000,
         duration_ns: 10_000_000_000,
         peak_per_s: 100,
         ..Facts::default()
