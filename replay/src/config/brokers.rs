@@ -78,7 +78,7 @@ impl RawOptions {
 }
 
 impl Options {
-    /// Refuses options that these brokers have no use for. `from_kafka` and `from_rabbit` say whose records are replayed.
+    /// Refuses options that these brokers have no use for, and thresholds of what a run at this target cannot have. `from_kafka` and `from_rabbit` say whose records are replayed.
     ///
     /// # Errors
     /// [`ConfigError`]: a usage error.
@@ -95,6 +95,8 @@ impl Options {
         if let Some(why) = self.observe.probes.iter().find(|probe| probe.broker() != target).map(|_| output_of(target)) {
             return Err(ConfigError::NotFor { option: "probe", why });
         }
+        let run = self.observe.measurable(&self.pace, Some(target));
+        self.thresholds.iter().try_for_each(|threshold| threshold.check(&run))?;
         if self.fit.expiration == ExpirationMode::Scale && !matches!(self.pace, Pace::Recorded { .. }) {
             return Err(ConfigError::NotFor {
                 option: "expiration",
@@ -198,5 +200,15 @@ mod tests {
         for (text, from_rabbit, target) in taken {
             assert_eq!(checked(text, from_rabbit, target), Ok(()), "{text}");
         }
+    }
+
+    #[test]
+    fn a_threshold_that_is_never_known_at_the_target_is_refused() {
+        let of = |measure: &str, target| checked(&format!("lag = [\"q\"]\nfail-if = [\"{measure}(q) > 5s\"]"), false, target);
+        assert_eq!(of("lag_time_max", TargetKind::Kafka), Ok(()));
+        let error = of("lag_time_max", TargetKind::RabbitMq).expect_err("a queue has no positions");
+        assert!(error.contains("lag_time_max(q) > 5s") && error.contains("lag_messages_max(q)"), "{error}");
+        let messages = checked("lag = [\"q\"]\nfail-if = [\"lag_messages_max(q) > 5\"]", false, TargetKind::RabbitMq);
+        assert_eq!(messages, Ok(()));
     }
 }

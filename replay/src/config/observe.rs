@@ -2,7 +2,10 @@
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 
+use dejaq_shared::broker::sink::TargetKind;
+
 use super::{ConfigError, RawOptions};
+use crate::fail_if::of_run::Measurable;
 use crate::measure::probe::spec::{ProbeKind, ProbeSpec};
 use crate::measure::watch::spec::WatchSpec;
 use crate::schedule::Pace;
@@ -25,8 +28,13 @@ pub struct ObserveOptions {
 
 impl ObserveOptions {
     /// Whether a probe matches outputs with what was sent.
-    pub(super) fn end_to_end(&self) -> bool {
+    fn end_to_end(&self) -> bool {
         self.probes.iter().any(|probe| matches!(probe.kind, ProbeKind::EndToEnd(_)))
+    }
+
+    /// What a run will measure, for its thresholds; `target` once that is known.
+    pub(super) fn measurable(&self, pace: &Pace, target: Option<TargetKind>) -> Measurable<'_> {
+        Measurable { scheduled: pace.is_scheduled(), end_to_end: self.end_to_end(), lag: &self.lag, target }
     }
 
     /// Reads them.

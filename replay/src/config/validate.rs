@@ -10,7 +10,7 @@ use super::observe::EACH_MAX;
 use super::{ConfigError, DRAIN_NS, ObserveOptions, Options, RawOptions, TOPICS, TOPICS_MAX};
 use crate::clock_choice::ClockOption;
 use crate::copies::{Copies, LoopKeys, SUFFIX, check_suffix};
-use crate::fail_if::of_run::{Measurable, RunThreshold};
+use crate::fail_if::of_run::RunThreshold;
 use crate::marks::MarkPolicy;
 use crate::profile::Profile;
 use crate::remap::PartitionMode;
@@ -139,7 +139,7 @@ impl RawOptions {
         if self.fail_if.len() > EACH_MAX {
             return Err(ConfigError::Value { option: "fail-if", found: self.fail_if.len().to_string(), expected: "32 times at most" });
         }
-        let run = Measurable { scheduled: pace.is_scheduled(), end_to_end: observe.end_to_end(), lag: &observe.lag };
+        let run = observe.measurable(pace, None);
         let read = |text: &String| {
             let threshold = RunThreshold::parse(text)?;
             threshold.check(&run)?;

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use dejaq_shared::broker::sink::TargetKind;
 use dejaq_shared::units::{duration_ns, format_count, format_ns, format_percent, format_rate, parse_duration, parse_percent, parse_rate};
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +106,8 @@ pub struct Measurable<'a> {
     pub end_to_end: bool,
     /// The groups of `--lag`.
     pub lag: &'a [String],
+    /// The broker; `None` while only the options are known.
+    pub target: Option<TargetKind>,
 }
 
 const EXAMPLE: &str = "--fail-if 'p99(response) > 50ms' or --fail-if 'achieved_rate < 9k/s'";
@@ -174,6 +177,9 @@ impl Measure {
             Self::LagMessagesMax(group) | Self::LagTimeMax(group) if !run.lag.contains(group) => {
                 Some(format!("the lag of {group} is known with --lag {group} only"))
             }
+            Self::LagTimeMax(queue) if run.target == Some(TargetKind::RabbitMq) => Some(format!(
+                "the target is RabbitMQ, where a queue has no positions: its lag is known in messages, lag_messages_max({queue})"
+            )),
             _ => None,
         }
     }

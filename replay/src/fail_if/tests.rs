@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use dejaq_shared::broker::sink::TargetKind;
+
 use super::of_comparison::RatioThreshold;
 use super::of_run::{Measurable, RunThreshold, Unit};
 use super::*;
@@ -112,8 +114,8 @@ fn what_is_no_threshold_is_refused_with_the_reason() {
 #[test]
 fn what_a_run_will_not_have_is_refused_before_it_starts() {
     let groups = ["billing".to_owned()];
-    let all = Measurable { scheduled: true, end_to_end: true, lag: &groups };
-    let flood = Measurable { scheduled: false, end_to_end: false, lag: &[] };
+    let all = Measurable { scheduled: true, end_to_end: true, lag: &groups, target: Some(TargetKind::Kafka) };
+    let flood = Measurable { scheduled: false, end_to_end: false, lag: &[], target: None };
     for (text, why) in [
         ("p99(response) > 5ms", "--max"),
         ("max(schedule_error) > 5ms", "--max"),
@@ -127,6 +129,11 @@ fn what_a_run_will_not_have_is_refused_before_it_starts() {
         let error = threshold.check(&flood).expect_err(text).to_string();
         assert!(error.contains(why), "{error}");
     }
+    let queue = Measurable { target: Some(TargetKind::RabbitMq), ..all };
+    let threshold = |text| RunThreshold::parse(text).expect("good");
+    let error = threshold("lag_time_max(billing) > 5s").check(&queue).expect_err("a queue has no positions").to_string();
+    assert!(error.contains("RabbitMQ") && error.contains("lag_messages_max(billing)"), "{error}");
+    assert_eq!(threshold("lag_messages_max(billing) > 5").check(&queue), Ok(()));
     for text in ["p99(service) > 5ms", "achieved_rate < 5/s", "unanswered_share > 0"] {
         assert_eq!(RunThreshold::parse(text).expect(text).check(&flood), Ok(()), "{text}");
     }
