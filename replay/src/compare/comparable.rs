@@ -13,7 +13,7 @@ use crate::run::report::RunReport;
 use crate::trust::Verdict;
 
 /// The options that make the plan.
-const PLAN: [&str; 18] = [
+const PLAN: [&str; 27] = [
     "speed",
     "rate",
     "profile",
@@ -32,6 +32,15 @@ const PLAN: [&str; 18] = [
     "clock",
     "shard",
     "late-skip-ns",
+    "mark",
+    "timestamps",
+    "partitions",
+    "key",
+    "routing-key",
+    "map-key",
+    "expiration",
+    "dead-lettered",
+    "strip-reply-to",
 ];
 
 /// The options that need not be the same and are not worth a note.
@@ -132,7 +141,7 @@ pub fn planned_otherwise(runs: &[&Observed], axis: Axis) -> Vec<String> {
     others.iter().filter_map(differs).collect()
 }
 
-/// What the rules of an expansion ask for.
+/// What the rules of an expansion ask for, as far as the run keeps it.
 fn rules(run: &Facts) -> Option<Vec<(&str, &str, Option<u64>)>> {
     let report = run.cardinality.as_ref()?;
     Some(report.rules.iter().map(|rule| (rule.tag.as_str(), rule.streams.as_str(), rule.asked)).collect())

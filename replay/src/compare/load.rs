@@ -9,6 +9,7 @@ use super::comparable::{Facts, differences, invalid, other_plan, planned_otherwi
 use super::observed::{Axis, Observed, Unit};
 use super::signals::signals;
 use crate::cardinality::CARDINALITY_JSON;
+use crate::measure::counts::BUCKET_NS;
 use crate::measure::recorder::OPEN_SECONDS_MAX;
 use crate::run::dir::{RunDirError, read_json, read_report};
 use crate::run::read::{SecondCounts, counts, histograms, seconds};
@@ -98,16 +99,25 @@ fn observed(run: &Path, facts: &Facts, axis: Axis) -> Result<Observed, RunDirErr
         bins.add_all(histogram);
         total.add(histogram);
     })?;
+    let mut confirmed_s = 0.0_f64;
     counts(run, &mut |series, start_ms, count| {
-        if let Some(unit) = axis.unit(start_ms / 1_000).filter(|_| series == "acked") {
+        if series != "acked" || count == 0 {
+            return;
+        }
+        confirmed_s = confirmed_s.max((start_ms as f64 * 1e6 + BUCKET_NS as f64) / 1e9);
+        if let Some(unit) = axis.unit(start_ms / 1_000) {
             observed.units[unit].confirmed += count;
         }
     })?;
-    // Confirmed messages over their rate is the time from the first sending to the last confirmation, which as a rule ends the run.
-    let end_s = report.duration_ns as f64 / 1e9;
-    let at_work_s = report.rate.achieved_per_s.map_or(end_s, |rate| report.ledger.counts.acked as f64 / rate);
+    // Confirmed messages over their rate is the time from the first sending to the last confirmation, which is known to 100 ms.
+    // The run may have gone on, for it ends with the last sending or answer; where it has no rate, it was at work all the time.
+    let duration_s = report.duration_ns as f64 / 1e9;
+    let (work_from_s, work_to_s) = report.rate.achieved_per_s.map_or((0.0, duration_s), |rate| {
+        let to_s = confirmed_s.min(duration_s);
+        (to_s - report.ledger.counts.acked as f64 / rate, to_s)
+    });
     for (unit, ix) in observed.units.iter_mut().zip(0..) {
-        unit.active_s = axis.overlap_s(ix, end_s - at_work_s, end_s);
+        unit.active_s = axis.overlap_s(ix, work_from_s, work_to_s);
     }
     let ns = |value: Option<u64>| value.map(|ns| ns as f64);
     let latency = &report.latency;

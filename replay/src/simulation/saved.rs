@@ -104,6 +104,17 @@ fn what_was_due_after_the_last_sending_and_skipped_counts() {
 }
 
 #[test]
+fn a_run_is_at_work_until_its_last_confirmation_whatever_is_sent_and_unanswered_after_it() {
+    let mut failing = run(100);
+    failing.script = Box::new(|sent, _| (sent < T0 + 20 * S).then_some((sent + 2 * MS, Fate::Acked)));
+    let (failing, report) = directory(failing);
+    assert_eq!((report.ledger.counts.acked, report.duration_ns > 39 * S), (10_000, true), "{report:?}");
+    let loaded = load(&paths(&[&failing]), &paths(&[&failing])).expect("readable");
+    let at_work: Vec<bool> = loaded.base[0].units.iter().map(|unit| unit.active_s > 0.5).collect();
+    assert_eq!(at_work, [[true; 20], [false; 20]].concat());
+}
+
+#[test]
 fn answers_that_came_after_their_second_was_closed_are_long_and_not_missing() {
     let mut stuck = run(100);
     // The first second is answered after 60 seconds, when it is long closed.
@@ -125,7 +136,7 @@ fn answers_that_came_after_their_second_was_closed_are_long_and_not_missing() {
 #[test]
 fn what_is_not_comparable_is_said() {
     let ((a, _), (b, _)) = (directory(run(100)), directory(run(100)));
-    let objections = |change: fn(&mut RunReport)| {
+    let objections = |change: &dyn Fn(&mut RunReport)| {
         let mut report = crate::run::dir::read_report(b.path()).expect("there");
         change(&mut report);
         let other = tempfile::tempdir().expect("tmp");
@@ -134,13 +145,20 @@ fn what_is_not_comparable_is_said() {
         let loaded = load(&paths(&[&a]), &paths(&[&other])).expect("readable");
         (loaded.invalid, loaded.other_plan)
     };
-    assert_eq!(objections(|_| ()), (vec![], vec![]));
-    let (invalid, _) = objections(|r| r.verdict = Trusted::Invalid);
+    assert_eq!(objections(&|_| ()), (vec![], vec![]));
+    let (invalid, _) = objections(&|r| r.verdict = Trusted::Invalid);
     assert!(invalid.len() == 1 && invalid[0].contains("is INVALID"), "{invalid:?}");
-    let (_, other) = objections(|r| r.recording.id = "another".to_owned());
+    let (_, other) = objections(&|r| r.recording.id = "another".to_owned());
     assert!(other.len() == 1 && other[0].contains("different recordings"), "{other:?}");
-    let (_, other) = objections(|r| drop(r.config.insert("speed".to_owned(), "4".into())));
+    let (_, other) = objections(&|r| drop(r.config.insert("speed".to_owned(), "4".into())));
     assert!(other.len() == 1 && other[0].contains("speed is null and \"4\""), "{other:?}");
+    for option in ["timestamps", "key", "routing-key", "map-key", "expiration", "dead-lettered", "strip-reply-to", "mark", "partitions"] {
+        let (_, other) = objections(&|r| drop(r.config.insert(option.to_owned(), "x".into())));
+        assert!(
+            other.len() == 1 && other[0].contains(&format!("{option} is null and \"x\"")),
+            "what is in messages is of the plan: {other:?}"
+        );
+    }
     // The options are the same, but one ended early.
     let mut short = run(100);
     short.feed = MemoryFeed::steady(15_000, 2_000_000, 1);
