@@ -89,7 +89,8 @@ impl Measure {
             unit: unit.to_owned(),
             base,
             new,
-            ratio: base.zip(new).and_then(|(base, new)| finite(new / base)),
+            // An age can be below nothing, and has no ratio then.
+            ratio: base.zip(new).filter(|(base, new)| base.min(*new) >= 0.0).and_then(|(base, new)| finite(new / base)),
             low: None,
             high: None,
             tested: false,

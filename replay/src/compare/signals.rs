@@ -110,7 +110,7 @@ pub(crate) fn measures(base: &[Observed], new: &[Observed]) -> Vec<Measure> {
         let place = place(signal);
         if seen.insert(place.clone()) {
             let [base, new] =
-                [0, 1].map(|side: usize| sides[side].get(&place).and_then(|values| signal.together.of(values.iter().copied())));
+                [0, 1].map(|side: usize| sides[side].get(&place).and_then(|of_runs| signal.together.of(of_runs.iter().copied())));
             let measure = Measure::untested(&signal.name, signal.quantile, signal.unit, [base, new], "one value a run, never tested");
             found.push(Measure { of: place.2, single: true, ..measure });
         }
@@ -123,11 +123,13 @@ fn sources(run: &Observed, kind: Kind) -> BTreeSet<&String> {
     run.signals.iter().filter(|s| s.kind == kind).map(|s| &s.source).collect()
 }
 
-/// Every signal's values of all runs that have it.
+/// Every signal's value in each of the runs; `None` in one that lacks it.
 fn values(runs: &[Observed], place: &impl Fn(&Signal) -> Place) -> BTreeMap<Place, Vec<Option<f64>>> {
-    let mut values = BTreeMap::<_, Vec<_>>::new();
-    for signal in runs.iter().flat_map(|run| &run.signals) {
-        values.entry(place(signal)).or_default().push(signal.value);
+    let mut values = BTreeMap::new();
+    for (ix, run) in runs.iter().enumerate() {
+        for signal in &run.signals {
+            values.entry(place(signal)).or_insert_with(|| vec![None; runs.len()])[ix] = signal.value;
+        }
     }
     values
 }
@@ -189,6 +191,21 @@ mod tests {
         assert_eq!(found(&measures, "lag_messages_end(a)").ratio, Some(2.0));
         let gone = found(&measures, "lag_messages_end(b)");
         assert_eq!((gone.base, gone.new, gone.ratio), (Some(1.0), None, None));
+    }
+
+    #[test]
+    fn a_side_has_no_value_of_what_one_of_its_runs_lacks() {
+        let base = [run(&[("a", 10), ("b", 1)], &[]), run(&[("a", 30)], &[])];
+        let measures = measures(&base, &[run(&[("a", 20), ("b", 7)], &[])]);
+        let part = found(&measures, "lag_messages_end(b)");
+        assert_eq!((part.base, part.new, part.ratio), (None, Some(7.0), None), "a mean of one run is not that of two");
+        assert_eq!(found(&measures, "lag_messages_end(a)").base, Some(20.0));
+    }
+
+    #[test]
+    fn an_age_below_nothing_has_no_ratio() {
+        let ratio = |base, new| Measure::untested("freshness_age_end", None, "ns", [Some(base), Some(new)], "").ratio;
+        assert_eq!([ratio(-1.0, 5.0), ratio(-1.0, -3.0), ratio(5.0, -1.0), ratio(2.0, 6.0)], [None, None, None, Some(3.0)]);
     }
 
     #[test]
