@@ -132,7 +132,7 @@ fn write_observed(out: &mut String, report: &RunReport) -> std::fmt::Result {
             writeln!(out, "outputs    {answered} of {expected} came, {lost} lost; {duplicates} duplicates, {unmatched} unmatched")?;
         }
         if let Some(freshness) = &probe.freshness {
-            let age = |ns: Option<i64>| ns.map_or("not known".to_owned(), |ns| format_ns(u64::try_from(ns).unwrap_or(0)));
+            let age = |ns: Option<i64>| ns.map_or("not known".to_owned(), |ns| in_unit(ns as f64, "ns"));
             let (max, end) = (age(freshness.age_ns_max), age(freshness.age_ns_end));
             writeln!(out, "freshness  the newest event in {} outputs: {max} old at most, {end} at the end", format_count(probe.outputs))?;
         }

@@ -154,6 +154,8 @@ fn profile_parts(text: &str) -> Vec<Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::assemble::{RunIdentity, blank};
+    use crate::run::report::HoldsReport;
     use serde_json::{Value, json};
 
     const S: u64 = 1_000_000_000;
@@ -206,6 +208,20 @@ mod tests {
         assert_eq!(of(Kind::Rebalance), [(2.0, 3.0, "billing rebalanced after 2 s: 1 joined")]);
         let silences = of(Kind::Silent);
         assert_eq!((silences.len(), silences[0]), (EVENTS_MAX, (5.0, 900.0, "pid:1 silent")), "the longest ones, in order");
+    }
+
+    #[test]
+    fn a_hold_is_called_after_all_that_held() {
+        let label = |[full_queue_ns, blocked_ns, ceiling_ns]: [u64; 3]| {
+            let mut run = blank(&RunIdentity::default(), 0, true);
+            run.holds = HoldsReport { full_queue_ns, blocked_ns, ceiling_ns, ..HoldsReport::default() };
+            let mut marks = Marks::default();
+            marks.see(&second(0, 0, S));
+            marks.events(&run)[0].label.clone()
+        };
+        assert_eq!([[1, 0, 1], [0, 1, 1]].map(label), ["held back by target or ceiling, up to 1 s"; 2]);
+        assert_eq!([[1, 0, 0], [0, 1, 0]].map(label), ["target pushed back, up to 1 s"; 2]);
+        assert_eq!(label([0, 0, 1]), "held by the ceiling, up to 1 s");
     }
 
     #[test]

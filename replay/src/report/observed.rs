@@ -70,7 +70,7 @@ const TABLES: [Table; 5] = [
         line_by: &["group"],
         only_empty: Some("partition"),
         title: "Consumer lag in time",
-        about: "How old the oldest message was that the group had not committed.",
+        about: "How long ago the log ended where the group stood: what it reads next waited no longer than about that.",
     },
     Table {
         file: "watch.csv",

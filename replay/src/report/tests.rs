@@ -175,6 +175,17 @@ fn the_warm_up_is_drawn_and_not_in_the_curve() {
 }
 
 #[test]
+fn a_run_whose_broker_asked_to_hold_was_held_by_its_target() {
+    let tmp = tempfile::tempdir().expect("tmp");
+    let mut run = run_json(8, 0);
+    (run["limited_by"], run["holds"]["blocked_ns"], run["holds"]["full_queue_ns"]) =
+        (json!("target"), json!(3_000 * MS), json!(2_000 * MS));
+    saved(tmp.path(), (0..4).map(|at| second(at, &[1, 2], 0)), &run);
+    let page = html(&Report::read(tmp.path()).expect("a report"));
+    assert!(page.contains("limited by the target: held for 5 s"), "a full queue and the broker's wish together");
+}
+
+#[test]
 fn a_file_that_was_growing_is_read_up_to_its_last_whole_line() {
     let tmp = tempfile::tempdir().expect("tmp");
     let mut run = run_json(8, 0);
