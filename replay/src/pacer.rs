@@ -29,7 +29,7 @@ pub const DELIVERED_WITHIN_NS: u64 = 1_000_000_000;
 const LATE_NS: u64 = 1_000_000;
 /// The longest sleep without a look at the stop flag.
 const NAP_NS: u64 = 50_000_000;
-/// A sleep under a ceiling may end so much late, as timers do, and it is the ceiling's, even one that leaves no burst to make it good.
+/// A sleep in a hold may end so much late, as timers do, and it is the hold's: none of that is made good where there is no burst.
 const TIMER_NS: u64 = 1_000_000;
 /// The longest wait for room in the client's queue, or for the broker, without another try.
 const ROOM_NAP_NS: u64 = 1_000_000;
@@ -423,14 +423,17 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
 
     /// Waits for room in the client, or for a broker that asked to hold, and returns the time.
     fn hold_for_target(&mut self, cause: HoldCause, now: u64) -> u64 {
-        if cause == HoldCause::FullQueue {
-            let held = self.sink.in_flight();
+        let held = self.sink.in_flight();
+        let is_full = cause == HoldCause::FullQueue;
+        if is_full {
             self.books.queue_full_at = Some(self.books.queue_full_at.map_or(held, |least| least.min(held)));
         }
-        let until = now + ROOM_NAP_NS;
-        self.hands.wait_room(until);
+        let nap_end = now + ROOM_NAP_NS;
+        self.hands.wait_room(nap_end);
         let later = self.hands.now_ns();
-        self.held(cause, now..later, until, u64::MAX);
+        // As long as the client has plenty to send, the target is what it waits for, however long the pacer sleeps.
+        let cost_nothing = later <= nap_end + TIMER_NS || (is_full && self.sink.in_flight() >= held / 2);
+        self.held(cause, now..later, if cost_nothing { later } else { nap_end }, u64::MAX);
         let holds = &self.books.holds;
         self.live.pushed_back_ns.store(holds.full_queue_ns() + holds.blocked_ns(), Ordering::Relaxed);
         later

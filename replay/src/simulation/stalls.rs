@@ -138,3 +138,19 @@ fn a_stall_of_the_generator_is_the_broker_s_only_while_it_blocks() {
     near(Some(holds.blocked_ns), 2 * S);
     near(Some(holds.lateness_max_ns), 300 * MS);
 }
+
+#[test]
+fn a_pacer_that_sleeps_too_long_while_the_client_has_plenty_to_send_is_not_late() {
+    let mut simulation = steady(20);
+    simulation.capacity = 2_500;
+    // Four hundred a second are answered, of the thousand that are due.
+    simulation.script = Box::new(|sent, number| {
+        let turn = T0 + (number as u64 + 1) * 5 * MS / 2;
+        Some((turn.max(sent + MS), Fate::Acked))
+    });
+    // It is full after less than five seconds.
+    simulation.oversleep = |at| if at > T0 + 5 * S { 5 * MS } else { 0 };
+    let outcome = simulation.run();
+    assert!(outcome.report.holds.lateness_max_ns <= 10 * MS, "{:?}", outcome.report.holds);
+    assert_eq!(outcome.report.limited_by, Some(LimitedBy::Target));
+}
