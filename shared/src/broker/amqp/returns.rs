@@ -10,8 +10,13 @@
 //! difference, since they are routed alike.
 //!
 //! # What it builds on
-//! A confirm that lapin completes with nothing beside it means that no return waits: all that came before were handed over. Where
-//! no such confirm follows, those that are undecided wait for [`SETTLE`].
+//! Whoever tells of the confirms looks again and again, and tells in one look of all that lapin had completed before it, in any order.
+//! So a confirm is decided one look after its own: then all that were completed before it are told.
+//!
+//! Each confirm takes a return along as long as one waits in lapin. So of the confirms told of, never more have a return that still
+//! waits than there are returns told of whose confirm is not (count both since no return waited): where there are none of these,
+//! what came back is known. A confirm with nothing beside it means that no return waited then; one look later, it settles those told
+//! of two looks before it, which were completed before it. Should neither follow, [`SETTLE`] does.
 
 use std::collections::VecDeque;
 use std::hash::{Hash as _, Hasher as _};
@@ -24,8 +29,8 @@ use rustc_hash::{FxBuildHasher, FxHasher};
 
 use crate::broker::sink::{Completion, Fate};
 
-/// How long a confirm that came with another's return waits for its own.
-pub(super) const SETTLE: Duration = Duration::from_millis(50);
+/// How long a confirm that came with another's return waits for its own: only for a return that is not known by what is in it.
+pub(super) const SETTLE: Duration = Duration::from_secs(5);
 /// How much of either end of a body is looked at.
 const ENDS_BYTES: usize = 64;
 
@@ -84,6 +89,8 @@ struct Confirmed {
     /// Whether it came with the return of another message.
     with_another: bool,
     at: Instant,
+    /// The look that told of it.
+    look: u64,
 }
 
 /// The returns and confirms of one channel.
@@ -91,20 +98,24 @@ struct Confirmed {
 pub(super) struct Returns {
     returned: HashMap<Fingerprint, u32, FxBuildHasher>,
     undecided: VecDeque<Confirmed>,
-    /// How many of the undecided a confirm with nothing beside it has come after.
-    settled: usize,
+    /// The present look.
+    look: u64,
+    /// The newest look that told of a confirm with nothing beside it.
+    alone_in: Option<u64>,
+    /// The same, before the present look.
+    alone_before: Option<u64>,
 }
 
 impl Returns {
-    /// A confirm, in the order in which lapin completed them, and the return that lapin handed over with it.
+    /// A confirm, and the return that lapin handed over with it.
     pub(super) fn confirmed(&mut self, tag: usize, print: Fingerprint, with: Option<Fingerprint>, at: Instant) {
         if let Some(returned) = with {
             *self.returned.entry(returned).or_default() += 1;
         }
         let with_another = with.is_some_and(|returned| returned != print);
-        self.undecided.push_back(Confirmed { tag, print, with_another, at });
+        self.undecided.push_back(Confirmed { tag, print, with_another, at, look: self.look });
         if with.is_none() {
-            self.settled = self.undecided.len();
+            self.alone_in = Some(self.look);
         }
     }
 
@@ -112,39 +123,57 @@ impl Returns {
     pub(super) fn refused(&mut self, with: Option<Fingerprint>) {
         match with {
             Some(returned) => *self.returned.entry(returned).or_default() += 1,
-            None => self.settled = self.undecided.len(),
+            None => self.alone_in = Some(self.look),
         }
     }
 
-    /// Decides what can be decided. To be called when every confirm was told that lapin completed before the last one told.
+    /// A look is over: decides what of those before it can be decided.
     pub(super) fn decide(&mut self, now: Instant, out: &mut Vec<Completion>) {
-        let mut left = 0;
-        for ix in 0..self.undecided.len() {
-            let confirmed = self.undecided[ix];
-            let came_back = self.take(confirmed.print);
-            let settled = !confirmed.with_another || ix < self.settled || now.saturating_duration_since(confirmed.at) >= SETTLE;
-            if came_back || settled {
-                let fate = if came_back { Fate::Failed("returned as unroutable") } else { Fate::Acked };
-                out.push(Completion { tag: confirmed.tag, fate });
-            } else {
-                self.undecided[left] = confirmed;
-                left += 1;
+        let look = self.look;
+        self.look += 1;
+        let alone = self.alone_before;
+        self.alone_before = self.alone_in;
+        let is_settled = |confirmed: &Confirmed| {
+            alone.is_some_and(|alone| confirmed.look + 2 <= alone) || now.saturating_duration_since(confirmed.at) >= SETTLE
+        };
+        self.decide_if(out, |confirmed| confirmed.look < look, is_settled);
+    }
+
+    /// Decides those that are ready: they came back, or are settled.
+    fn decide_if(&mut self, out: &mut Vec<Completion>, is_ready: impl Fn(&Confirmed) -> bool, is_settled: impl Fn(&Confirmed) -> bool) {
+        let mut undecided = std::mem::take(&mut self.undecided);
+        undecided.retain(|confirmed| {
+            let came_back = is_ready(confirmed) && self.take(confirmed.print);
+            if came_back {
+                out.push(Completion { tag: confirmed.tag, fate: Fate::Failed("returned as unroutable") });
             }
-        }
-        self.undecided.truncate(left);
-        self.settled = 0;
+            !came_back
+        });
+        let all_known = self.returned.is_empty();
+        undecided.retain(|confirmed| {
+            let settled = is_ready(confirmed) && (!confirmed.with_another || all_known || is_settled(confirmed));
+            if settled {
+                out.push(Completion { tag: confirmed.tag, fate: Fate::Acked });
+            }
+            !settled
+        });
+        self.undecided = undecided;
     }
 
     /// The channel is gone: what it has confirmed is decided, and nothing more will come back.
     pub(super) fn end(&mut self, out: &mut Vec<Completion>) {
-        self.settled = self.undecided.len();
-        self.decide(Instant::now(), out);
+        self.decide_if(out, |_| true, |_| true);
         self.returned.clear();
     }
 
-    /// Whether something waits for its return.
+    /// Whether something waits for its return, or for the next look.
     pub(super) fn is_undecided(&self) -> bool {
         !self.undecided.is_empty()
+    }
+
+    /// Whether the next look will decide something that this one could not.
+    pub(super) fn wants_a_look(&self) -> bool {
+        self.undecided.back().is_some_and(|confirmed| confirmed.look + 1 == self.look)
     }
 
     fn take(&mut self, print: Fingerprint) -> bool {
@@ -175,6 +204,8 @@ mod tests {
     fn decided(returns: &mut Returns, now: Instant) -> Vec<(usize, bool)> {
         let mut out = Vec::new();
         returns.decide(now, &mut out);
+        returns.decide(now, &mut out);
+        out.sort_unstable_by_key(|c| c.tag);
         out.into_iter().map(|c| (c.tag, c.fate == Fate::Acked)).collect()
     }
 
@@ -194,7 +225,7 @@ mod tests {
         assert_eq!(decided(&mut returns, now), []);
         returns.confirmed(2, print(2), Some(print(1)), now);
         assert_eq!(decided(&mut returns, now), [(1, false), (2, false)]);
-        // Its own never comes: a confirm with nothing beside it says so, or time.
+        // Its own never comes: a confirm with nothing beside it says so, two looks later, or time.
         returns.confirmed(3, print(3), Some(print(4)), now);
         assert_eq!(decided(&mut returns, now), []);
         returns.confirmed(4, print(4), None, now);
@@ -232,13 +263,32 @@ mod tests {
     }
 
     /// A broker that returns before it confirms and confirms in batches, and lapin, which completes a batch in any order and hands
-    /// over the oldest return with each: every message is decided rightly, whatever the batches and orders are.
+    /// over the oldest return with each: every message is decided rightly, whatever the batches and orders are, and in whatever order a
+    /// look tells of what it finds; of what was completed while it lasted it may find a part.
     fn story(unroutable: &[bool], batches: &[usize], orders: &[usize], cuts: &[bool]) -> Vec<(usize, bool)> {
         let (mut returns, now) = (Returns::default(), Instant::now());
         let (mut waiting, mut out) = (VecDeque::new(), Vec::new());
         let mut next = 0;
         let mut random = orders.iter().copied().cycle();
         let mut cut = cuts.iter().copied().cycle();
+        let mut strange = orders.iter().copied().cycle();
+        // What was completed and not told of; how many of it a look must tell of: those completed before it began.
+        let (mut completed, mut due) = (Vec::<(usize, Option<Fingerprint>)>::new(), 0);
+        let mut look = |returns: &mut Returns, completed: &mut Vec<(usize, Option<Fingerprint>)>, out: &mut Vec<Completion>| {
+            // The due ones in any order, and among them some of those that were completed since.
+            let mut told: Vec<_> = completed.drain(..due).collect();
+            let mut kept = Vec::new();
+            for one in completed.drain(..) {
+                if strange.next().unwrap_or(0) % 2 == 0 { told.push(one) } else { kept.push(one) }
+            }
+            while !told.is_empty() {
+                let (tag, with) = told.remove(strange.next().unwrap_or(0) % told.len());
+                returns.confirmed(tag, print(tag as u64), with, now);
+            }
+            *completed = kept;
+            due = completed.len();
+            returns.decide(now, out);
+        };
         for size in batches.iter().copied().cycle() {
             let mut batch: Vec<usize> = (next..unroutable.len().min(next + size.max(1))).collect();
             next += batch.len();
@@ -246,17 +296,19 @@ mod tests {
             while !batch.is_empty() {
                 let tag = batch.remove(random.next().unwrap_or(0) % batch.len());
                 let with = waiting.pop_front().map(|tag: usize| print(tag as u64));
-                returns.confirmed(tag, print(tag as u64), with, now);
+                completed.push((tag, with));
                 if cut.next().unwrap_or(false) {
-                    returns.decide(now, &mut out);
+                    look(&mut returns, &mut completed, &mut out);
                 }
             }
-            returns.decide(now, &mut out);
             if next >= unroutable.len() {
                 break;
             }
         }
-        returns.decide(now + SETTLE, &mut out);
+        // No time passes: what came back is known by the counts alone.
+        for _ in 0..4 {
+            look(&mut returns, &mut completed, &mut out);
+        }
         let mut found: Vec<_> = out.into_iter().map(|c| (c.tag, c.fate != Fate::Acked)).collect();
         found.sort_unstable();
         found

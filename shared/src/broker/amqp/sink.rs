@@ -373,6 +373,9 @@ impl Completions for AmqpCompletions {
             if left.is_zero() {
                 return Ok(());
             }
+            if self.returns.iter().any(|(_, returns)| returns.wants_a_look()) {
+                continue;
+            }
             let left = if self.is_waiting() { left.min(LOOK) } else { left };
             let (wakers, counts, taken) = (&mut self.wakers, &self.counts, self.taken);
             self.bell.wait(left, || wakers.any() || counts.begun.load(Ordering::Acquire) != taken);
