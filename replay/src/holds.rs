@@ -10,6 +10,7 @@
 //! exactly and spreads it evenly, an error of at most its own length, about 1/8000 of the backlog's age.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// The most spans kept.
 pub const SPANS_MAX: usize = 16_384;
@@ -33,9 +34,19 @@ struct Span {
     hold_ns: u64,
 }
 
+/// A stretch after the end of a hold in which the pacer still slept.
+#[derive(Debug, Clone, Copy)]
+struct Overslept {
+    cause: HoldCause,
+    start: u64,
+    end: u64,
+}
+
 /// The holds of a run.
 #[derive(Debug, Default)]
 pub struct Holds {
+    /// What the newest hold overslept, as long as it may yet turn out to be a hold.
+    overslept: Option<Overslept>,
     spans: VecDeque<Span>,
     /// Hold time of all spans that were dropped.
     dropped_ns: u64,
@@ -46,8 +57,26 @@ pub struct Holds {
 }
 
 impl Holds {
+    /// Adds a hold that was to end at `until`. Sleeping on is the pacer's own lateness, unless the next try is held by the same: then it
+    /// cost nothing, up to `slack_ns`.
+    pub fn slept(&mut self, cause: HoldCause, span: Range<u64>, until: u64, slack_ns: u64) {
+        let by_ceiling = |cause| cause == HoldCause::Ceiling;
+        if let Some(slept) = self.overslept.take().filter(|slept| by_ceiling(slept.cause) == by_ceiling(cause)) {
+            self.add(slept.cause, slept.start, slept.end);
+        }
+        let start = span.end.min(until);
+        self.add(cause, span.start, start);
+        let end = span.end.min(start.saturating_add(slack_ns));
+        self.overslept = (end > start).then_some(Overslept { cause, start, end });
+    }
+
+    /// The target let a message through: it held nothing after its newest hold. A ceiling may hold the next.
+    pub fn let_through(&mut self) {
+        self.overslept.take_if(|slept| slept.cause != HoldCause::Ceiling);
+    }
+
     /// Adds a hold from `start` to `end`; not before the end of the last one.
-    pub fn add(&mut self, cause: HoldCause, start: u64, end: u64) {
+    fn add(&mut self, cause: HoldCause, start: u64, end: u64) {
         let hold_ns = end.saturating_sub(start);
         match cause {
             HoldCause::Ceiling => self.ceiling_ns += hold_ns,

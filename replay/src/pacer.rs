@@ -4,7 +4,6 @@
 //! one after the other until none is; a record held back keeps its intended time. It allocates nothing per message,
 //! takes no lock and writes no file: what it counts goes out once a second through a [`PaceLog`].
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -122,13 +121,6 @@ enum Tried {
     Skipped(&'static str),
 }
 
-/// A stretch after the end of a hold in which the pacer still slept.
-struct Overslept {
-    cause: HoldCause,
-    start_ns: u64,
-    end_ns: u64,
-}
-
 /// See the module's words.
 pub struct Pacer<'a, S, H, L> {
     options: PacerOptions,
@@ -151,8 +143,6 @@ pub struct Pacer<'a, S, H, L> {
     dry_debt_ns: u64,
     /// The newest time that a ceiling gave to a message that it held back.
     allowed_ns: u64,
-    /// What the newest hold overslept, as long as it may yet turn out to be a hold.
-    overslept: Option<Overslept>,
 }
 
 impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
@@ -180,7 +170,6 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
             dry_since: None,
             dry_debt_ns: 0,
             allowed_ns: 0,
-            overslept: None,
         }
     }
 
@@ -375,8 +364,7 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
     }
 
     fn taken(&mut self, pass: u32, item: &Item, now: u64, error_ns: u64, late_ns: u64) {
-        // The target let it through; a ceiling may hold the next.
-        self.overslept.take_if(|slept| slept.cause != HoldCause::Ceiling);
+        self.books.holds.let_through();
         self.books.ledger.sent(item.stream);
         self.tally.sent(now.saturating_sub(self.options.t0_ns), &mut self.log);
         self.books.on_time += u64::from(error_ns <= DELIVERED_WITHIN_NS);
@@ -417,7 +405,7 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
         self.allowed_ns = until;
         self.hands.wait_until(until.min(now + NAP_NS));
         let later = self.hands.now_ns();
-        self.held(HoldCause::Ceiling, now..later, until, self.options.ceilings.slack_ns().max(TIMER_NS));
+        self.books.holds.slept(HoldCause::Ceiling, now..later, until, self.options.ceilings.slack_ns().max(TIMER_NS));
         Some(later)
     }
 
@@ -433,23 +421,10 @@ impl<'a, S: Sink, H: Hands, L: PaceLog> Pacer<'a, S, H, L> {
         let later = self.hands.now_ns();
         // As long as the client has plenty to send, the target is what it waits for, however long the pacer sleeps.
         let cost_nothing = later <= nap_end + TIMER_NS || (is_full && self.sink.in_flight() >= held / 2);
-        self.held(cause, now..later, if cost_nothing { later } else { nap_end }, u64::MAX);
-        let holds = &self.books.holds;
+        let holds = &mut self.books.holds;
+        holds.slept(cause, now..later, if cost_nothing { later } else { nap_end }, u64::MAX);
         self.live.pushed_back_ns.store(holds.full_queue_ns() + holds.blocked_ns(), Ordering::Relaxed);
         later
-    }
-
-    /// Books a hold that was to end at `until`. Sleeping on is the pacer's own lateness, unless the next try is held by the same:
-    /// then it cost nothing, up to `slack_ns`.
-    fn held(&mut self, cause: HoldCause, span: Range<u64>, until: u64, slack_ns: u64) {
-        let by_ceiling = |cause| cause == HoldCause::Ceiling;
-        if let Some(slept) = self.overslept.take().filter(|slept| by_ceiling(slept.cause) == by_ceiling(cause)) {
-            self.books.holds.add(slept.cause, slept.start_ns, slept.end_ns);
-        }
-        let end = span.end.min(until);
-        self.books.holds.add(cause, span.start, end);
-        let end_ns = span.end.min(end.saturating_add(slack_ns));
-        self.overslept = (end_ns > end).then_some(Overslept { cause, start_ns: end, end_ns });
     }
 }
 
