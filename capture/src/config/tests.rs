@@ -155,7 +155,7 @@ fn what_does_not_go_together_is_refused_in_words() {
 #[test]
 fn the_prefetch_is_in_the_memorys_arithmetic() {
     let told = exchanges().plan().expect("valid").describe_memory();
-    assert!(told.contains("64 MiB deliveries of the client's prefetch: 20000 of 3355 bytes each"), "{told}");
+    assert!(told.contains("64 MiB deliveries on their way: 20000 of 3355 bytes each"), "{told}");
     let mut config = exchanges();
     config.properties.insert("prefetch".into(), Scalar::Number(1_000));
     let told = config.plan().expect("valid").describe_memory();
