@@ -34,6 +34,8 @@ pub struct RunIdentity {
     pub command: Vec<String>,
     /// Every option as it holds.
     pub config: BTreeMap<String, serde_json::Value>,
+    /// The rule file of `--expand`.
+    pub expand_rules: Option<String>,
     /// The clock's choice, warnings of the pre-flight.
     pub notes: Vec<String>,
     /// For each stream the class that its topic's latency is filed under.
@@ -177,6 +179,7 @@ pub(crate) fn blank(identity: &RunIdentity, t0_unix_ns: i64, scheduled: bool) ->
         rate: RateReport::default(),
         command: identity.command.clone(),
         config: identity.config.clone(),
+        expand_rules: identity.expand_rules.clone(),
         seed: identity.seed,
         shard: identity.shard.map(|shard| shard.to_string()),
         t0_unix_ns,

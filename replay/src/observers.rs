@@ -326,7 +326,7 @@ impl Following {
                 duplicates: counts.duplicates,
                 unmatched: counts.unmatched,
                 outputs_without_value: state.without_value,
-                latency: state.latency.summary(expected.saturating_sub(state.latency.count())),
+                latency: state.latency.summary(expected.saturating_sub(counts.answered)),
             }
         });
         let freshness = self.table.is_none().then(|| state.freshness.report());

@@ -181,6 +181,8 @@ pub fn prepare(
         // Only the caller knows what was typed.
         command: Vec::new(),
         config: options.describe(),
+        // Whoever read the rules knows them.
+        expand_rules: None,
         notes,
         class_of_stream,
         shard: options.shard,

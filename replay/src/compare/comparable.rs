@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::observed::{Axis, Observed};
-use crate::cardinality::CardinalityReport;
 use crate::run::report::RunReport;
 use crate::trust::Verdict;
 
@@ -66,8 +65,6 @@ pub struct Facts {
     pub report: RunReport,
     /// The second behind the last one in which something was due or was answered: the axis of a comparison ends with the last of them.
     pub end_s: u64,
-    /// What of an expansion was sent, if there was one.
-    pub cardinality: Option<CardinalityReport>,
 }
 
 /// The runs that are not to be believed, and why.
@@ -102,8 +99,8 @@ pub fn other_plan(runs: &[Facts]) -> Vec<String> {
         if seeded && a.seed != b.seed {
             found.push(format!("{names} have different plans: seed is {} and {}", a.seed, b.seed));
         }
-        if rules(first) != rules(other) {
-            found.push(format!("{names} have different plans: the rules of --expand ask for other values (cardinality.json)"));
+        if rules(a) != rules(b) {
+            found.push(format!("{names} have different plans: the rules of --expand are others (expand_rules in run.json)"));
         }
     }
     found
@@ -141,10 +138,9 @@ pub fn planned_otherwise(runs: &[&Observed], axis: Axis) -> Vec<String> {
     others.iter().filter_map(differs).collect()
 }
 
-/// What the rules of an expansion ask for, as far as the run keeps it.
-fn rules(run: &Facts) -> Option<Vec<(&str, &str, Option<u64>)>> {
-    let report = run.cardinality.as_ref()?;
-    Some(report.rules.iter().map(|rule| (rule.tag.as_str(), rule.streams.as_str(), rule.asked)).collect())
+/// The rule file, without its comments and its layout; as it stands, should it be no TOML.
+fn rules(run: &RunReport) -> Option<Result<toml::Table, &str>> {
+    run.expand_rules.as_deref().map(|text| text.parse().map_err(|_| text))
 }
 
 fn is_set(config: &BTreeMap<String, Value>, option: &str) -> bool {

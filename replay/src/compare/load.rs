@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use super::comparable::{Facts, differences, invalid, other_plan, planned_otherwise};
 use super::observed::{Axis, Observed, Unit};
 use super::signals::signals;
-use crate::cardinality::CARDINALITY_JSON;
 use crate::measure::counts::BUCKET_NS;
 use crate::measure::recorder::OPEN_SECONDS_MAX;
-use crate::run::dir::{RunDirError, read_json, read_report};
+use crate::run::dir::{RunDirError, read_report};
 use crate::run::read::{SecondCounts, counts, histograms, seconds};
 use crate::run::report::RunReport;
 
@@ -65,7 +64,7 @@ fn facts(run: &Path) -> Result<Facts, RunDirError> {
             end_s = end_s.max(row.second.saturating_add(1));
         }
     })?;
-    Ok(Facts { name: run.display().to_string(), report, end_s, cardinality: read_json(run, CARDINALITY_JSON)? })
+    Ok(Facts { name: run.display().to_string(), report, end_s })
 }
 
 /// Reads a run onto an axis.

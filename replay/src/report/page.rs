@@ -276,6 +276,12 @@ fn again(run: &RunReport) -> Markup {
                     }
                 } } }
             }
+            @if let Some(rules) = &run.expand_rules {
+                details {
+                    summary { "The rules of --expand" }
+                    pre id="rules" { (rules) }
+                }
+            }
         }
     }
 }

@@ -45,6 +45,9 @@ pub struct RunReport {
     pub command: Vec<String>,
     /// Every option as it held, secrets left out.
     pub config: BTreeMap<String, serde_json::Value>,
+    /// The rule file of `--expand`, word for word; `null`: there was none.
+    #[serde(default)]
+    pub expand_rules: Option<String>,
     /// The seed.
     pub seed: u64,
     /// Which share of the streams this machine sent; `null`: all.

@@ -73,4 +73,13 @@ impl Tap for AnyTap {
             Self::Amqp(tap) => tap.poll(most, timeout, clock, take),
         }
     }
+
+    fn end(&mut self, timeout: Duration) -> Result<(), BrokerError> {
+        match self {
+            #[cfg(feature = "kafka")]
+            Self::Kafka(tap) => tap.end(timeout),
+            #[cfg(feature = "amqp")]
+            Self::Amqp(tap) => tap.end(timeout),
+        }
+    }
 }

@@ -55,9 +55,17 @@ pub trait Tap: Send {
         clock: &mut dyn FnMut() -> i64,
         take: &mut dyn FnMut(Output<'_>),
     ) -> Result<(), BrokerError>;
+
+    /// Looks, after the last poll, whether anything may have come out where this did not read. A broker that does not answer in
+    /// `timeout` is no error: it may be what is tested.
+    ///
+    /// # Errors
+    /// When something may have.
+    fn end(&mut self, timeout: Duration) -> Result<(), BrokerError>;
 }
 
-/// A topic, read from its end with the partitions that it has when it is begun.
+/// A topic, read from its end with the partitions that it has when it is made. Whether it has got others meanwhile is asked once, by
+/// [`Tap::end`]: a question in between would keep what came out from being seen in time.
 #[derive(Debug)]
 pub struct LogTap<S> {
     source: S,
@@ -71,10 +79,7 @@ impl<S: Source> LogTap<S> {
     /// # Errors
     /// When it is not, or nobody answered in `timeout`.
     pub fn new(mut source: S, topic: &str, timeout: Duration) -> Result<Self, BrokerError> {
-        let topics = source.topics(&TopicSelection::exactly(topic), timeout)?;
-        let partitions =
-            topics.into_iter().flat_map(|topic| topic.lanes.into_iter().map(move |lane| (topic.name.clone(), lane.partition())));
-        let lanes = partitions.zip(0..);
+        let lanes = partitions(&mut source, topic, timeout)?.into_iter().zip(0..);
         let lanes =
             lanes.map(|((topic, partition), stream)| ReadFrom { stream, topic, partition, position: 0, leader_epoch: -1 }).collect();
         source.check_rights(&[topic.to_owned()], timeout)?;
@@ -101,11 +106,33 @@ impl<S: Source> Tap for LogTap<S> {
     ) -> Result<(), BrokerError> {
         let mut taker = Taker { take, ended: None };
         self.source.poll(most, timeout, clock, &mut taker)?;
-        if let Some(reason) = taker.ended {
-            return Err(BrokerError::Request { request: format!("reading topic {:?}", self.topic), reason, retryable: false });
+        taker.ended.map_or(Ok(()), |reason| Err(self.missed(reason)))
+    }
+
+    fn end(&mut self, timeout: Duration) -> Result<(), BrokerError> {
+        let Ok(now) = partitions(&mut self.source, &self.topic, timeout) else { return Ok(()) };
+        if now.len() > self.lanes.len() {
+            let reason = format!(
+                "it got partitions ({} before, {} now), and what came out in the new ones was not read",
+                self.lanes.len(),
+                now.len()
+            );
+            return Err(self.missed(reason));
         }
         Ok(())
     }
+}
+
+impl<S> LogTap<S> {
+    fn missed(&self, reason: String) -> BrokerError {
+        BrokerError::Request { request: format!("reading topic {:?}", self.topic), reason, retryable: false }
+    }
+}
+
+/// The partitions of a topic.
+fn partitions<S: Source>(source: &mut S, topic: &str, timeout: Duration) -> Result<Vec<(String, i32)>, BrokerError> {
+    let topics = source.topics(&TopicSelection::exactly(topic), timeout)?;
+    Ok(topics.into_iter().flat_map(|topic| topic.lanes.into_iter().map(move |lane| (topic.name.clone(), lane.partition()))).collect())
 }
 
 struct Taker<'a> {

@@ -22,6 +22,8 @@ struct System {
     answers: fn(usize) -> usize,
     number: usize,
     breaks: Option<(usize, Notice)>,
+    /// When it has heard so much its topic has a partition more.
+    grows: usize,
 }
 
 impl Source for System {
@@ -35,7 +37,9 @@ impl Source for System {
 
     fn topics(&mut self, wanted: &TopicSelection, _: Duration) -> Result<Vec<TopicInfo>, BrokerError> {
         assert_eq!(wanted.names(), ["out"]);
-        Ok(vec![TopicInfo { name: "out".into(), id: None, lanes: vec![Lane::Kafka { topic: "out".into(), topic_id: None, partition: 0 }] }])
+        let lane = |partition| Lane::Kafka { topic: "out".into(), topic_id: None, partition };
+        let partitions = if self.number < self.grows { 1 } else { 2 };
+        Ok(vec![TopicInfo { name: "out".into(), id: None, lanes: (0..partitions).map(lane).collect() }])
     }
 
     fn check_rights(&mut self, _: &[String], _: Duration) -> Result<(), BrokerError> {
@@ -97,11 +101,15 @@ impl Source for System {
     }
 }
 
-/// Two thousand messages, whose values are all different, into a system.
-fn observed(probe: &str, answers: fn(usize) -> usize, breaks: Option<(usize, Notice)>, dir: &Path) -> RunReport {
+/// A system that hears no one yet, and what it will hear with.
+fn system(answers: fn(usize) -> usize) -> (Sender<Said>, System) {
     let (heard, hears) = crossbeam_channel::unbounded();
+    (heard, System { hears, answers, number: 0, breaks: None, grows: usize::MAX })
+}
+
+/// Two thousand messages, whose values are all different, into a system.
+fn observed(probe: &str, (heard, system): (Sender<Said>, System), dir: &Path) -> RunReport {
     let mut observers = Observers::default();
-    let system = System { hears, answers, number: 0, breaks };
     let mut tap = LogTap::new(system, "out", Duration::ZERO).expect("a topic");
     tap.begin(Duration::ZERO).expect("an end");
     observers.probe(&ProbeSpec::parse(probe).expect("a probe"), tap).expect("a field");
@@ -117,7 +125,7 @@ fn each_output_is_matched_and_what_is_lost_or_comes_twice_is_counted() {
         n if n % 100 == 1 => 2,
         _ => 1,
     };
-    let report = observed("topic=out,match='regex:(?s-u)^.{8}$',deadline=300ms", answers, None, dir.path());
+    let report = observed("topic=out,match='regex:(?s-u)^.{8}$',deadline=300ms", system(answers), dir.path());
     let probe = &report.observed.as_ref().expect("observed").probes[0];
     let matched = probe.matched.expect("it matches");
     assert_eq!((matched.expected, matched.answered, matched.lost), (2_000, 1_800, 200));
@@ -153,7 +161,9 @@ fn a_probe_that_cannot_read_on_makes_the_run_invalid_and_is_not_waited_for() {
     let removed = Notice::OutOfRange { stream: 0, low: 90, high: 1_000 };
     for (notice, words) in [(deleted, "the topic was deleted"), (removed, "messages were removed before they were read")] {
         let dir = tempfile::tempdir().expect("tmp");
-        let report = observed("topic=out,match='regex:(?s-u)^.{8}$',deadline=1h", |_| 1, Some((1_000, notice)), dir.path());
+        let (heard, mut system) = system(|_| 1);
+        system.breaks = Some((1_000, notice));
+        let report = observed("topic=out,match='regex:(?s-u)^.{8}$',deadline=1h", (heard, system), dir.path());
         assert_eq!((reasons(&report), report.verdict), (vec!["probe failed"], Verdict::Invalid));
         assert!(report.trust.iter().any(|r| r.detail.contains(words)), "{:?}", report.trust);
         assert!(report.latency.end_to_end.expect("a probe").unanswered >= 1_000);
@@ -161,9 +171,19 @@ fn a_probe_that_cannot_read_on_makes_the_run_invalid_and_is_not_waited_for() {
 }
 
 #[test]
+fn a_probe_whose_topic_got_partitions_did_not_see_all_of_it() {
+    let dir = tempfile::tempdir().expect("tmp");
+    let (heard, mut system) = system(|_| 1);
+    system.grows = 1_000;
+    let report = observed("topic=out,match='regex:(?s-u)^.{8}$'", (heard, system), dir.path());
+    assert_eq!((reasons(&report), report.verdict), (vec!["probe failed"], Verdict::Invalid));
+    assert!(report.trust.iter().any(|r| r.detail.contains("got partitions (1 before, 2 now)")), "{:?}", report.trust);
+}
+
+#[test]
 fn a_sample_looks_at_the_same_messages_on_both_sides() {
     let dir = tempfile::tempdir().expect("tmp");
-    let report = observed("topic=out,match='regex:(?s-u)^.{8}$',sample=10", |_| 1, None, dir.path());
+    let report = observed("topic=out,match='regex:(?s-u)^.{8}$',sample=10", system(|_| 1), dir.path());
     let matched = report.observed.expect("observed").probes[0].matched.expect("it matches");
     assert_eq!((matched.answered, matched.lost, matched.unmatched), (matched.expected, 0, 0));
     assert!((100..300).contains(&matched.expected), "one in ten of 2,000: {}", matched.expected);

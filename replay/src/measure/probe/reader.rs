@@ -24,6 +24,8 @@ use crate::run::saver::csv_cell;
 
 /// The longest wait for outputs: so often the table is looked at.
 const POLL: Duration = Duration::from_millis(50);
+/// The longest wait for an answer whether all could be read.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 /// The most outputs taken at once.
 const OUTPUTS_MAX: usize = 4_096;
 const SECOND_NS: u64 = 1_000_000_000;
@@ -109,7 +111,8 @@ impl<T: Tap> ProbeReader<T> {
                 second = Second { number: now_ns / SECOND_NS, before: second.before, ..Second::default() };
             }
             if over {
-                return rows.complete().map_err(disk);
+                rows.complete().map_err(disk)?;
+                return self.tap.end(END_TIMEOUT).map_err(|error| error.to_string());
             }
         }
     }

@@ -160,19 +160,23 @@ impl Table {
         }
     }
 
-    /// Nothing more is handed over: what was planned beyond `items` is not waited for.
+    /// Nothing more is handed over: what was planned beyond `items` is not waited for. An output that seemed to answer it was another
+    /// one of a message of that value, or of none.
     pub fn end(&mut self, items: u64, at_ns: u64) {
         // Whatever the distance of marks: the last message has a deadline too.
         self.marks.push_back((items, at_ns));
         let kept = self.entries.partition_point(|entry| entry.item < items);
-        for entry in self.entries.drain(kept..) {
-            self.counts.expected -= 1;
-            self.counts.answered = self.counts.answered.saturating_sub(u64::from(entry.answered));
-        }
+        let never_sent = self.entries.split_off(kept);
+        self.counts.expected -= never_sent.len() as u64;
         self.by_value.clear();
         for place in 0..kept {
             self.entries[place].next = NONE;
             self.link(place);
+        }
+        for Expected { value, .. } in never_sent.iter().filter(|entry| entry.answered) {
+            self.counts.answered -= 1;
+            let known = self.by_value.get(value).is_some_and(|chain| chain.answered > 0);
+            *(if known { &mut self.counts.duplicates } else { &mut self.counts.unmatched }) += 1;
         }
     }
 

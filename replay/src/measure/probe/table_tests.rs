@@ -54,6 +54,19 @@ fn what_was_read_ahead_and_never_sent_is_not_waited_for() {
 }
 
 #[test]
+fn an_output_that_answered_what_was_never_sent_was_another_one_or_of_nothing() {
+    let mut table = Table::new(1_000 * MS);
+    // Sent: 7. Read ahead: 7 and 8.
+    for (item, value) in [7, 7, 8].into_iter().enumerate() {
+        table.expect(value, 0, item as u64);
+    }
+    assert_eq!([table.seen(7, 1), table.seen(7, 2), table.seen(8, 3)], [1, 2, 3].map(Seen::Answer));
+    table.end(1, 4);
+    let counts = table.counts();
+    assert_eq!((counts.expected, counts.answered, counts.duplicates, counts.unmatched), (1, 1, 1, 1));
+}
+
+#[test]
 fn a_full_table_gives_up_the_oldest_and_says_so() {
     let mut table = Table::with_room(1_000 * MS, 2);
     for item in 0..3 {
@@ -166,8 +179,12 @@ proptest! {
                 Step::End if !ended => {
                     ended = true;
                     table.end(handed as u64, now);
-                    answers -= known[handed..].iter().filter(|k| k.answered).count() as u64;
-                    known.truncate(handed);
+                    let never_sent = known.split_off(handed);
+                    for Known { value, .. } in never_sent.iter().filter(|k| k.answered) {
+                        answers -= 1;
+                        let twice = known.iter().any(|k| k.value == *value && !k.gone && k.answered);
+                        *(if twice { &mut duplicates } else { &mut unmatched }) += 1;
+                    }
                     marks.push((handed, now));
                 }
                 _ => {}

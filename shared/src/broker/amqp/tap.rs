@@ -257,6 +257,11 @@ impl Tap for AmqpTap {
         self.reading = Some(reading);
         Ok(())
     }
+
+    /// What went elsewhere than to the queue that is read did not come out here.
+    fn end(&mut self, _timeout: Duration) -> Result<(), BrokerError> {
+        Ok(())
+    }
 }
 
 impl Drop for AmqpTap {
