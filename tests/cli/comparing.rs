@@ -68,6 +68,33 @@ fn a_run_is_the_same_as_itself_and_what_is_not_comparable_is_refused_with_the_re
 }
 
 #[test]
+fn runs_that_followed_other_rules_are_refused_whatever_the_file_is_called() {
+    let scratch = Scratch::new();
+    let metrics: Vec<Value> = (0..400i64)
+        .map(|i| record(i % 2, 1_700_000_000_000 + i, &json!({"utf8": "k"}), &json!({"utf8": format!("hits:1|c|#host:h{}", i % 4)})))
+        .collect();
+    let (rec, cluster) = (scratch.recording("rec", &metrics, Some("prod")), kafka(&[("t", 2)]));
+    // What cardinality.json is asked for is the same in all of them.
+    let rule = |rest: &str| format!("[[expand]]\nstreams = \"t\"\nformat = \"dogstatsd\"\ntag = \"host\"\ndistinct = 50\n{rest}");
+    let files = [("plain", rule("")), ("said", format!("# fifty hosts\n{}", rule("\n"))), ("zipf", rule("pick = { zipf = 1.5 }\n"))];
+    for (name, rules) in &files {
+        let file = scratch.file(&format!("{name}.toml"), rules);
+        replay(&rec, &cluster, &scratch.arg(name), &["--expand", &file]);
+        assert_eq!(&run_json(&scratch.arg(name))["expand_rules"], rules, "word for word");
+    }
+    let [plain, said, zipf] = files.each_ref().map(|(name, _)| scratch.arg(name));
+    let refused = compared(&[&plain, &zipf]).expect(1);
+    assert!(refused.stderr.contains("the rules of --expand are others"), "{}", refused.stderr);
+    let same = compared(&[&plain, &said]);
+    assert!(!same.stderr.contains("the rules of --expand"), "a comment is no other rule: {}", same.stderr);
+    let page = std::fs::read_to_string(scratch.path("zipf/report.html")).expect("a page");
+    assert!(page.contains("pick = { zipf = 1.5 }"), "it is there to run it again");
+    let large = scratch.file("large.toml", &"#".repeat((1 << 20) + 1));
+    let refused = replay(&rec, &cluster, &scratch.arg("large"), &["--expand", &large]).expect(1);
+    assert!(refused.stderr.contains("large.toml") && refused.stderr.contains("larger than 1 MiB"), "{}", refused.stderr);
+}
+
+#[test]
 fn what_is_typed_wrong_is_a_usage_error() {
     let scratch = Scratch::new();
     for (args, said) in [

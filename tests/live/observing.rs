@@ -119,3 +119,23 @@ fn a_member_that_joins_while_the_run_goes_on_is_a_rebalance_on_its_time_axis() {
     assert_eq!(marks.len(), rebalances.len(), "{events:#?}");
     assert!(marks[0]["label"].as_str().is_some_and(|label| label.starts_with(&format!("{group} rebalanced"))), "{marks:#?}");
 }
+
+#[test]
+fn a_probe_s_topic_that_gets_a_partition_was_not_seen_whole() {
+    let staging = clusters().staging;
+    let scratch = tempfile::tempdir().expect("temporary directory");
+    let [topic, output] = ["asked", "answers"].map(|what| Peer::create_topic(&staging, what, 2, ""));
+    let (recording, run) = (recording(scratch.path(), &topic, 500), scratch.path().join("run"));
+    let (url, run) = (format!("kafka://{staging}"), run.to_str().expect("UTF-8").to_owned());
+    let probe = format!("topic={output},match=json:$.id,from=key,deadline=1s");
+    let mut running = Background::start(&["replay", &recording, "--to", &url, "--run", &run, "--probe", &probe, "--loop"]);
+    running.wait_for(" in flight ");
+    Peer::run(&["add-partitions", "--bootstrap", &staging, "--topic", &format!("{output}:3")]);
+    running.wait_for(" in flight ");
+    let ended = running.interrupt();
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let report: Value = serde_json::from_slice(&std::fs::read(format!("{run}/run.json")).expect("run.json")).expect("JSON");
+    let trust = report["trust"].as_array().expect("reasons");
+    let told = |reason: &Value| reason["reason"] == "probe failed" && reason["detail"].to_string().contains("(2 before, 3 now)");
+    assert!(trust.iter().any(told), "{trust:?}");
+}
