@@ -5,21 +5,24 @@
 //! takes no lock and writes no file: what it counts goes out once a second through a [`PaceLog`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dejaq_shared::broker::sink::{Outgoing, Refusal, Sink, TargetKind};
 
 use crate::batch::{Batch, Filtered, Item, LeftOut};
-use crate::ceiling::Ceilings;
-use crate::fidelity::shape::ShapeTally;
 use crate::hands::Hands;
-use crate::holds::{HoldCause, Holds};
+use crate::holds::HoldCause;
 use crate::inflight::{Sent, Slots};
 use crate::ledger::Ledger;
 use crate::measure::counts::{PaceLog, Tally};
 use crate::ring::{Batches, Next};
-use crate::timestamps::Stamping;
+
+mod books;
+mod options;
+
+pub use books::{Live, PacerBooks};
+pub use options::PacerOptions;
 
 /// A message sent within this of its intended time counts as delivered; one that is due when the run's time is over may
 /// still be sent within it.
@@ -32,79 +35,6 @@ const NAP_NS: u64 = 50_000_000;
 const TIMER_NS: u64 = 1_000_000;
 /// The longest wait for room in the client's queue, or for the broker, without another try.
 const ROOM_NAP_NS: u64 = 1_000_000;
-
-/// What the pacer needs to know.
-#[derive(Debug)]
-pub struct PacerOptions {
-    /// Which broker the messages are for.
-    pub kind: TargetKind,
-    /// The start of the run on its clock.
-    pub t0_ns: u64,
-    /// Whether records have due times (not with `--max`).
-    pub scheduled: bool,
-    /// The length of the run (`--for`).
-    pub run_ns: Option<u64>,
-    /// Records later than this are skipped (`--late skip=`).
-    pub late_skip_ns: Option<u64>,
-    /// The ceilings.
-    pub ceilings: Ceilings,
-    /// The value of the mark.
-    pub mark: Vec<u8>,
-    /// How many bytes a marked record is larger.
-    pub mark_bytes: u64,
-    /// How many streams the recording has.
-    pub streams: usize,
-    /// The class of latency of each target topic.
-    pub classes: Vec<u32>,
-    /// How items' stamps become time stamps.
-    pub stamping: Stamping,
-}
-
-/// Totals that other threads may read while the run goes on.
-#[derive(Debug, Default)]
-pub struct Live {
-    /// Records scheduled.
-    pub scheduled: AtomicU64,
-    /// Messages taken by the client.
-    pub sent: AtomicU64,
-    /// The due time of the newest record, nanoseconds after the start.
-    pub due_ns: AtomicU64,
-    /// Time that the target has held sending back: by a full client queue, or because its broker asked to.
-    pub pushed_back_ns: AtomicU64,
-}
-
-/// What the pacer knows at the end.
-#[derive(Debug, Default)]
-pub struct PacerBooks {
-    /// Its part of the ledger.
-    pub ledger: Ledger,
-    /// Messages sent within a second of their intended time.
-    pub on_time: u64,
-    /// What held it back.
-    pub holds: Holds,
-    /// The fewest messages in the client when its queue was full.
-    pub queue_full_at: Option<usize>,
-    /// The most records due in one second.
-    pub peak_per_s: u64,
-    /// How often the ring was empty when its next record was already late.
-    pub dry_count: u64,
-    /// The most lateness that an empty ring caused before the pacer was on time again.
-    pub dry_late_max_ns: u64,
-    /// The most that no hold explains.
-    pub late_max_ns: u64,
-    /// Records skipped as late, or at the end, that were late mostly through the generator.
-    pub skipped_by_generator: u64,
-    /// Records of the original sent before one of lower position in their stream and pass; the other copies come in its order.
-    pub order_violations: u64,
-    /// The due times of the first and the last record, nanoseconds after the start.
-    pub due_span_ns: Option<(u64, u64)>,
-    /// When the first and the last message were sent, on the run's clock.
-    pub sent_span_ns: Option<(u64, u64)>,
-    /// Whether the run was stopped before its end.
-    pub stopped: bool,
-    /// What was planned and what was sent, as fidelity wants it; `None` without a schedule.
-    pub shape: Option<Box<ShapeTally>>,
-}
 
 /// Whether to go on.
 #[derive(Debug, PartialEq, Eq)]
