@@ -52,9 +52,6 @@ pub(super) struct Pending {
     answer: Answer,
 }
 
-/// What goes from the submitting to the completing half; `None`: begun, and not taken.
-pub(super) type Handed = Option<Pending>;
-
 /// Where messages to a destination go.
 pub(super) struct Route {
     pub(super) exchange: ShortString,
@@ -90,7 +87,7 @@ pub struct AmqpSink {
     counts: Arc<Counts>,
     bell: Arc<Bell>,
     doorbell: Waker,
-    handed: Sender<Handed>,
+    handed: Sender<Pending>,
     submitted: usize,
     // Dropped last: it keeps the links up.
     _publishing: Arc<Publishing>,
@@ -98,7 +95,7 @@ pub struct AmqpSink {
 
 /// The completing half.
 pub struct AmqpCompletions {
-    handed: Receiver<Handed>,
+    handed: Receiver<Pending>,
     taken: u64,
     slots: Vec<Option<Pending>>,
     free: Vec<usize>,
@@ -172,7 +169,7 @@ impl Line {
             self.channel = self.link.channel();
         }
         match &self.channel {
-            Some(channel) if !self.link.is_blocked() => Ok((channel, generation)),
+            Some(channel) if channel.status().connected() && !self.link.is_blocked() => Ok((channel, generation)),
             _ => Err(Refusal::Blocked),
         }
     }
@@ -231,22 +228,16 @@ impl Sink for AmqpSink {
         let (channel, generation) = line.channel()?;
         let mut answer: Answer = Box::pin(publish(Arc::clone(channel), route.exchange.clone(), routing_key, properties, body.into()));
         self.counts.begun.fetch_add(1, Ordering::AcqRel);
-        let taken = match answer.as_mut().poll(&mut Context::from_waker(&self.doorbell)) {
-            // The channel was closed: nothing went out.
-            Poll::Ready(Err(_)) => None,
-            // A confirm before the other half has looked: it polls a future that tells it again.
-            Poll::Ready(Ok(confirmation)) => Some(Box::pin(std::future::ready(Ok(confirmation))) as Answer),
-            Poll::Pending => Some(answer),
-        };
-        let refused = taken.is_none();
-        let pending = taken.map(|answer| Pending { tag: message.tag, print, bytes: body.len(), link, generation, answer });
-        if !refused {
-            self.counts.bytes.fetch_add(body.len(), Ordering::Relaxed);
-            self.submitted = self.submitted.wrapping_add(1);
+        // An answer before the other half has looked: it polls a future that tells it again. An error is one, too: the frames were with
+        // the connection, which may have written them before it ended, so to send the message again could be to send it twice.
+        if let Poll::Ready(early) = answer.as_mut().poll(&mut Context::from_waker(&self.doorbell)) {
+            answer = Box::pin(std::future::ready(early));
         }
+        self.counts.bytes.fetch_add(body.len(), Ordering::Relaxed);
+        self.submitted = self.submitted.wrapping_add(1);
         // The other half is gone: then nobody waits for an answer.
-        let _ = self.handed.send(pending);
-        if refused { Err(Refusal::Blocked) } else { Ok(()) }
+        let _ = self.handed.send(Pending { tag: message.tag, print, bytes: body.len(), link, generation, answer });
+        Ok(())
     }
 
     fn in_flight(&self) -> usize {
@@ -267,9 +258,8 @@ impl AmqpCompletions {
         }
     }
 
-    fn take(&mut self, handed: Handed) {
+    fn take(&mut self, pending: Pending) {
         self.taken += 1;
-        let Some(pending) = handed else { return };
         let slot = self.free.pop().unwrap_or(self.slots.len());
         if slot == self.slots.len() {
             self.slots.push(None);
