@@ -65,7 +65,7 @@ pub(super) struct Counts {
     /// Messages that the submitting half has begun, in all.
     begun: AtomicU64,
     /// Messages that were answered, in all.
-    completed: AtomicUsize,
+    completed: AtomicU64,
     /// Bytes of bodies in flight.
     bytes: AtomicUsize,
     given_up: AtomicBool,
@@ -88,7 +88,6 @@ pub struct AmqpSink {
     bell: Arc<Bell>,
     doorbell: Waker,
     handed: Sender<Pending>,
-    submitted: usize,
     // Dropped last: it keeps the links up.
     _publishing: Arc<Publishing>,
 }
@@ -139,7 +138,6 @@ pub(super) fn halves(parts: Parts) -> (AmqpSink, AmqpCompletions) {
         bell: Arc::clone(&bell),
         doorbell: Waker::from(Arc::clone(&bell)),
         handed: sender,
-        submitted: 0,
         _publishing: Arc::clone(&publishing),
     };
     let completions = AmqpCompletions {
@@ -209,8 +207,7 @@ impl Sink for AmqpSink {
         let target = message.target as usize;
         let route = self.routes.get(target).ok_or(Refusal::Final("unknown exchange"))?;
         let body = message.value.unwrap_or_default();
-        let in_flight = self.submitted.wrapping_sub(self.counts.completed.load(Ordering::Acquire));
-        if in_flight >= self.limits.messages_max || self.counts.bytes.load(Ordering::Relaxed) >= self.limits.bytes_max {
+        if self.in_flight() >= self.limits.messages_max || self.counts.bytes.load(Ordering::Relaxed) >= self.limits.bytes_max {
             return Err(Refusal::QueueFull);
         }
         let connection = message.connection as usize;
@@ -234,14 +231,15 @@ impl Sink for AmqpSink {
             answer = Box::pin(std::future::ready(early));
         }
         self.counts.bytes.fetch_add(body.len(), Ordering::Relaxed);
-        self.submitted = self.submitted.wrapping_add(1);
         // The other half is gone: then nobody waits for an answer.
         let _ = self.handed.send(Pending { tag: message.tag, print, bytes: body.len(), link, generation, answer });
         Ok(())
     }
 
     fn in_flight(&self) -> usize {
-        self.submitted.wrapping_sub(self.counts.completed.load(Ordering::Acquire))
+        // Only this half begins any: what it counted last is what there is.
+        let begun = self.counts.begun.load(Ordering::Relaxed);
+        usize::try_from(begun.saturating_sub(self.counts.completed.load(Ordering::Acquire))).unwrap_or(usize::MAX)
     }
 }
 
@@ -355,7 +353,7 @@ impl Completions for AmqpCompletions {
             }
             if !self.batch.is_empty() {
                 handler(&self.batch);
-                self.counts.completed.fetch_add(self.batch.len(), Ordering::AcqRel);
+                self.counts.completed.fetch_add(self.batch.len() as u64, Ordering::AcqRel);
                 self.batch.clear();
                 return Ok(());
             }
